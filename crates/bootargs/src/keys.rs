@@ -1,0 +1,154 @@
+//! The table of all boot arguments.
+
+use crate::{BootArgs, Color, LogLevel, Mode, Reenter};
+use core::fmt;
+
+/// One row of the table.
+pub struct Key {
+    pub name: &'static str,
+    pub value: Value,
+    /// The value that stands for itself when the key is not given.
+    pub default: Option<&'static str>,
+    /// Whether the key may be given more than once.
+    pub repeats: bool,
+    pub about: &'static str,
+    /// Puts a value, never an empty one, into its place.
+    pub set: for<'a> fn(&mut BootArgs<'a>, &'a str) -> Result<(), Refusal>,
+}
+
+/// What a key's values look like.
+pub enum Value {
+    OneOf(&'static [&'static str]),
+    /// Open-ended: a name for it in [`crate::help`], and its description.
+    Any {
+        name: &'static str,
+        form: &'static str,
+    },
+}
+
+/// Why a value was not taken.
+pub enum Refusal {
+    BadValue,
+    NoRoom,
+}
+
+pub static KEYS: &[Key; 6] = &[
+    Key {
+        name: "mode",
+        value: Value::OneOf(Mode::WORDS),
+        default: Some(Mode::Run.word()),
+        repeats: false,
+        about: "what to do after boot",
+        set: |args, value| put(&mut args.mode, Mode::from_word(value)),
+    },
+    Key {
+        name: "test",
+        value: Value::Any {
+            name: "PATTERN",
+            form: "a test's path, a path prefix that ends in `::`, or a pattern with `*`",
+        },
+        default: None,
+        repeats: true,
+        about: "run or list these self-tests only; may be repeated",
+        set: |args, value| args.tests.try_push(value).map_err(|_| Refusal::NoRoom),
+    },
+    Key {
+        name: "log",
+        value: Value::OneOf(LogLevel::WORDS),
+        default: Some(LogLevel::Info.word()),
+        repeats: false,
+        about: "the least severe log level to print",
+        set: |args, value| put(&mut args.log, LogLevel::from_word(value)),
+    },
+    Key {
+        name: "color",
+        value: Value::OneOf(Color::WORDS),
+        default: Some(Color::Never.word()),
+        repeats: false,
+        about: "colour the console output",
+        set: |args, value| put(&mut args.color, Color::from_word(value)),
+    },
+    Key {
+        name: "crash",
+        value: Value::Any {
+            name: "KIND",
+            form: "a kind of crash, in the characters a-z, 0-9 and -",
+        },
+        default: None,
+        repeats: false,
+        about: "crash on purpose",
+        set: |args, value| {
+            let fits = |b: u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-');
+            put(
+                &mut args.crash,
+                value.bytes().all(fits).then_some(Some(value)),
+            )
+        },
+    },
+    Key {
+        name: "reenter",
+        value: Value::OneOf(Reenter::WORDS),
+        default: None,
+        repeats: false,
+        about: "enter the kernel a second time, in this way",
+        set: |args, value| put(&mut args.reenter, Reenter::from_word(value).map(Some)),
+    },
+];
+
+fn put<T>(place: &mut T, value: Option<T>) -> Result<(), Refusal> {
+    *place = value.ok_or(Refusal::BadValue)?;
+    Ok(())
+}
+
+/// Writes `items` with `between` them.
+pub fn list(
+    f: &mut fmt::Formatter<'_>,
+    items: impl Iterator<Item = &'static str>,
+    between: &str,
+) -> fmt::Result {
+    items.enumerate().try_for_each(|(index, item)| {
+        let before = if index == 0 { "" } else { between };
+        write!(f, "{before}{item}")
+    })
+}
+
+/// A row of the help: `mode=run|selftest  what to do after boot (default: run)`.
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}=", self.name)?;
+        match self.value {
+            Value::OneOf(words) => list(f, words.iter().copied(), "|")?,
+            Value::Any { name, .. } => f.write_str(name)?,
+        }
+        write!(f, "  {}", self.about)?;
+        match self.default {
+            Some(default) => write!(f, " (default: {default})"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The allowed values, as an error message lists them.
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::OneOf(words) => list(f, words.iter().copied(), ", "),
+            Value::Any { form, .. } => f.write_str(form),
+        }
+    }
+}
+
+// A key is its name: the table has every name once.
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Key {}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}

@@ -1,0 +1,169 @@
+//! The kernel's boot arguments: what QEMU's `-append` hands over.
+//!
+//! The line is a list of words separated by blanks, each `key=value`. One
+//! table (`keys`) holds the keys, their values and their meaning; the parser,
+//! the error messages and [`help`] all read it, so they can't disagree.
+//! Nothing here allocates: the parsed values borrow from the line.
+#![no_std]
+#![forbid(unsafe_code)]
+
+#[cfg(test)]
+extern crate std;
+
+mod glob;
+mod keys;
+mod values;
+
+#[cfg(test)]
+mod tests;
+
+pub use glob::{matches, select};
+pub use values::{Color, LogLevel, Mode, Reenter};
+
+use arrayvec::ArrayVec;
+use core::{error, fmt};
+use keys::{KEYS, Key, Value};
+
+/// How many `test=` patterns one line may hold.
+pub const MAX_TESTS: usize = 16;
+
+/// The boot arguments; [`Default`] is what an empty line means.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct BootArgs<'a> {
+    /// What the kernel is to do.
+    pub mode: Mode,
+    /// The least severe log level that is still printed.
+    pub log: LogLevel,
+    /// Whether the console output is coloured.
+    pub color: Color,
+    /// The kind of crash to provoke, of the form `[a-z0-9-]+`. Which kinds
+    /// there are is for the kernel to know.
+    pub crash: Option<&'a str>,
+    /// How the boot stage is to enter the kernel a second time.
+    pub reenter: Option<Reenter>,
+    tests: ArrayVec<&'a str, MAX_TESTS>,
+}
+
+impl<'a> BootArgs<'a> {
+    /// The `test=` patterns in the order given, for [`select`].
+    #[must_use]
+    pub fn tests(&self) -> &[&'a str] {
+        &self.tests
+    }
+}
+
+/// Parses a boot line. Blanks and NULs at its end are ignored, because some
+/// firmware hands over C's terminator too.
+///
+/// # Errors
+/// The first argument that is unknown, lacks a value, has a bad one, is given
+/// twice, or does not go with the mode.
+pub fn parse(line: &str) -> Result<BootArgs<'_>, BadArgument<'_>> {
+    let mut args = BootArgs::default();
+    let mut seen = [false; KEYS.len()];
+    let mut first_test = None;
+    for argument in words(line) {
+        let bad = |problem| BadArgument { argument, problem };
+        let (name, value) = argument.split_once('=').unwrap_or((argument, ""));
+        let (key, seen) = KEYS
+            .iter()
+            .zip(&mut seen)
+            .find(|(key, _)| key.name == name)
+            .ok_or(bad(Problem::UnknownKey))?;
+        if value.is_empty() {
+            return Err(bad(Problem::NoValue(key)));
+        }
+        if *seen && !key.repeats {
+            return Err(bad(Problem::GivenTwice));
+        }
+        *seen = true;
+        if key.name == "test" {
+            first_test.get_or_insert(argument);
+        }
+        (key.set)(&mut args, value).map_err(|refusal| {
+            bad(match refusal {
+                keys::Refusal::BadValue => Problem::BadValue(key),
+                keys::Refusal::NoRoom => Problem::TooManyTests,
+            })
+        })?;
+    }
+    // Only now is the mode known: the words come in any order.
+    match (first_test, args.mode) {
+        (Some(argument), Mode::Run | Mode::Echo) => Err(BadArgument {
+            argument,
+            problem: Problem::TestWithoutTests(args.mode),
+        }),
+        _ => Ok(args),
+    }
+}
+
+/// The words of a boot line without any `reenter` argument: the line for the
+/// second entry, which must not ask for a third.
+pub fn without_reenter(line: &str) -> impl Iterator<Item = &str> {
+    words(line).filter(|word| word.split('=').next() != Some("reenter"))
+}
+
+fn words(line: &str) -> impl Iterator<Item = &str> {
+    line.trim_end_matches(|c: char| c == '\0' || c.is_ascii_whitespace())
+        .split_ascii_whitespace()
+}
+
+/// All arguments with their values and meanings, one a line, for people to
+/// read. There is no newline at the end.
+#[must_use]
+pub fn help() -> impl fmt::Display {
+    fmt::from_fn(|f| {
+        f.write_str("boot arguments, separated by blanks:")?;
+        KEYS.iter().try_for_each(|key| write!(f, "\n  {key}"))
+    })
+}
+
+/// An argument that the kernel can't obey. Its text is one sentence with the
+/// argument as given (what is not printable ASCII is escaped), what is wrong
+/// with it, and what is allowed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct BadArgument<'a> {
+    /// The word as it stood in the line.
+    pub argument: &'a str,
+    problem: Problem,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Problem {
+    UnknownKey,
+    NoValue(&'static Key),
+    BadValue(&'static Key),
+    GivenTwice,
+    TooManyTests,
+    TestWithoutTests(Mode),
+}
+
+impl fmt::Display for BadArgument<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "boot argument `{}`: ", self.argument.escape_default())?;
+        let value = self.argument.split_once('=').map_or("", |(_, value)| value);
+        match self.problem {
+            Problem::UnknownKey => {
+                f.write_str("unknown; allowed: ")?;
+                keys::list(f, KEYS.iter().map(|key| key.name), ", ")
+            }
+            Problem::NoValue(key) => write!(f, "no value; allowed: {}", key.value),
+            Problem::BadValue(key) => {
+                let fault = match key.value {
+                    Value::OneOf(_) => "unknown",
+                    Value::Any { .. } => "malformed",
+                };
+                let value = value.escape_default();
+                write!(f, "{fault} value `{value}`; allowed: {}", key.value)
+            }
+            Problem::GivenTwice => f.write_str("given twice; allowed: once"),
+            Problem::TooManyTests => write!(f, "too many; allowed: {MAX_TESTS}"),
+            Problem::TestWithoutTests(mode) => {
+                write!(f, "mode={mode} runs no tests; ")?;
+                f.write_str("allowed: with mode=selftest or mode=list only")
+            }
+        }
+    }
+}
+
+impl error::Error for BadArgument<'_> {}

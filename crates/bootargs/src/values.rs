@@ -1,0 +1,100 @@
+//! The arguments whose values come from a fixed set.
+
+/// An enum together with the word that each of its variants is written as.
+macro_rules! words {
+    (
+        $(#[$of_enum:meta])*
+        pub enum $Enum:ident { $($(#[$of_variant:meta])* $Variant:ident = $word:literal,)+ }
+    ) => {
+        $(#[$of_enum])*
+        #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+        pub enum $Enum { $($(#[$of_variant])* $Variant,)+ }
+
+        impl $Enum {
+            /// Every value's word, as [`Self::from_word`] takes them.
+            pub const WORDS: &'static [&'static str] = &[$($word),+];
+
+            /// The value that `word` stands for, if there is one.
+            #[must_use]
+            pub fn from_word(word: &str) -> Option<Self> {
+                match word {
+                    $($word => Some(Self::$Variant),)+
+                    _ => None,
+                }
+            }
+
+            /// The word that this value is written as.
+            #[must_use]
+            pub const fn word(self) -> &'static str {
+                match self { $(Self::$Variant => $word,)+ }
+            }
+        }
+
+        impl core::fmt::Display for $Enum {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                f.pad(self.word())
+            }
+        }
+    };
+}
+
+words! {
+    /// What the kernel does once it has booted.
+    #[derive(Default)]
+    pub enum Mode {
+        /// Boot, say so, and power off.
+        #[default]
+        Run = "run",
+        /// Run the self-tests.
+        Selftest = "selftest",
+        /// Print the self-tests' paths.
+        List = "list",
+        /// Repeat the console's lines until `quit`.
+        Echo = "echo",
+    }
+}
+
+words! {
+    /// The least severe log level that is still printed.
+    #[derive(Default)]
+    pub enum LogLevel {
+        /// What went wrong.
+        Error = "error",
+        /// And what may go wrong.
+        Warn = "warn",
+        /// And what the kernel does.
+        #[default]
+        Info = "info",
+        /// And what helps to find a mistake.
+        Debug = "debug",
+        /// And every step.
+        Trace = "trace",
+    }
+}
+
+words! {
+    /// Whether the console output is coloured.
+    #[derive(Default)]
+    pub enum Color {
+        /// If the kernel thinks that a terminal is behind the console.
+        Auto = "auto",
+        /// Always.
+        Always = "always",
+        /// Never: a kernel can't see what is behind its console.
+        #[default]
+        Never = "never",
+    }
+}
+
+words! {
+    /// How the boot stage enters the kernel for the second time.
+    pub enum Reenter {
+        /// With a flattened device tree instead of Open Firmware, in little
+        /// endian.
+        FlatTree = "flat-tree",
+        /// Through Open Firmware again, with the CPU in little-endian mode.
+        LittleEndian = "little-endian",
+        /// With a flattened device tree, in big endian.
+        FlatTreeBigEndian = "flat-tree-big-endian",
+    }
+}

@@ -1,0 +1,108 @@
+//! The structs that assembly code and Rust share.
+//!
+//! Every offset that an assembly file uses is computed from these, for `.S`
+//! files through the header that [`assembly_header`] writes at build time.
+#![no_std]
+#![forbid(unsafe_code)]
+
+#[cfg(any(test, feature = "header"))]
+extern crate std;
+
+use core::{
+    mem::{offset_of, size_of},
+    sync::atomic::AtomicU64,
+};
+
+#[cfg(any(test, feature = "header"))]
+mod header;
+#[cfg(any(test, feature = "header"))]
+pub use header::assembly_header;
+
+/// Bytes below r1 that a function may use without opening a frame, so that an
+/// interrupt must step over them (ELFv2 1.9, 2.2.2.4 "Protected Zone").
+pub const PROTECTED_ZONE: usize = 288;
+
+/// What a stack must still have below r1 when an interrupt arrives: the zone,
+/// the trap frame, and room for the handler's own frames.
+pub const INTERRUPT_ROOM: usize = 8192;
+
+/// What [`TrapFrame::marker`] holds, so that a stack walk knows the frame:
+/// the letters `KLPTRAP`, then a zero, in memory order.
+pub const TRAP_MARKER: u64 = u64::from_le_bytes(*b"KLPTRAP\0");
+
+/// The fixed part of every stack frame (ELFv2 1.9, 2.2.2.1).
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[repr(C)]
+pub struct FrameHeader {
+    /// Address of the caller's frame; zero ends the chain.
+    pub back_chain: u64,
+    /// Where a callee saves the condition register.
+    pub cr_save: u32,
+    /// Reserved by the ABI. The 2016 mail keeps TOC minus LR in it.
+    pub reserved: u32,
+    /// Where a callee saves its return address.
+    pub lr_save: u64,
+    /// Where a caller saves its TOC pointer across a call.
+    pub toc_save: u64,
+}
+
+/// The state of what an interrupt has interrupted. Lies on its stack, is a
+/// stack frame itself, and must keep 16-byte alignment.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[repr(C)]
+pub struct TrapFrame {
+    /// Makes this a frame: the back chain leads to the interrupted one.
+    pub header: FrameHeader,
+    /// [`TRAP_MARKER`].
+    pub marker: u64,
+    /// Address of the vector that was taken.
+    pub vector: u64,
+    /// r0 to r31.
+    pub gpr: [u64; 32],
+    /// Address of the instruction to go on with (SRR0).
+    pub nip: u64,
+    /// Machine state to go on in (SRR1).
+    pub msr: u64,
+    /// Count register.
+    pub ctr: u64,
+    /// Link register.
+    pub lr: u64,
+    /// Fixed-point exception register.
+    pub xer: u64,
+    /// Condition register, in the low word.
+    pub cr: u64,
+    /// Data address register.
+    pub dar: u64,
+    /// Data storage interrupt status register, in the low word.
+    pub dsisr: u64,
+}
+
+const _: () = assert!(size_of::<FrameHeader>() == 32);
+const _: () = assert!(size_of::<TrapFrame>() % 16 == 0);
+const _: () = assert!(INTERRUPT_ROOM > 4096 + PROTECTED_ZONE + size_of::<TrapFrame>());
+
+/// What interrupt entry needs to know of a CPU before it has a stack or a TOC.
+/// First part of the kernel's per-CPU data, so r13 and SPRG1 point at it. The
+/// fields are atomic because an interrupt reads them in mid-code.
+#[derive(Debug, Default)]
+#[repr(C)]
+pub struct CpuEntry {
+    /// Where interrupt entry parks r9 to r12 until it has a stack.
+    pub scratch: [AtomicU64; 4],
+    /// The kernel's TOC pointer: r2 may hold anything when an interrupt comes.
+    pub toc: AtomicU64,
+    /// Address of the handler, `extern "C" fn(&mut TrapFrame)`.
+    pub handler: AtomicU64,
+    /// Lowest r1 of the running stack at which an interrupt still fits.
+    pub stack_floor: AtomicU64,
+    /// Highest r1 of the running stack.
+    pub stack_top: AtomicU64,
+    /// Top of the stack to use when r1 is not between the two.
+    pub fallback_stack: AtomicU64,
+}
+
+/// Offset of a general register in [`TrapFrame`].
+#[must_use]
+pub const fn gpr_offset(register: usize) -> usize {
+    offset_of!(TrapFrame, gpr) + register * size_of::<u64>()
+}

@@ -1,0 +1,22 @@
+//! Hypervisor call numbers and return codes (PAPR chapter 14), with those of
+//! QEMU's own.
+
+/// Reads up to 16 characters from a virtual terminal (PAPR 16.6.2.2).
+pub const H_GET_TERM_CHAR: u64 = 0x54;
+/// Writes up to 16 characters to a virtual terminal (PAPR 16.6.2.1).
+pub const H_PUT_TERM_CHAR: u64 = 0x58;
+/// Sets a processor mode (PAPR 14.5.4.3.14).
+pub const H_SET_MODE: u64 = 0x31c;
+/// QEMU's own: an RTAS call, argument buffer in r4. The code that QEMU lets
+/// firmware put at the RTAS entry point consists of this call alone.
+pub const H_RTAS: u64 = 0xf000;
+
+/// The call did what was asked.
+pub const H_SUCCESS: i64 = 0;
+/// Nothing done: the resource is busy, try again.
+pub const H_BUSY: i64 = 1;
+
+/// [`H_SET_MODE`] resource: the endianness that interrupts are taken in.
+pub const SET_MODE_RESOURCE_LE: u64 = 4;
+/// [`H_SET_MODE`] flag: take interrupts in little endian.
+pub const SET_MODE_LITTLE_ENDIAN: u64 = 1;

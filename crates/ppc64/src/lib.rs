@@ -1,0 +1,12 @@
+//! The architecture's numbers: MSR bits, special-purpose registers, hypervisor
+//! calls and interrupt vectors, each with the manual's section.
+//!
+//! Abbreviations: *ISA* is the Power ISA, version 3.1, *PAPR* the Power
+//! Architecture Platform Requirements (LoPAPR 1.1).
+#![no_std]
+#![forbid(unsafe_code)]
+
+pub mod hcall;
+pub mod msr;
+pub mod spr;
+pub mod vector;

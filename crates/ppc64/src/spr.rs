@@ -1,0 +1,22 @@
+//! Special-purpose register numbers (ISA Book III, 5.4.4).
+
+/// Data storage interrupt status.
+pub const DSISR: u32 = 18;
+/// Data address of the last storage interrupt.
+pub const DAR: u32 = 19;
+/// Decrementer.
+pub const DEC: u32 = 22;
+/// Address to return to from an interrupt.
+pub const SRR0: u32 = 26;
+/// Machine state to return to from an interrupt.
+pub const SRR1: u32 = 27;
+/// Facility status and control: which facilities may be used.
+pub const FSCR: u32 = 153;
+/// Software's own: the kernel keeps the per-CPU pointer here.
+pub const SPRG1: u32 = 273;
+/// Software's own: holds r13 for the first instructions of an interrupt.
+pub const SPRG2: u32 = 274;
+/// Processor version.
+pub const PVR: u32 = 287;
+/// Target address register: a facility of its own (FSCR bit 8).
+pub const TAR: u32 = 815;

@@ -1,0 +1,119 @@
+//! The records of the report channel: one JSON object a line.
+
+use core::fmt;
+use serde::Serialize;
+
+/// How a self-test ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It ran and every check in it held.
+    Pass,
+    /// It ran and a check in it did not hold.
+    Fail,
+    /// It does not apply to this machine.
+    Skip,
+}
+
+/// One line of the report channel. `event` names the variant, in snake case.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Record<'a> {
+    /// What the kernel found out about the machine.
+    Boot {
+        /// Name of the processor node in the device tree.
+        cpu: &'a str,
+        /// How the kernel was entered: `open-firmware` or `flat-tree`.
+        entry: &'a str,
+        /// Endianness at the entry point: `big` or `little`.
+        endian: &'a str,
+        /// All memory of the machine, in bytes.
+        memory_bytes: u64,
+        /// Timebase frequency in hertz.
+        timebase_hz: u64,
+        /// Number of processors that the tree lists.
+        cpus: u32,
+        /// Number of symbols in the kernel's table.
+        symbols: u32,
+    },
+    /// One self-test has ended.
+    Test {
+        /// The test's path.
+        name: &'a str,
+        /// How it ended.
+        outcome: Outcome,
+        /// Why, where it did not pass; else empty.
+        message: &'a str,
+        /// How long it took, in timebase ticks.
+        ticks: u64,
+    },
+    /// All self-tests have ended.
+    Summary {
+        /// How many passed.
+        passed: u32,
+        /// How many failed.
+        failed: u32,
+        /// How many do not apply here.
+        skipped: u32,
+    },
+    /// The last record: the same number as on the console.
+    Exit {
+        /// The status of the verdict.
+        status: u8,
+    },
+}
+
+/// A record did not fit the line buffer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct WriteError {
+    /// Size of the buffer, in bytes.
+    pub capacity: usize,
+}
+
+impl fmt::Display for WriteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "report record is longer than {} bytes", self.capacity)
+    }
+}
+
+impl Record<'_> {
+    /// Writes the record and a line break to `line`, without allocating.
+    ///
+    /// # Errors
+    /// [`WriteError`] when `line` is too short; its content is then undefined.
+    pub fn write<'b>(&self, line: &'b mut [u8]) -> Result<&'b [u8], WriteError> {
+        let error = WriteError { capacity: line.len() };
+        let used = serde_json_core::to_slice(self, line).map_err(|_| error)?;
+        *line.get_mut(used).ok_or(error)? = b'\n';
+        Ok(&line[..=used])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_one_line_of_json() {
+        let record = Record::Test {
+            name: "heap::torture",
+            outcome: Outcome::Fail,
+            message: "got \"1\"\n\\",
+            ticks: 7,
+        };
+        let mut line = [0; 200];
+        let written = record.write(&mut line).unwrap();
+        assert_eq!(written.last(), Some(&b'\n'));
+        assert_eq!(written.iter().filter(|&&b| b == b'\n').count(), 1);
+        let value: serde_json::Value = serde_json::from_slice(written).unwrap();
+        assert_eq!(value["event"], "test");
+        assert_eq!(value["outcome"], "fail");
+        assert_eq!(value["message"], "got \"1\"\n\\");
+    }
+
+    #[test]
+    fn a_short_buffer_is_an_error() {
+        let mut line = [0; 12];
+        assert_eq!(Record::Exit { status: 0 }.write(&mut line), Err(WriteError { capacity: 12 }));
+    }
+}

@@ -1,0 +1,44 @@
+//! Hypervisor calls (PAPR 14.5.1): `sc 1` with the call's number in r3.
+
+use core::arch::asm;
+use ppc64::hcall;
+
+/// Makes a hypervisor call. Returns the return code and r4 to r6.
+///
+/// # Safety
+/// What the call does to memory or machine must be sound. Calls that are given
+/// an address read or write memory there behind the compiler's back.
+pub unsafe fn hypervisor_call(number: u64, arguments: [u64; 4]) -> (i64, [u64; 3]) {
+    let [a, b, c, d] = arguments;
+    let status: i64;
+    let (r4, r5, r6);
+    // SAFETY: the hypervisor keeps r1, r2, r13 to r31 and CR2-4 (PAPR 14.5.1);
+    // all that it may change is named. The rest is the caller's promise.
+    unsafe {
+        asm!(
+            "sc 1",
+            inlateout("r3") number => status,
+            inlateout("r4") a => r4,
+            inlateout("r5") b => r5,
+            inlateout("r6") c => r6,
+            inlateout("r7") d => _,
+            out("r0") _, out("r8") _, out("r9") _, out("r10") _, out("r11") _, out("r12") _,
+            out("ctr") _, out("lr") _, out("xer") _,
+            out("cr0") _, out("cr1") _, out("cr5") _, out("cr6") _, out("cr7") _,
+        );
+    }
+    (status, [r4, r5, r6])
+}
+
+/// Asks for interrupts in little endian. Without it they are taken in big
+/// endian, and the vectors would be read byte by byte backwards.
+///
+/// # Errors
+/// The hypervisor's return code, when it refuses.
+pub fn take_interrupts_in_little_endian() -> Result<(), i64> {
+    let arguments = [hcall::SET_MODE_LITTLE_ENDIAN, hcall::SET_MODE_RESOURCE_LE, 0, 0];
+    // SAFETY: no interrupt handler is installed yet, so the endianness of
+    // interrupts matters to nobody before the vectors are.
+    let (status, _) = unsafe { hypervisor_call(hcall::H_SET_MODE, arguments) };
+    if status == hcall::H_SUCCESS { Ok(()) } else { Err(status) }
+}

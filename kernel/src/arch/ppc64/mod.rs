@@ -1,0 +1,32 @@
+//! 64-bit little-endian Power in a pseries partition, in real mode.
+//!
+//! What the rest of the kernel needs of it:
+//! - [`cpu()`]: this CPU's data, through r13;
+//! - [`interrupts_off`], [`interrupts_restore`], [`interrupts_on`];
+//! - [`timebase`], [`set_decrementer`];
+//! - [`hypervisor_call`], the only way out of the partition;
+//! - [`install_vectors`], with the handler that every interrupt is given to;
+//! - [`capture`], the registers as they are now, and [`walk`], a stack's frames;
+//! - [`call_on_stack`].
+
+mod call;
+mod capture;
+mod cpu;
+mod hcall;
+pub mod probe;
+mod registers;
+mod soak;
+mod vectors;
+mod walk;
+
+pub use call::{Stack, call_on_stack};
+pub use capture::capture;
+pub use cpu::{Cpu, cpu, start_cpu};
+pub use hcall::{hypervisor_call, take_interrupts_in_little_endian};
+pub use registers::{
+    Interrupts, interrupts_off, interrupts_on, interrupts_restore, machine_state,
+    processor_version, set_decrementer, stack_pointer, timebase, wait,
+};
+pub use soak::register_soak;
+pub use vectors::{Handler, install_vectors};
+pub use walk::{Frame, Walk, walk};

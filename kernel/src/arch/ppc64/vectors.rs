@@ -1,0 +1,69 @@
+//! Puts the interrupt vectors where the CPU looks for them.
+//!
+//! The code is in `boot/src/vectors.S`: with translation off, an interrupt goes
+//! to a fixed physical address near zero, which firmware used until now.
+
+use super::{Stack, cpu};
+use core::{arch::asm, ptr::NonNull, sync::atomic::Ordering};
+use layout::TrapFrame;
+use ppc64::vector;
+use volatile::VolatilePtr;
+
+/// What every interrupt is given to. Runs with interrupts off, on the stack of
+/// what it has interrupted or on the fallback stack; what it leaves in the frame
+/// is what the interrupted code goes on with.
+pub type Handler = extern "C" fn(&mut TrapFrame);
+
+unsafe extern "C" {
+    static __vectors: u32;
+    static __vectors_scv: u32;
+}
+
+/// Copies code to `to`, word by word, and makes it visible to instruction fetch
+/// (ISA Book II, 4.3.2 and 1.9.1).
+///
+/// # Safety
+/// `from` holds `words` words of code; nothing else uses the memory at `to`.
+unsafe fn copy_code(from: *const u32, to: u64, words: u64) {
+    for word in 0..words {
+        // SAFETY: inside the code that the caller vouches for.
+        let value = unsafe { from.add(word as usize).read() };
+        let place = NonNull::new((to + 4 * word) as *mut u32).expect("no vector lies at zero");
+        // The CPU reads this behind the compiler's back.
+        // SAFETY: the caller promises that the memory is free to be written.
+        unsafe { VolatilePtr::new(place) }.write(value);
+        // SAFETY: cache maintenance on memory that was just written.
+        unsafe {
+            asm!(
+                "dcbst 0, {place}", "sync", "icbi 0, {place}",
+                place = in(reg) place.as_ptr(),
+                options(nostack, preserves_flags),
+            );
+        }
+    }
+    // SAFETY: barriers alone.
+    unsafe { asm!("sync", "isync", options(nostack, preserves_flags)) };
+}
+
+/// Installs all vectors, with `handler` behind them and `fallback` as the stack
+/// for interrupts that find r1 outside the running stack.
+///
+/// # Safety
+/// Call once, with interrupts off and after `start_cpu`. Firmware is gone, and
+/// nothing else uses memory from 0x100 to 0x18000. `fallback` is never used for
+/// anything else.
+pub unsafe fn install_vectors(handler: Handler, fallback: &Stack) {
+    let toc: u64;
+    // SAFETY: reads r2, which is the kernel's TOC pointer in kernel code.
+    unsafe { asm!("mr {}, 2", out(reg) toc, options(nomem, nostack, preserves_flags)) };
+    let entry = &cpu().entry;
+    entry.toc.store(toc, Ordering::Relaxed);
+    entry.handler.store(handler as usize as u64, Ordering::Relaxed);
+    entry.fallback_stack.store(fallback.top(), Ordering::Relaxed);
+    // SAFETY: vectors.S lays out one slot for each vector of both ranges, one
+    // range behind the other; the caller promises the destination.
+    unsafe {
+        copy_code(&raw const __vectors, vector::FIRST, (vector::END - vector::FIRST) / 4);
+        copy_code(&raw const __vectors_scv, vector::SCV_FIRST, (vector::SCV_END - vector::SCV_FIRST) / 4);
+    }
+}

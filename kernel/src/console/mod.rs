@@ -1,0 +1,154 @@
+//! The console, and the report channel beside it.
+//!
+//! Both are virtual terminals of the hypervisor (PAPR 16.6). Before the device
+//! tree is read, output goes to terminal 0, which QEMU takes for "the first".
+
+mod logger;
+mod terminal;
+
+use crate::{arch, sync::IrqLock};
+use anstyle::{AnsiColor, Style};
+use core::{
+    fmt::{self, Write},
+    sync::atomic::{AtomicBool, Ordering},
+};
+use report::Record;
+use terminal::Terminal;
+
+pub use logger::start as start_log;
+
+static CONSOLE: IrqLock<Terminal> = IrqLock::new(Terminal::new(0));
+static REPORT: IrqLock<Option<Terminal>> = IrqLock::new(None);
+static COLOR: AtomicBool = AtomicBool::new(false);
+
+/// Longest record of the report channel, in bytes.
+const RECORD_BYTES: usize = 1024;
+
+/// Uses these terminals from now on.
+pub fn use_terminals(console: u32, report: Option<u32>) {
+    terminal::set_number_of_console(console);
+    *CONSOLE.lock() = Terminal::new(console);
+    *REPORT.lock() = report.map(Terminal::new);
+}
+
+/// Turns colours on or off.
+pub fn set_color(on: bool) {
+    COLOR.store(on, Ordering::Relaxed);
+}
+
+/// Prints to the console, whole calls at a time.
+pub fn print(arguments: fmt::Arguments<'_>) {
+    let mut console = CONSOLE.lock();
+    // A terminal takes everything; only a Display impl could report an error,
+    // and then its text is missing, which is all there is to say about it.
+    let _ = console.write_fmt(arguments);
+    console.flush();
+}
+
+/// Prints to the console.
+#[macro_export]
+macro_rules! print {
+    ($($argument:tt)*) => { $crate::console::print(format_args!($($argument)*)) };
+}
+
+/// Prints a line to the console.
+#[macro_export]
+macro_rules! println {
+    () => { $crate::console::print(format_args!("\n")) };
+    ($($argument:tt)*) => {
+        $crate::console::print(format_args!("{}\n", format_args!($($argument)*)))
+    };
+}
+
+/// Writes a record to the report channel, if there is one.
+pub fn report(record: &Record<'_>) {
+    let mut channel = REPORT.lock();
+    let Some(terminal) = channel.as_mut() else { return };
+    let mut line = [0; RECORD_BYTES];
+    match record.write(&mut line) {
+        Ok(line) => terminal.write(line),
+        Err(error) => log::error!("{error}"),
+    }
+    terminal.flush();
+}
+
+/// Reads one line from the console, without its line break, and echoes what is
+/// typed. Backspace works; what does not fit `line` is not taken.
+pub fn read_line(line: &mut [u8]) -> &[u8] {
+    let mut used = 0;
+    loop {
+        // Not a lock over the wait: handlers may print meanwhile.
+        let Some(byte) = CONSOLE.lock().read() else {
+            arch::wait();
+            continue;
+        };
+        match byte {
+            b'\r' | b'\n' => {
+                print!("\n");
+                return &line[..used];
+            }
+            // Backspace and delete.
+            0x08 | 0x7f if used > 0 => {
+                used -= 1;
+                print!("\x08 \x08");
+            }
+            b' '..=b'~' if used < line.len() => {
+                line[used] = byte;
+                used += 1;
+                print!("{}", char::from(byte));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Takes the console from whoever holds it.
+///
+/// # Safety
+/// Only for a CPU that never returns to what it was doing.
+pub unsafe fn take_over() {
+    // SAFETY: the holder is interrupted code that never runs again, says the
+    // caller; a terminal is usable whatever state it was left in.
+    unsafe {
+        CONSOLE.break_open();
+        REPORT.break_open();
+    }
+}
+
+/// Writes text with neither locks nor formatting, for when both have failed.
+pub fn write_raw(text: &[u8]) {
+    let mut terminal = Terminal::new(terminal::number_of_console());
+    terminal.write(text);
+    terminal.flush();
+}
+
+/// What text is about, for colours.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Tone {
+    /// A check that held.
+    Good,
+    /// A check that did not.
+    Bad,
+    /// A heading.
+    Heading,
+}
+
+/// Text in a tone: coloured where colours are on, else plain.
+#[derive(Clone, Copy, Debug)]
+pub struct Painted<T>(pub Tone, pub T);
+
+impl<T: fmt::Display> fmt::Display for Painted<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !COLOR.load(Ordering::Relaxed) {
+            return self.1.fmt(f);
+        }
+        let style = match self.0 {
+            Tone::Good => Style::new().fg_color(Some(AnsiColor::Green.into())),
+            Tone::Bad => Style::new().bold().fg_color(Some(AnsiColor::Red.into())),
+            Tone::Heading => Style::new().bold(),
+        };
+        write!(f, "{style}")?;
+        self.1.fmt(f)?;
+        write!(f, "{style:#}")
+    }
+}

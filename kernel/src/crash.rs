@@ -1,0 +1,125 @@
+//! Crashes on purpose, by the boot argument `crash=`: the tests look at what the
+//! kernel then prints.
+
+use crate::{arch, stack, time};
+use alloc::vec::Vec;
+use core::{arch::asm, fmt, hint::black_box, time::Duration};
+use report::Verdict;
+
+/// The kinds of crash, with what each does.
+const KINDS: &[(&str, fn())] = &[
+    ("panic", || panic!("on purpose")),
+    ("bounds", || {
+        let words = black_box([1, 2, 3]);
+        black_box(words[black_box(3)]);
+    }),
+    ("heap-exhausted", || {
+        let _ = black_box(Vec::<u8>::with_capacity(1 << 40));
+    }),
+    ("illegal", illegal),
+    ("trap", trap),
+    ("alignment", alignment),
+    ("jump", jump),
+    ("float", float),
+    ("system-call", system_call),
+    ("trace", trace),
+    ("fault-in-report", || panic!("{}", Bomb)),
+    ("recursion", || {
+        black_box(recurse(black_box(1 << 40)));
+    }),
+    ("guard", guard),
+    ("stack-pointer", stack_pointer),
+];
+
+/// Provokes a crash of the given kind. Returns only if it can't.
+pub fn provoke(kind: &str) -> Verdict {
+    let Some((_, crash)) = KINDS.iter().find(|(name, _)| *name == kind) else {
+        print!("boot argument `crash={kind}`: unknown kind; allowed:");
+        for (index, (name, _)) in KINDS.iter().enumerate() {
+            print!("{} {name}", if index == 0 { "" } else { "," });
+        }
+        println!();
+        return Verdict::BadArgument;
+    };
+    println!("crashing on purpose: {kind}");
+    crash();
+    println!("still alive after `crash={kind}`");
+    Verdict::ChecksFailed
+}
+
+fn illegal() {
+    // SAFETY: traps, and the kernel ends.
+    unsafe { asm!(".long 0") }
+}
+
+fn trap() {
+    // SAFETY: traps, and the kernel ends.
+    unsafe { asm!("trap") }
+}
+
+fn alignment() {
+    let words = black_box([0_u64; 2]);
+    // SAFETY: reads inside `words`; a reservation on an address that is not
+    // aligned interrupts (ISA Book II, 4.6.2), and the kernel ends.
+    unsafe {
+        asm!("lwarx {0}, 0, {1}", out(reg) _, in(reg_nonzero) words.as_ptr().byte_add(1));
+    }
+}
+
+fn jump() {
+    let nowhere = black_box(0x0100_0000_0000_0000_usize);
+    // SAFETY: no memory is there: the fetch interrupts, and the kernel ends.
+    unsafe { asm!("mtctr {0}", "bctrl", in(reg) nowhere, out("ctr") _, out("lr") _) }
+}
+
+fn float() {
+    // SAFETY: MSR[FP] is off: this interrupts, and the kernel ends.
+    unsafe { asm!("fmr 1, 1") }
+}
+
+fn system_call() {
+    // SAFETY: interrupts, and the kernel ends.
+    unsafe { asm!("sc") }
+}
+
+fn trace() {
+    let msr = arch::machine_state() | ppc64::msr::SE;
+    // SAFETY: single-stepping interrupts after the next instruction.
+    unsafe { asm!("mtmsrd {}", in(reg) msr) }
+}
+
+/// Faults when it is printed.
+struct Bomb;
+
+impl fmt::Display for Bomb {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        illegal();
+        Ok(())
+    }
+}
+
+/// Recurses until the stack is used up, and on.
+#[allow(unconditional_recursion, reason = "that is the crash")]
+#[inline(never)]
+fn recurse(depth: u64) -> u64 {
+    let frame = black_box([depth; 16]);
+    frame[0] + recurse(black_box(depth - 1))
+}
+
+/// Writes into the guard, and waits for a tick to notice.
+fn guard() {
+    let (bottom, _) = stack::running();
+    let word = (bottom + stack::GUARD_BYTES - 8) as *mut u64;
+    // SAFETY: the guard belongs to the running stack and holds no data.
+    unsafe { word.write_volatile(0x0bad) };
+    let start = arch::timebase();
+    while arch::timebase() - start < time::timebase_ticks(Duration::from_secs(1)) {
+        arch::wait();
+    }
+}
+
+/// Points r1 at no stack, and interrupts.
+fn stack_pointer() {
+    // SAFETY: r1 is of no use from here on; the trap ends the kernel.
+    unsafe { asm!("li 1, 0x7770", "trap", options(noreturn)) }
+}

@@ -1,0 +1,162 @@
+//! What should not have happened: panics and unexpected interrupts.
+//!
+//! Each ends the run with a report and a failing verdict: cause, registers,
+//! backtrace, `EXIT: STATUS=n`. A fault inside the report gets a shorter one
+//! that uses neither locks nor formatting, on a stack of its own; a fault inside
+//! that leaves the run without a verdict, which is a failure too.
+
+use crate::{
+    arch, console, platform,
+    stack::{self, Damage},
+    symbols::Place,
+};
+use core::{panic::PanicInfo, sync::atomic::Ordering};
+use layout::TrapFrame;
+use ppc64::{msr, vector};
+use report::{Record, Verdict};
+
+/// Longest backtrace.
+const FRAMES: usize = 32;
+
+/// Ends the run.
+pub fn exit(verdict: Verdict) -> ! {
+    // The verdict must be the last line, so no handler may print behind it.
+    arch::interrupts_off();
+    console::report(&Record::Exit { status: verdict.status() });
+    println!("{verdict}");
+    platform::power_off()
+}
+
+/// Starts a report. With a second fault, ends the run there and then.
+fn begin() {
+    arch::interrupts_off();
+    let depth = arch::cpu().fault_depth.fetch_add(1, Ordering::Relaxed);
+    if depth == 0 {
+        stack::use_last_resort();
+        // SAFETY: with interrupts off and one CPU, the code that was running
+        // never runs again: every path from here ends in `exit`.
+        unsafe { console::take_over() };
+        return;
+    }
+    if depth == 1 {
+        console::write_raw(b"\nfault while reporting a fault\n");
+        console::write_raw(LAST_LINE);
+    }
+    platform::power_off()
+}
+
+/// [`Verdict::FaultInFault`], formatted by hand.
+const LAST_LINE: &[u8] = b"EXIT: STATUS=6\n";
+const _: () = assert!(LAST_LINE[13] == b'0' + Verdict::FaultInFault.status());
+
+/// The kernel has panicked.
+#[panic_handler]
+fn panicked(info: &PanicInfo<'_>) -> ! {
+    begin();
+    let mut frame = TrapFrame::default();
+    arch::capture(&mut frame);
+    println!();
+    match info.location() {
+        Some(place) => println!("PANIC: {} at {place}", info.message()),
+        None => println!("PANIC: {}", info.message()),
+    }
+    finish(&frame, Verdict::Panicked)
+}
+
+/// An interrupt that nothing asked for.
+pub fn unexpected(frame: &TrapFrame) -> ! {
+    begin();
+    println!();
+    let name = vector::name(frame.vector);
+    match frame.vector {
+        vector::PROGRAM => {
+            let cause = vector::program_cause(frame.msr);
+            println!("UNEXPECTED INTERRUPT {:#x}: {name} ({cause})", frame.vector);
+        }
+        _ => println!("UNEXPECTED INTERRUPT {:#x}: {name}", frame.vector),
+    }
+    finish(frame, Verdict::UnexpectedTrap)
+}
+
+/// An interrupt found r1 outside the running stack.
+pub fn overflowed(frame: &TrapFrame) -> ! {
+    begin();
+    let (bottom, top) = stack::running();
+    println!();
+    println!(
+        "STACK OVERFLOW: {} interrupt {:#x} found r1 = {:#x} outside the usable part of the stack from {bottom:#x} to {top:#x}",
+        vector::name(frame.vector),
+        frame.vector,
+        frame.gpr[1],
+    );
+    finish(frame, Verdict::StackOverflow)
+}
+
+/// A stack's guard has been written to.
+pub fn guard_damaged(frame: &TrapFrame, damage: Damage) -> ! {
+    begin();
+    println!();
+    println!("STACK OVERFLOW: {damage}");
+    finish(frame, Verdict::StackOverflow)
+}
+
+/// Prints registers and backtrace, and ends the run.
+fn finish(frame: &TrapFrame, verdict: Verdict) -> ! {
+    print_registers(frame);
+    print_backtrace(frame);
+    exit(verdict)
+}
+
+fn print_registers(frame: &TrapFrame) {
+    println!("nip  {:016x}  {}", frame.nip, Place(frame.nip));
+    println!("lr   {:016x}  {}", frame.lr, Place(frame.lr));
+    print!("msr  {:016x} ", frame.msr);
+    for (mask, name) in msr::NAMES {
+        if frame.msr & mask != 0 {
+            print!(" {name}");
+        }
+    }
+    println!();
+    println!(
+        "cr   {:08x}  xer {:08x}  ctr {:016x}  dar {:016x}  dsisr {:08x}",
+        frame.cr, frame.xer, frame.ctr, frame.dar, frame.dsisr,
+    );
+    for (row, registers) in frame.gpr.chunks(4).enumerate() {
+        print!("r{:<3}", 4 * row);
+        for register in registers {
+            print!(" {register:016x}");
+        }
+        println!();
+    }
+}
+
+fn print_backtrace(frame: &TrapFrame) {
+    if platform::try_get().is_none() {
+        return; // there is no stack but the boot stack yet
+    }
+    println!("backtrace:");
+    println!("   {:016x}  {}", frame.nip, Place(frame.nip));
+    let r1 = frame.gpr[1];
+    // SAFETY: the bounds are the kernel's stacks, or memory that one of them has
+    // overrun; nothing runs there but this report, below the frames it walks.
+    let mut frames = unsafe { arch::walk(r1, stack::bounds(r1)) };
+    // An interrupted function need not have saved LR, and what is in its
+    // caller's frame may then be left over from an earlier call.
+    let mut stale = frame.vector != 0;
+    for frame in frames.by_ref().take(FRAMES) {
+        let code = frame.code;
+        // A return address is behind the call: look up the call itself, or a
+        // call at a function's very end gets the next function's name.
+        let place = Place(if frame.trap.is_some() { code } else { code.wrapping_sub(4) });
+        match frame.trap {
+            Some(trap) => println!("   {code:016x}  {place} (interrupt {:#x})", trap.vector),
+            None if code == 0 => {}
+            None if stale => println!("   {code:016x}  {place} (perhaps stale; see lr)"),
+            None => println!("   {code:016x}  {place}"),
+        }
+        stale = frame.trap.is_some();
+    }
+    if frames.next().is_some() {
+        println!("   and more");
+    }
+}

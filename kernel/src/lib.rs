@@ -1,0 +1,43 @@
+//! A kernel that patches itself while it runs, for QEMU's pseries machine.
+//!
+//! # Principles
+//! - One file, one thought. What a reader must hold in the head to follow a
+//!   patched call fits on a desk.
+//! - Assembly lives in `arch` alone, each entry under a contract: on entry,
+//!   clobbers, on exit, stack. It takes every offset from a Rust struct.
+//! - Logic that needs no machine is a crate of its own under `crates/`, without
+//!   `unsafe`, and is tested on the host.
+//! - What the machine is like comes from the device tree.
+//! - A run ends with a verdict, `EXIT: STATUS=n`, whatever happens. No verdict
+//!   is a failure too.
+//!
+//! # What it is not
+//! There is no user mode, no address translation and one CPU: all code runs in
+//! real mode with the rights of a kernel. Interrupt handlers do not nest.
+//!
+//! # Who knows whom
+//! `arch` knows only `crates/`. `sync` and `console` stand on `arch`; `platform`
+//! reads the device tree; `mm` hands out memory; `fault` reports what should
+//! not have happened; `interrupt` and `time` drive the clock. `selftest`, `crash`
+//! and `job` know all, and nobody knows them.
+#![no_std]
+
+extern crate alloc;
+
+pub mod arch;
+#[macro_use]
+pub mod console;
+pub mod crash;
+pub mod fault;
+pub mod interrupt;
+pub mod job;
+pub mod mm;
+pub mod platform;
+pub mod selftest;
+pub mod stack;
+mod start;
+pub mod symbols;
+pub mod sync;
+pub mod time;
+
+pub use start::start;

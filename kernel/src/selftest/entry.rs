@@ -1,0 +1,61 @@
+//! Interrupt entry and return.
+
+use crate::{
+    arch::{self, probe},
+    check, platform, provoke, time,
+};
+use ppc64::vector;
+
+crate::selftest! {
+    /// Every vector, and every slot between them, leads to the handler with its
+    /// own number and back.
+    fn every_vector_arrives() {
+        let low = (vector::FIRST..vector::END).step_by(vector::STRIDE as usize);
+        let scv = (vector::SCV_FIRST..vector::SCV_END).step_by(vector::STRIDE as usize);
+        for address in low.chain(scv) {
+            let seen = probe::enter_vector(address);
+            check!(seen.vector == address, "vector {address:#x} arrived as {seen:x?}");
+        }
+        Ok(())
+    }
+
+    /// Interrupts that the CPU raises arrive where the manual says.
+    fn provoked_interrupts_arrive() {
+        let seen = [
+            ("illegal instruction", vector::PROGRAM, provoke!(".long 0")),
+            ("trap", vector::PROGRAM, provoke!("trap")),
+            ("system call", 0xc00, provoke!("sc")),
+            ("floating point", 0x800, provoke!("fmr 1, 1")),
+            ("vector", 0xf20, provoke!(".machine push", ".machine power8", "vor 0, 0, 0", ".machine pop")),
+            ("VSX", 0xf40, provoke!(".machine push", ".machine power8", "xxlor 0, 0, 0", ".machine pop")),
+        ];
+        for (what, expected, seen) in seen {
+            check!(seen.vector == expected, "{what}: {seen:x?}, expected vector {expected:#x}");
+        }
+        Ok(())
+    }
+
+    /// A single step arrives after the instruction that follows.
+    fn single_step_arrives() {
+        let seen = provoke!(
+            "mfmsr 11",
+            "ori 11, 11, {se}",
+            "mtmsrd 11",
+            "nop",
+            "nop",
+            const se = ppc64::msr::SE,
+        );
+        check!(seen.vector == vector::TRACE, "{seen:x?}");
+        Ok(())
+    }
+
+    /// Ticks leave every register and the protected zone as they were.
+    fn ticks_change_no_register() {
+        let ticks = time::ticks();
+        let wait = 20 * platform::get().timebase_hz / time::TICKS_PER_SECOND;
+        let damaged = arch::register_soak(arch::timebase() + wait);
+        check!(damaged == 0, "changed under an interrupt: {damaged:#x} (bits 0 to 31: r0 to r31; 32: CR, 33: XER, 34: CTR, 35: LR, 36: protected zone)");
+        check!(time::ticks() >= ticks + 10, "only {} ticks came meanwhile", time::ticks() - ticks);
+        Ok(())
+    }
+}

@@ -1,0 +1,90 @@
+//! Clock, locks and guards.
+
+use crate::{arch, check, platform, stack, sync::IrqLock, time};
+use core::time::Duration;
+
+/// Waits for a number of ticks, a second at most.
+fn wait_for_ticks(count: u64) -> super::Result {
+    let before = time::ticks();
+    let start = arch::timebase();
+    while time::ticks() < before + count {
+        check!(time::duration(arch::timebase() - start) < Duration::from_secs(1),
+            "{} of {count} ticks in a second", time::ticks() - before);
+        arch::wait();
+    }
+    Ok(())
+}
+
+crate::selftest! {
+    /// The timebase never goes back.
+    fn timebase_rises() {
+        let mut last = arch::timebase();
+        for _ in 0..10_000 {
+            let now = arch::timebase();
+            check!(now >= last, "{now} came after {last}");
+            last = now;
+        }
+        Ok(())
+    }
+
+    /// Ticks come at the rate that the device tree's frequency asks for.
+    fn ticks_keep_time() {
+        wait_for_ticks(1)?;
+        let start = arch::timebase();
+        wait_for_ticks(20)?;
+        let took = arch::timebase() - start;
+        let least = platform::get().timebase_hz / time::TICKS_PER_SECOND * 19;
+        check!(took >= least, "20 ticks took {took} timebase ticks, at least {least} were expected");
+        Ok(())
+    }
+
+    /// No tick arrives while a lock is held, and one does right after.
+    fn locks_keep_interrupts_off() {
+        let lock = IrqLock::new(0_u32);
+        let guard = lock.lock();
+        let before = time::ticks();
+        let start = arch::timebase();
+        let wait = 3 * platform::get().timebase_hz / time::TICKS_PER_SECOND;
+        while arch::timebase() - start < wait {}
+        let during = time::ticks() - before;
+        drop(guard);
+        check!(during == 0, "{during} ticks came while the lock was held");
+        wait_for_ticks(1)
+    }
+
+    /// Locks inside one another turn interrupts on when the outer one opens.
+    fn locks_nest() {
+        let (outer, inner) = (IrqLock::new(1), IrqLock::new(2));
+        let first = outer.lock();
+        let second = inner.lock();
+        check!(*first + *second == 3, "the locks hold {} and {}", *first, *second);
+        drop(second);
+        check!(arch::machine_state() & ppc64::msr::EE == 0, "interrupts came on too early");
+        drop(first);
+        check!(arch::machine_state() & ppc64::msr::EE != 0, "interrupts stayed off");
+        Ok(())
+    }
+
+    /// A damaged guard word is found, wherever in the guard it is.
+    fn guards_notice_damage() {
+        let (bottom, _) = stack::running();
+        for offset in [0, 8, stack::GUARD_BYTES / 2, stack::GUARD_BYTES - 8] {
+            let word = (bottom + offset) as *mut u64;
+            // The tick's own check must not see this.
+            let before = arch::interrupts_off();
+            // SAFETY: the guard belongs to the running stack and holds no data;
+            // it is put back at once.
+            let result = unsafe {
+                let pattern = word.read_volatile();
+                word.write_volatile(!pattern);
+                let result = stack::check_guard();
+                word.write_volatile(pattern);
+                result
+            };
+            arch::interrupts_restore(before);
+            let found = result.err().map(|damage| damage.address);
+            check!(found == Some(bottom + offset), "damage at {:#x} was reported as {found:x?}", bottom + offset);
+        }
+        stack::check_guard().map_err(|damage| alloc::format!("{damage}"))
+    }
+}

@@ -1,0 +1,136 @@
+//! The kernel's stacks and their guards.
+//!
+//! In real mode no page can be made inaccessible, so a guard is a pattern at
+//! the low end of a stack. Three things notice an overrun: interrupt entry,
+//! when r1 is below where an interrupt still fits (it then goes on to the
+//! fallback stack); every tick, when the pattern is damaged; and the end of the
+//! run. The main stack lies at the top of memory with the heap below, so that
+//! what an overrun destroys before the next tick is not the code that reports
+//! it.
+
+use crate::{
+    arch::{self, Stack},
+    platform,
+};
+use core::{cell::UnsafeCell, fmt, sync::atomic::Ordering};
+
+/// Size of the main stack, in bytes.
+pub const MAIN_BYTES: u64 = 256 * 1024;
+/// Size of the guard at a stack's low end, in bytes.
+pub const GUARD_BYTES: u64 = 4096;
+const FALLBACK_BYTES: usize = 32 * 1024;
+/// What the guard consists of: no address, and no small number.
+const PATTERN: u64 = 0x5af0_9ac3_6b1d_e247;
+
+/// A stack in the image, for interrupts and reports that can't use another.
+#[repr(C, align(16))]
+struct Spare(UnsafeCell<[u8; FALLBACK_BYTES]>);
+
+// SAFETY: only interrupt entry and the fault path use it, as a stack, through
+// its address.
+unsafe impl Sync for Spare {}
+
+static FALLBACK: Spare = Spare(UnsafeCell::new([0; FALLBACK_BYTES]));
+static LAST_RESORT: Spare = Spare(UnsafeCell::new([0; FALLBACK_BYTES]));
+
+impl Spare {
+    fn stack(&'static self) -> Stack {
+        let bottom = self.0.get() as u64;
+        // SAFETY: the static is private, aligned to 16 by its type, and handed
+        // out as nothing but this stack.
+        unsafe { Stack::new(bottom, bottom + FALLBACK_BYTES as u64) }
+    }
+}
+
+/// The stack for interrupts that find r1 outside the running stack.
+#[must_use]
+pub fn fallback() -> Stack {
+    FALLBACK.stack()
+}
+
+/// From now on, what goes wrong goes on the last stack there is: the fallback
+/// stack carries the report of the first fault.
+pub fn use_last_resort() {
+    arch::cpu().entry.fallback_stack.store(LAST_RESORT.stack().top(), Ordering::Relaxed);
+}
+
+/// Makes `stack` the one that interrupts accept, with a fresh guard.
+///
+/// # Safety
+/// Interrupts are off and stay off until r1 is on `stack`, whose lowest
+/// [`GUARD_BYTES`] are free.
+pub unsafe fn make_running(stack: &Stack) {
+    let guard = stack.bottom() as *mut u64;
+    for word in 0..GUARD_BYTES as usize / size_of::<u64>() {
+        // SAFETY: inside the stack, whose low end is free, says the caller.
+        unsafe { guard.add(word).write(PATTERN) };
+    }
+    let cpu = arch::cpu();
+    let floor = stack.bottom() + GUARD_BYTES + layout::INTERRUPT_ROOM as u64;
+    cpu.stack_bottom.store(stack.bottom(), Ordering::Relaxed);
+    cpu.entry.stack_floor.store(floor, Ordering::Relaxed);
+    cpu.entry.stack_top.store(stack.top(), Ordering::Relaxed);
+}
+
+/// Lowest address and end of the running stack.
+#[must_use]
+pub fn running() -> (u64, u64) {
+    let cpu = arch::cpu();
+    (cpu.stack_bottom.load(Ordering::Relaxed), cpu.entry.stack_top.load(Ordering::Relaxed))
+}
+
+/// Whether an interrupt that finds this r1 still fits the running stack.
+#[must_use]
+pub fn is_running(r1: u64) -> bool {
+    let entry = &arch::cpu().entry;
+    let floor = entry.stack_floor.load(Ordering::Relaxed);
+    let top = entry.stack_top.load(Ordering::Relaxed);
+    floor <= r1 && r1 <= top
+}
+
+/// All memory that frames may lie in: the running stack and the spare ones. An
+/// overrun stack reaches down to `r1`, as long as there is memory.
+#[must_use]
+pub fn bounds(r1: u64) -> [(u64, u64); 3] {
+    let spare = |spare: &'static Spare| (spare.stack().bottom(), spare.stack().top());
+    let (bottom, top) = running();
+    let memory = platform::get().memory.iter().find(|range| range.start < bottom && bottom < range.end);
+    let overrun = memory.is_some_and(|memory| memory.start <= r1 && r1 < bottom);
+    [(if overrun { r1 } else { bottom }, top), spare(&FALLBACK), spare(&LAST_RESORT)]
+}
+
+/// A guard no longer holds its pattern.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Damage {
+    /// Highest address of a damaged word.
+    pub address: u64,
+    /// What it holds.
+    pub found: u64,
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { address, found } = self;
+        write!(f, "guard word at {address:#x} holds {found:#018x} instead of {PATTERN:#018x}")
+    }
+}
+
+/// Checks the running stack's guard, from its upper end: an overrun comes from
+/// there.
+///
+/// # Errors
+/// [`Damage`], with the first word that is not as it was.
+pub fn check_guard() -> Result<(), Damage> {
+    let (bottom, _) = running();
+    let words = GUARD_BYTES as usize / size_of::<u64>();
+    for word in (0..words).rev() {
+        let address = bottom + (word * size_of::<u64>()) as u64;
+        // SAFETY: the guard of the running stack, which `make_running` filled.
+        // Volatile, because an overrun writes behind the compiler's back.
+        let found = unsafe { (address as *const u64).read_volatile() };
+        if found != PATTERN {
+            return Err(Damage { address, found });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,80 @@
+//! The kernel's first steps, in the order in which they depend on each other.
+
+use crate::{
+    arch, console, crash, fault, interrupt, job, mm, platform, selftest, stack, time,
+};
+use boot::BootInfo;
+use bootargs::{BootArgs, Color, LogLevel, Mode};
+use core::fmt::Display;
+use log::LevelFilter;
+use report::Verdict;
+
+/// Starts the kernel on the boot stack, and continues on the main stack.
+pub fn start(info: &BootInfo) -> ! {
+    arch::start_cpu();
+    let platform = platform::discover(info).unwrap_or_else(|error| refuse(&error));
+    console::use_terminals(platform.console, platform.report);
+    if let Err(status) = arch::take_interrupts_in_little_endian() {
+        refuse(&format_args!("H_SET_MODE for little-endian interrupts returned {status}"));
+    }
+    // SAFETY: interrupts have never been on, firmware was quiesced or is long
+    // gone, memory below 0x18000 is kept out of the heap, and the fallback stack
+    // has no other use.
+    unsafe { arch::install_vectors(interrupt::handle, &stack::fallback()) };
+    let main_stack = mm::start(platform).unwrap_or_else(|error| refuse(&error));
+    // SAFETY: interrupts are off, and go on being off until `on_main_stack`
+    // turns them on; the stack is fresh.
+    unsafe {
+        stack::make_running(&main_stack);
+        arch::call_on_stack(&main_stack, on_main_stack)
+    }
+}
+
+/// Ends a run whose machine the kernel can't work with.
+fn refuse(why: &dyn Display) -> ! {
+    println!("can't run on this machine: {why}");
+    fault::exit(Verdict::BadPlatform)
+}
+
+extern "C" fn on_main_stack() -> ! {
+    let arguments = match bootargs::parse(platform::get().bootargs) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            println!("{error}");
+            fault::exit(Verdict::BadArgument)
+        }
+    };
+    console::set_color(arguments.color == Color::Always);
+    console::start_log(level(arguments.log));
+    time::start();
+    arch::interrupts_on();
+    let verdict = run(&arguments);
+    if let Err(damage) = stack::check_guard() {
+        println!("STACK OVERFLOW: {damage}");
+        fault::exit(Verdict::StackOverflow)
+    }
+    fault::exit(verdict)
+}
+
+fn run(arguments: &BootArgs<'_>) -> Verdict {
+    job::report_boot();
+    if let Some(kind) = arguments.crash {
+        return crash::provoke(kind);
+    }
+    match arguments.mode {
+        Mode::Run => job::run(),
+        Mode::Echo => job::echo(),
+        Mode::List => selftest::list(arguments.tests()),
+        Mode::Selftest => selftest::run(arguments.tests()),
+    }
+}
+
+fn level(level: LogLevel) -> LevelFilter {
+    match level {
+        LogLevel::Error => LevelFilter::Error,
+        LogLevel::Warn => LevelFilter::Warn,
+        LogLevel::Info => LevelFilter::Info,
+        LogLevel::Debug => LevelFilter::Debug,
+        LogLevel::Trace => LevelFilter::Trace,
+    }
+}

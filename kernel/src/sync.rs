@@ -1,0 +1,66 @@
+//! A lock that an interrupt handler can't deadlock on.
+
+use crate::arch::{self, Interrupts};
+use core::ops::{Deref, DerefMut};
+use spin::mutex::{SpinMutex, SpinMutexGuard};
+
+/// A spin lock that keeps interrupts off while it is held. Without that, a
+/// handler that wants the lock which the interrupted code holds spins for ever.
+#[derive(Debug)]
+pub struct IrqLock<T>(SpinMutex<T>);
+
+/// Access to what an [`IrqLock`] holds. Dropping it restores interrupts to what
+/// they were before the lock was taken.
+#[derive(Debug)]
+pub struct IrqGuard<'a, T> {
+    // Dropped first: the lock must be free before interrupts come on.
+    guard: Option<SpinMutexGuard<'a, T>>,
+    before: Interrupts,
+}
+
+impl<T> IrqLock<T> {
+    /// An open lock.
+    #[must_use]
+    pub const fn new(value: T) -> Self {
+        Self(SpinMutex::new(value))
+    }
+
+    /// Waits for the lock, with interrupts off from here on.
+    pub fn lock(&self) -> IrqGuard<'_, T> {
+        let before = arch::interrupts_off();
+        IrqGuard { guard: Some(self.0.lock()), before }
+    }
+
+    /// Opens the lock whoever holds it.
+    ///
+    /// # Safety
+    /// The holder never runs again. What the lock protects may be half changed;
+    /// the caller makes do with that.
+    pub unsafe fn break_open(&self) {
+        if self.0.is_locked() {
+            // SAFETY: the holder never runs again, says the caller.
+            unsafe { self.0.force_unlock() };
+        }
+    }
+}
+
+impl<T> Deref for IrqGuard<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.guard.as_ref().expect("the guard is there until drop")
+    }
+}
+
+impl<T> DerefMut for IrqGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        self.guard.as_mut().expect("the guard is there until drop")
+    }
+}
+
+impl<T> Drop for IrqGuard<'_, T> {
+    fn drop(&mut self) {
+        self.guard = None;
+        arch::interrupts_restore(self.before);
+    }
+}
