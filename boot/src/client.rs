@@ -19,7 +19,11 @@ pub struct ClientError {
 
 impl fmt::Display for ClientError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the client interface refused `{}`", self.service.to_str().unwrap_or("?"))
+        write!(
+            f,
+            "the client interface refused `{}`",
+            self.service.to_str().unwrap_or("?")
+        )
     }
 }
 
@@ -102,7 +106,11 @@ impl Client {
         if status != 0 {
             return Err(ClientError { service });
         }
-        Ok(if outputs == 0 { 0 } else { u32::from_be(arguments.cells[inputs.len()]) })
+        Ok(if outputs == 0 {
+            0
+        } else {
+            u32::from_be(arguments.cells[inputs.len()])
+        })
     }
 
     /// The node at `path`, if there is one.
@@ -184,7 +192,9 @@ impl Client {
         let (start, size) = (cell(path.as_mut_ptr()), path.len() as u32);
         let length = self.call(c"package-to-path", &[node.0, start, size])? as usize;
         // Some firmwares count the terminating zero, some don't.
-        Ok(path.get(..length).map(|path| path.split(|&byte| byte == 0).next().unwrap_or(path)))
+        Ok(path
+            .get(..length)
+            .map(|path| path.split(|&byte| byte == 0).next().unwrap_or(path)))
     }
 
     /// Asks the firmware to leave the machine alone from now on.

@@ -51,7 +51,10 @@ impl fmt::Display for FlattenError {
             Self::LongPath(bytes) => write!(f, "a path is longer than {bytes} bytes"),
             Self::BadPropertyName => f.write_str("a property's name is not UTF-8 or too long"),
             Self::Bootargs(bytes) => {
-                write!(f, "the boot arguments are not UTF-8 or longer than {bytes} bytes")
+                write!(
+                    f,
+                    "the boot arguments are not UTF-8 or longer than {bytes} bytes"
+                )
             }
         }
     }
@@ -93,7 +96,10 @@ impl<const N: usize> Buffer<N> {
     ///
     /// # Safety
     /// No other reference to it may exist.
-    #[allow(clippy::mut_from_ref, reason = "that there is only one is the caller's promise")]
+    #[allow(
+        clippy::mut_from_ref,
+        reason = "that there is only one is the caller's promise"
+    )]
     unsafe fn take(&'static self) -> &'static mut [u8] {
         let start = self.0.get().cast::<u8>();
         // SAFETY: `start` points to N bytes, zeroed before the reference is
@@ -114,7 +120,9 @@ pub fn read(
 ) -> Result<&'static [u8], BootError> {
     let mut line = [0; BOOTARGS_BYTES];
     let bootargs = boot_arguments(client, &mut line)?;
-    let reenter = bootargs::parse(bootargs).ok().and_then(|arguments| arguments.reenter);
+    let reenter = bootargs::parse(bootargs)
+        .ok()
+        .and_then(|arguments| arguments.reenter);
     if reenter == Some(Reenter::LittleEndian) && endian == Endian::Big {
         second_entry::through_firmware(client, registers)?;
     }
@@ -122,8 +130,16 @@ pub fn read(
     // SAFETY: boot_main runs once and calls this once.
     let (tree, strings) = unsafe { (TREE.take(), STRINGS.take()) };
     let mut writer = Writer::new(tree, strings).map_err(FlattenError::Write)?;
-    let mut walk = Walk { client, writer: &mut writer, registers, bootargs };
-    let root = client.root().map_err(FlattenError::Client)?.ok_or(FlattenError::NoRoot)?;
+    let mut walk = Walk {
+        client,
+        writer: &mut writer,
+        registers,
+        bootargs,
+    };
+    let root = client
+        .root()
+        .map_err(FlattenError::Client)?
+        .ok_or(FlattenError::NoRoot)?;
     walk.node(root, 0)?;
     client.quiesce().map_err(FlattenError::Client)?;
     let tree = writer.finish(0).map_err(FlattenError::Write)?;
@@ -139,8 +155,12 @@ pub fn read(
 /// The boot arguments, without the zero at the end.
 fn boot_arguments<'a>(client: &Client, line: &'a mut [u8]) -> Result<&'a str, FlattenError> {
     let too_long = FlattenError::Bootargs(line.len());
-    let Some(chosen) = client.find(c"/chosen")? else { return Ok("") };
-    let Some(length) = client.property(chosen, c"bootargs", line)? else { return Ok("") };
+    let Some(chosen) = client.find(c"/chosen")? else {
+        return Ok("");
+    };
+    let Some(length) = client.property(chosen, c"bootargs", line)? else {
+        return Ok("");
+    };
     let line = line.get(..length).ok_or(too_long)?;
     let line = core::str::from_utf8(line).map_err(|_| too_long)?;
     Ok(line.trim_end_matches('\0'))
@@ -180,7 +200,11 @@ impl Walk<'_, '_> {
             .path(node, &mut path)?
             .and_then(|path| core::str::from_utf8(path).ok())
             .ok_or(FlattenError::LongPath(PATH_BYTES))?;
-        let name = if depth == 0 { "" } else { path.rsplit('/').next().unwrap_or(path) };
+        let name = if depth == 0 {
+            ""
+        } else {
+            path.rsplit('/').next().unwrap_or(path)
+        };
         self.writer.begin_node(name)?;
         Ok(path == "/chosen")
     }
@@ -204,7 +228,9 @@ impl Walk<'_, '_> {
             if text == "name" || (chosen && text == "bootargs") {
                 continue;
             }
-            let Some(length) = self.client.property_length(node, name)? else { continue };
+            let Some(length) = self.client.property_length(node, name)? else {
+                continue;
+            };
             let mut result = Ok(None);
             self.writer.property_with(text, length, |value| {
                 result = self.client.property(node, name, value);
@@ -222,7 +248,12 @@ impl Walk<'_, '_> {
 
     /// What a flattened `/chosen` has, and the firmware's has not.
     #[inline(never)] // keeps the path out of the recursion's frames
-    fn chosen(&mut self, chosen: Phandle, has_initrd: bool, has_stdout: bool) -> Result<(), FlattenError> {
+    fn chosen(
+        &mut self,
+        chosen: Phandle,
+        has_initrd: bool,
+        has_stdout: bool,
+    ) -> Result<(), FlattenError> {
         let mut line = [0; BOOTARGS_BYTES];
         let mut used = 0;
         for word in bootargs::without_reenter(self.bootargs) {
@@ -237,21 +268,28 @@ impl Walk<'_, '_> {
 
         if !has_initrd && self.registers.r4 != 0 {
             let (start, size) = (self.registers.r3, self.registers.r4);
-            self.writer.property("linux,initrd-start", &start.to_be_bytes())?;
-            self.writer.property("linux,initrd-end", &(start + size).to_be_bytes())?;
+            self.writer
+                .property("linux,initrd-start", &start.to_be_bytes())?;
+            self.writer
+                .property("linux,initrd-end", &(start + size).to_be_bytes())?;
         }
 
         if has_stdout {
             return Ok(());
         }
-        let Some(instance) = self.client.property_cell(chosen, c"stdout")? else { return Ok(()) };
-        let Some(terminal) = self.client.instance_node(instance)? else { return Ok(()) };
+        let Some(instance) = self.client.property_cell(chosen, c"stdout")? else {
+            return Ok(());
+        };
+        let Some(terminal) = self.client.instance_node(instance)? else {
+            return Ok(());
+        };
         let mut path = [0; PATH_BYTES];
         if let Some(path) = self.client.path(terminal, &mut path)? {
             let length = path.len();
-            self.writer.property_with("linux,stdout-path", length + 1, |value| {
-                value[..length].copy_from_slice(path);
-            })?;
+            self.writer
+                .property_with("linux,stdout-path", length + 1, |value| {
+                    value[..length].copy_from_slice(path);
+                })?;
         }
         Ok(())
     }

@@ -95,17 +95,31 @@ unsafe extern "C" fn boot_main(
     client: u64,
     big_endian: u64,
 ) -> ! {
-    let endian = if big_endian == 0 { Endian::Little } else { Endian::Big };
+    let endian = if big_endian == 0 {
+        Endian::Little
+    } else {
+        Endian::Big
+    };
     let (entry, tree) = if client == 0 {
         // SAFETY: r5 = 0 promises a tree at r3, which is this function's condition.
         (Entry::FlatTree, unsafe { given_tree(tree_or_initrd) })
     } else {
         // SAFETY: r5 is the client interface, says this function's condition.
         let client = unsafe { client::Client::new(client) };
-        let registers = second_entry::Registers { r3: tree_or_initrd, r4: initrd_size };
-        (Entry::OpenFirmware, flatten::read(&client, endian, registers))
+        let registers = second_entry::Registers {
+            r3: tree_or_initrd,
+            r4: initrd_size,
+        };
+        (
+            Entry::OpenFirmware,
+            flatten::read(&client, endian, registers),
+        )
     };
-    kernel_main(BootInfo { tree, entry, endian })
+    kernel_main(BootInfo {
+        tree,
+        entry,
+        endian,
+    })
 }
 
 /// The tree at `address`, measured by its own header.

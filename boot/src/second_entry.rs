@@ -58,13 +58,25 @@ fn copy_image(registers: Registers) -> Result<u64, BootError> {
 pub fn through_firmware(client: &Client, registers: Registers) -> Result<(), BootError> {
     let entry = copy_image(registers)?;
     // SAFETY: the copy is a kernel image; it is entered as firmware would.
-    unsafe { reenter(registers.r3, registers.r4, client.entry(), entry, MSR_LITTLE) }
+    unsafe {
+        reenter(
+            registers.r3,
+            registers.r4,
+            client.entry(),
+            entry,
+            MSR_LITTLE,
+        )
+    }
 }
 
 /// Enters the copy as kexec does: r3 = the tree, r5 = 0.
 pub fn with_tree(tree: &[u8], registers: Registers, endian: Endian) -> Result<(), BootError> {
     let entry = copy_image(registers)?;
-    let msr = if endian == Endian::Big { MSR_BIG } else { MSR_LITTLE };
+    let msr = if endian == Endian::Big {
+        MSR_BIG
+    } else {
+        MSR_LITTLE
+    };
     // SAFETY: the destination is free memory, as in `copy_image`, and the tree
     // fits below END, since its buffer is smaller than that. The copy of the
     // image is entered with what its contract asks for.

@@ -22,7 +22,9 @@ const FRAMES: usize = 32;
 pub fn exit(verdict: Verdict) -> ! {
     // The verdict must be the last line, so no handler may print behind it.
     arch::interrupts_off();
-    console::report(&Record::Exit { status: verdict.status() });
+    console::report(&Record::Exit {
+        status: verdict.status(),
+    });
     println!("{verdict}");
     platform::power_off()
 }
@@ -147,7 +149,11 @@ fn print_backtrace(frame: &TrapFrame) {
         let code = frame.code;
         // A return address is behind the call: look up the call itself, or a
         // call at a function's very end gets the next function's name.
-        let place = Place(if frame.trap.is_some() { code } else { code.wrapping_sub(4) });
+        let place = Place(if frame.trap.is_some() {
+            code
+        } else {
+            code.wrapping_sub(4)
+        });
         match frame.trap {
             Some(trap) => println!("   {code:016x}  {place} (interrupt {:#x})", trap.vector),
             None if code == 0 => {}

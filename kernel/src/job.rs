@@ -42,14 +42,35 @@ struct Line {
 
 /// Shows the machine, runs each part once, and says whether all of it works.
 pub fn run() -> Verdict {
-    println!("{}", Painted(Tone::Heading, "klplab: a kernel that patches itself while it runs"));
-    let lines = [machine(), entry(), memory(), heap(), names(), ticks(), guard()];
+    println!(
+        "{}",
+        Painted(
+            Tone::Heading,
+            "klplab: a kernel that patches itself while it runs"
+        )
+    );
+    let lines = [
+        machine(),
+        entry(),
+        memory(),
+        heap(),
+        names(),
+        ticks(),
+        guard(),
+    ];
     for Line { what, found, right } in &lines {
-        let mark =
-            if *right { Painted(Tone::Good, "ok") } else { Painted(Tone::Bad, "not ok") };
+        let mark = if *right {
+            Painted(Tone::Good, "ok")
+        } else {
+            Painted(Tone::Bad, "not ok")
+        };
         println!("  {what:<9} {found:<66} {mark}");
     }
-    if lines.iter().all(|line| line.right) { Verdict::Passed } else { Verdict::ChecksFailed }
+    if lines.iter().all(|line| line.right) {
+        Verdict::Passed
+    } else {
+        Verdict::ChecksFailed
+    }
 }
 
 fn machine() -> Line {
@@ -73,7 +94,11 @@ fn entry() -> Line {
         Endian::Big => "big",
         Endian::Little => "little",
     };
-    Line { what: "entry", found: format!("through {through}, in {endian} endian"), right: true }
+    Line {
+        what: "entry",
+        found: format!("through {through}, in {endian} endian"),
+        right: true,
+    }
 }
 
 fn memory() -> Line {
@@ -100,7 +125,10 @@ fn heap() -> Line {
     let after = mm::usage();
     Line {
         what: "heap",
-        found: format!("{} MiB free, a block of 10,000 words came and went", after.free >> 20),
+        found: format!(
+            "{} MiB free, a block of 10,000 words came and went",
+            after.free >> 20
+        ),
         right: sum == 49_995_000 && during.used >= before.used + 80_000 && after == before,
     }
 }
@@ -108,18 +136,33 @@ fn heap() -> Line {
 fn names() -> Line {
     let table = match symbols::table() {
         Ok(table) => table,
-        Err(error) => return Line { what: "symbols", found: format!("{error}"), right: false },
+        Err(error) => {
+            return Line {
+                what: "symbols",
+                found: format!("{error}"),
+                right: false,
+            };
+        }
     };
     // This very function, by name and by address.
     let path = "kernel::job::run";
     let (found, right) = match symbols::find(path) {
         Ok(symbol) => (
-            format!("{}, `{path}` at {:#x} with {} bytes", table.len(), symbol.address, symbol.size),
+            format!(
+                "{}, `{path}` at {:#x} with {} bytes",
+                table.len(),
+                symbol.address,
+                symbol.size
+            ),
             symbol.address == run as fn() -> Verdict as usize as u64,
         ),
         Err(error) => (format!("{error}"), false),
     };
-    Line { what: "symbols", found, right }
+    Line {
+        what: "symbols",
+        found,
+        right,
+    }
 }
 
 fn ticks() -> Line {
@@ -132,7 +175,10 @@ fn ticks() -> Line {
     let took = time::duration(arch::timebase() - start);
     Line {
         what: "ticks",
-        found: format!("{TICKS} at {} a second arrived in {took:.1?}", time::TICKS_PER_SECOND),
+        found: format!(
+            "{TICKS} at {} a second arrived in {took:.1?}",
+            time::TICKS_PER_SECOND
+        ),
         right: time::ticks() >= before + TICKS,
     }
 }
@@ -143,7 +189,11 @@ fn guard() -> Line {
         Ok(()) => (format!("{bottom:#x} to {top:#x}, guard untouched"), true),
         Err(damage) => (format!("{damage}"), false),
     };
-    Line { what: "stack", found, right }
+    Line {
+        what: "stack",
+        found,
+        right,
+    }
 }
 
 /// Repeats what is typed on the console, until `quit`.

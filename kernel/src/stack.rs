@@ -51,7 +51,10 @@ pub fn fallback() -> Stack {
 /// From now on, what goes wrong goes on the last stack there is: the fallback
 /// stack carries the report of the first fault.
 pub fn use_last_resort() {
-    arch::cpu().entry.fallback_stack.store(LAST_RESORT.stack().top(), Ordering::Relaxed);
+    arch::cpu()
+        .entry
+        .fallback_stack
+        .store(LAST_RESORT.stack().top(), Ordering::Relaxed);
 }
 
 /// Makes `stack` the one that interrupts accept, with a fresh guard.
@@ -76,7 +79,10 @@ pub unsafe fn make_running(stack: &Stack) {
 #[must_use]
 pub fn running() -> (u64, u64) {
     let cpu = arch::cpu();
-    (cpu.stack_bottom.load(Ordering::Relaxed), cpu.entry.stack_top.load(Ordering::Relaxed))
+    (
+        cpu.stack_bottom.load(Ordering::Relaxed),
+        cpu.entry.stack_top.load(Ordering::Relaxed),
+    )
 }
 
 /// Whether an interrupt that finds this r1 still fits the running stack.
@@ -94,9 +100,16 @@ pub fn is_running(r1: u64) -> bool {
 pub fn bounds(r1: u64) -> [(u64, u64); 3] {
     let spare = |spare: &'static Spare| (spare.stack().bottom(), spare.stack().top());
     let (bottom, top) = running();
-    let memory = platform::get().memory.iter().find(|range| range.start < bottom && bottom < range.end);
+    let memory = platform::get()
+        .memory
+        .iter()
+        .find(|range| range.start < bottom && bottom < range.end);
     let overrun = memory.is_some_and(|memory| memory.start <= r1 && r1 < bottom);
-    [(if overrun { r1 } else { bottom }, top), spare(&FALLBACK), spare(&LAST_RESORT)]
+    [
+        (if overrun { r1 } else { bottom }, top),
+        spare(&FALLBACK),
+        spare(&LAST_RESORT),
+    ]
 }
 
 /// A guard no longer holds its pattern.
@@ -111,7 +124,10 @@ pub struct Damage {
 impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { address, found } = self;
-        write!(f, "guard word at {address:#x} holds {found:#018x} instead of {PATTERN:#018x}")
+        write!(
+            f,
+            "guard word at {address:#x} holds {found:#018x} instead of {PATTERN:#018x}"
+        )
     }
 }
 

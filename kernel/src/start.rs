@@ -1,8 +1,6 @@
 //! The kernel's first steps, in the order in which they depend on each other.
 
-use crate::{
-    arch, console, crash, fault, interrupt, job, mm, platform, selftest, stack, time,
-};
+use crate::{arch, console, crash, fault, interrupt, job, mm, platform, selftest, stack, time};
 use boot::BootInfo;
 use bootargs::{BootArgs, Color, LogLevel, Mode};
 use core::fmt::Display;
@@ -15,7 +13,9 @@ pub fn start(info: &BootInfo) -> ! {
     let platform = platform::discover(info).unwrap_or_else(|error| refuse(&error));
     console::use_terminals(platform.console, platform.report);
     if let Err(status) = arch::take_interrupts_in_little_endian() {
-        refuse(&format_args!("H_SET_MODE for little-endian interrupts returned {status}"));
+        refuse(&format_args!(
+            "H_SET_MODE for little-endian interrupts returned {status}"
+        ));
     }
     // SAFETY: interrupts have never been on, firmware was quiesced or is long
     // gone, memory below 0x18000 is kept out of the heap, and the fallback stack

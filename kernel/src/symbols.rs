@@ -27,7 +27,10 @@ fn bytes() -> &'static [u8] {
 /// # Errors
 /// When the image went without one, or it is damaged.
 pub fn table() -> Result<&'static Table<'static>, ParseError> {
-    TABLE.call_once(|| Table::parse(bytes())).as_ref().map_err(|&error| error)
+    TABLE
+        .call_once(|| Table::parse(bytes()))
+        .as_ref()
+        .map_err(|&error| error)
 }
 
 /// Writes an address as `path+offset`, or as a number where no symbol covers it.
@@ -50,7 +53,10 @@ impl fmt::Display for Place {
 /// # Errors
 /// Unknown or ambiguous paths, the latter with the candidates; or no table.
 pub fn find(path: &str) -> Result<Symbol<'static>, FindError<'_>> {
-    table().map_err(FindError::NoTable)?.find(path).map_err(FindError::Lookup)
+    table()
+        .map_err(FindError::NoTable)?
+        .find(path)
+        .map_err(FindError::Lookup)
 }
 
 /// Why a path does not name a symbol.

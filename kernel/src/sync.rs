@@ -28,7 +28,10 @@ impl<T> IrqLock<T> {
     /// Waits for the lock, with interrupts off from here on.
     pub fn lock(&self) -> IrqGuard<'_, T> {
         let before = arch::interrupts_off();
-        IrqGuard { guard: Some(self.0.lock()), before }
+        IrqGuard {
+            guard: Some(self.0.lock()),
+            before,
+        }
     }
 
     /// Opens the lock whoever holds it.

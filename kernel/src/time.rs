@@ -41,7 +41,9 @@ pub fn start() {
 
 /// Lets the decrementer go off at timebase `next`.
 fn arm(next: u64) {
-    let wait = next.saturating_sub(arch::timebase()).clamp(1, i32::MAX as u64);
+    let wait = next
+        .saturating_sub(arch::timebase())
+        .clamp(1, i32::MAX as u64);
     arch::set_decrementer(wait as i32);
 }
 

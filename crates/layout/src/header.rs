@@ -1,9 +1,7 @@
 //! Writes the header that `.S` files include, because `.S` files can't name
 //! Rust constants.
 
-use super::{
-    CpuEntry, FrameHeader, PROTECTED_ZONE, TRAP_MARKER, TrapFrame, gpr_offset,
-};
+use super::{CpuEntry, FrameHeader, PROTECTED_ZONE, TRAP_MARKER, TrapFrame, gpr_offset};
 use core::mem::{offset_of, size_of};
 use ppc64::{msr, spr, vector};
 use std::{fmt::Write as _, string::String};
@@ -11,7 +9,8 @@ use std::{fmt::Write as _, string::String};
 /// The text of a C preprocessor header with every number that assembly uses.
 #[must_use]
 pub fn assembly_header() -> String {
-    let mut text = String::from("/* Written by the build from crates/layout and crates/ppc64. */\n");
+    let mut text =
+        String::from("/* Written by the build from crates/layout and crates/ppc64. */\n");
     let mut define = |name: &str, value: u64| {
         writeln!(text, "#define {name} {value:#x}").expect("writing to a string can't fail");
     };
@@ -45,9 +44,11 @@ pub fn assembly_header() -> String {
     }
     define("TRAP_GPR0", gpr_offset(0) as u64);
     define("TRAP_MARKER", TRAP_MARKER);
-    for (name, mask) in
-        [("MSR_ME", msr::ME), ("MSR_RI", msr::RI), ("MSR_LE", msr::LE)]
-    {
+    for (name, mask) in [
+        ("MSR_ME", msr::ME),
+        ("MSR_RI", msr::RI),
+        ("MSR_LE", msr::LE),
+    ] {
         define(name, mask);
     }
     for (name, number) in [

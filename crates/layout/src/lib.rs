@@ -78,7 +78,7 @@ pub struct TrapFrame {
 }
 
 const _: () = assert!(size_of::<FrameHeader>() == 32);
-const _: () = assert!(size_of::<TrapFrame>() % 16 == 0);
+const _: () = assert!(size_of::<TrapFrame>().is_multiple_of(16));
 const _: () = assert!(INTERRUPT_ROOM > 4096 + PROTECTED_ZONE + size_of::<TrapFrame>());
 
 /// What interrupt entry needs to know of a CPU before it has a stack or a TOC.

@@ -82,7 +82,9 @@ impl Record<'_> {
     /// # Errors
     /// [`WriteError`] when `line` is too short; its content is then undefined.
     pub fn write<'b>(&self, line: &'b mut [u8]) -> Result<&'b [u8], WriteError> {
-        let error = WriteError { capacity: line.len() };
+        let error = WriteError {
+            capacity: line.len(),
+        };
         let used = serde_json_core::to_slice(self, line).map_err(|_| error)?;
         *line.get_mut(used).ok_or(error)? = b'\n';
         Ok(&line[..=used])
@@ -114,6 +116,9 @@ mod tests {
     #[test]
     fn a_short_buffer_is_an_error() {
         let mut line = [0; 12];
-        assert_eq!(Record::Exit { status: 0 }.write(&mut line), Err(WriteError { capacity: 12 }));
+        assert_eq!(
+            Record::Exit { status: 0 }.write(&mut line),
+            Err(WriteError { capacity: 12 })
+        );
     }
 }

@@ -46,7 +46,10 @@ impl fmt::Display for Verdict {
 /// after its verdict has not ended the way it should have.
 #[must_use]
 pub fn find_status(transcript: &str) -> Option<u8> {
-    let last = transcript.lines().rev().find(|line| !line.trim().is_empty())?;
+    let last = transcript
+        .lines()
+        .rev()
+        .find(|line| !line.trim().is_empty())?;
     last.trim_end().strip_prefix("EXIT: STATUS=")?.parse().ok()
 }
 

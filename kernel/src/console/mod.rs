@@ -63,7 +63,9 @@ macro_rules! println {
 /// Writes a record to the report channel, if there is one.
 pub fn report(record: &Record<'_>) {
     let mut channel = REPORT.lock();
-    let Some(terminal) = channel.as_mut() else { return };
+    let Some(terminal) = channel.as_mut() else {
+        return;
+    };
     let mut line = [0; RECORD_BYTES];
     match record.write(&mut line) {
         Ok(line) => terminal.write(line),

@@ -22,7 +22,9 @@ unsafe impl GlobalAlloc for KernelHeap {
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        let Some(block) = NonNull::new(block) else { return };
+        let Some(block) = NonNull::new(block) else {
+            return;
+        };
         // SAFETY: the caller hands back what `alloc` gave for this layout.
         unsafe { self.0.lock().deallocate(block, layout) }
     }
@@ -41,7 +43,10 @@ pub struct Usage {
 #[must_use]
 pub fn usage() -> Usage {
     let heap = HEAP.0.lock();
-    Usage { used: heap.used(), free: heap.free() }
+    Usage {
+        used: heap.used(),
+        free: heap.free(),
+    }
 }
 
 /// Starts the heap.
@@ -51,6 +56,8 @@ pub fn usage() -> Usage {
 pub unsafe fn start(range: Range) {
     // SAFETY: as the caller promises.
     unsafe {
-        HEAP.0.lock().init(range.start as *mut u8, (range.end - range.start) as usize);
+        HEAP.0
+            .lock()
+            .init(range.start as *mut u8, (range.end - range.start) as usize);
     }
 }

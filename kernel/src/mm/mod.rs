@@ -13,7 +13,10 @@ use core::fmt;
 use memmap::{Map, Range};
 
 /// What the memory below the kernel's image is used for: interrupt vectors.
-const VECTORS: Range = Range { start: 0, end: ppc64::vector::SCV_END };
+const VECTORS: Range = Range {
+    start: 0,
+    end: ppc64::vector::SCV_END,
+};
 
 /// Smallest heap that the kernel starts with, in bytes.
 const LEAST_HEAP: u64 = 16 << 20;
@@ -42,7 +45,10 @@ impl fmt::Display for MemoryError {
         match self {
             Self::Ranges(error) => error.fmt(f),
             Self::TooLittle { found, wanted } => {
-                write!(f, "the largest free piece of memory has {found} bytes, {wanted} are needed")
+                write!(
+                    f,
+                    "the largest free piece of memory has {found} bytes, {wanted} are needed"
+                )
             }
         }
     }
@@ -57,7 +63,10 @@ impl From<memmap::Error> for MemoryError {
 /// The image, with everything that the linker script places behind it.
 #[must_use]
 pub fn kernel_image() -> Range {
-    Range { start: (&raw const _start) as u64, end: (&raw const __kernel_end) as u64 }
+    Range {
+        start: (&raw const _start) as u64,
+        end: (&raw const __kernel_end) as u64,
+    }
 }
 
 /// Divides up memory: starts the heap, and returns the main stack. The stack is
@@ -70,16 +79,25 @@ pub fn start(platform: &Platform) -> Result<Stack, MemoryError> {
     for &range in &platform.memory {
         free.add(range)?;
     }
-    for &range in [VECTORS, kernel_image()].iter().chain(&platform.initrd).chain(&platform.reserved)
+    for &range in [VECTORS, kernel_image()]
+        .iter()
+        .chain(&platform.initrd)
+        .chain(&platform.reserved)
     {
         free.reserve(range)?;
     }
     let too_little = |free: &Map<_>| MemoryError::TooLittle {
-        found: free.largest(4096).map_or(0, |range| range.end - range.start),
+        found: free
+            .largest(4096)
+            .map_or(0, |range| range.end - range.start),
         wanted: stack::MAIN_BYTES + LEAST_HEAP,
     };
-    let stack = free.take(stack::MAIN_BYTES, 4096).ok_or(too_little(&free))?;
-    let heap = free.largest(4096).filter(|heap| heap.end - heap.start >= LEAST_HEAP);
+    let stack = free
+        .take(stack::MAIN_BYTES, 4096)
+        .ok_or(too_little(&free))?;
+    let heap = free
+        .largest(4096)
+        .filter(|heap| heap.end - heap.start >= LEAST_HEAP);
     let heap = heap.ok_or(too_little(&free))?;
     // SAFETY: both ranges are memory that nothing else uses: the map took away
     // the image, the vectors, the tree, the initrd and what firmware reserved,

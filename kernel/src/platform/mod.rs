@@ -74,6 +74,9 @@ impl Platform {
     /// How much memory there is, in bytes.
     #[must_use]
     pub fn memory_bytes(&self) -> u64 {
-        self.memory.iter().map(|range| range.end - range.start).sum()
+        self.memory
+            .iter()
+            .map(|range| range.end - range.start)
+            .sum()
     }
 }

@@ -43,7 +43,9 @@ pub fn read(info: &BootInfo) -> Result<Platform> {
     let blob = info.tree.map_err(PlatformError::NoTree)?;
     let tree = Fdt::new(blob).map_err(PlatformError::Damaged)?;
     let root = tree.root();
-    let chosen = root.child("chosen").ok_or(PlatformError::Missing("/chosen"))?;
+    let chosen = root
+        .child("chosen")
+        .ok_or(PlatformError::Missing("/chosen"))?;
     let cpu = first_cpu(&root)?;
     let (console, report) = terminals(&root, &chosen)?;
     Ok(Platform {
@@ -54,7 +56,9 @@ pub fn read(info: &BootInfo) -> Result<Platform> {
         cpus: cpu_nodes(&root).count() as u32,
         timebase_hz: integer(&cpu, "timebase-frequency")
             .filter(|&hz| hz >= 1_000_000)
-            .ok_or(PlatformError::Missing("a cpu's `timebase-frequency` of 1 MHz or more"))?,
+            .ok_or(PlatformError::Missing(
+                "a cpu's `timebase-frequency` of 1 MHz or more",
+            ))?,
         memory: memory(&root)?,
         reserved: reserved(&tree, &root, blob)?,
         initrd: initrd(&chosen),
@@ -102,21 +106,34 @@ fn cpu_nodes(root: &FdtNode<'static>) -> impl Iterator<Item = FdtNode<'static>> 
 }
 
 fn first_cpu(root: &FdtNode<'static>) -> Result<FdtNode<'static>> {
-    cpu_nodes(root).next().ok_or(PlatformError::Missing("a node of type `cpu` in /cpus"))
+    cpu_nodes(root)
+        .next()
+        .ok_or(PlatformError::Missing("a node of type `cpu` in /cpus"))
 }
 
 fn memory(root: &FdtNode<'static>) -> Result<ArrayVec<Range, RANGES>> {
     let malformed = PlatformError::Missing("a well-formed `reg` in a memory node");
     let mut all = ArrayVec::new();
-    let nodes = root.children().filter(|node| text(node, "device_type") == Some("memory"));
+    let nodes = root
+        .children()
+        .filter(|node| text(node, "device_type") == Some("memory"));
     for node in nodes {
-        let Some(ranges) = ranges(node) else { return Err(malformed) };
+        let Some(ranges) = ranges(node) else {
+            return Err(malformed);
+        };
         for range in ranges {
-            let Some(range) = range else { return Err(malformed) };
-            all.try_push(range).map_err(|_| PlatformError::TooManyRanges)?;
+            let Some(range) = range else {
+                return Err(malformed);
+            };
+            all.try_push(range)
+                .map_err(|_| PlatformError::TooManyRanges)?;
         }
     }
-    if all.is_empty() { Err(PlatformError::Missing("a node of type `memory`")) } else { Ok(all) }
+    if all.is_empty() {
+        Err(PlatformError::Missing("a node of type `memory`"))
+    } else {
+        Ok(all)
+    }
 }
 
 /// What is not free: the reservation block, /reserved-memory and the tree.
@@ -125,16 +142,24 @@ fn reserved(
     root: &FdtNode<'static>,
     blob: &[u8],
 ) -> Result<ArrayVec<Range, RANGES>> {
-    let block = tree
-        .memory_reservations()
-        .map(|one| Range { start: one.address(), end: one.address().saturating_add(one.size()) });
-    let nodes = root.child("reserved-memory").into_iter().flat_map(|node| node.children());
+    let block = tree.memory_reservations().map(|one| Range {
+        start: one.address(),
+        end: one.address().saturating_add(one.size()),
+    });
+    let nodes = root
+        .child("reserved-memory")
+        .into_iter()
+        .flat_map(|node| node.children());
     let nodes = nodes.filter_map(ranges).flatten().flatten();
     let start = blob.as_ptr().addr() as u64;
-    let own = Range { start, end: start + blob.len() as u64 };
+    let own = Range {
+        start,
+        end: start + blob.len() as u64,
+    };
     let mut all = ArrayVec::new();
     for range in block.chain(nodes).chain([own]) {
-        all.try_push(range).map_err(|_| PlatformError::TooManyRanges)?;
+        all.try_push(range)
+            .map_err(|_| PlatformError::TooManyRanges)?;
     }
     Ok(all)
 }
@@ -150,7 +175,11 @@ fn initrd(chosen: &FdtNode<'static>) -> Option<Range> {
 fn terminals(root: &FdtNode<'static>, chosen: &FdtNode<'static>) -> Result<(u32, Option<u32>)> {
     let missing = PlatformError::Missing("a node of type `serial` with a `reg` in /vdevice");
     let mut all: ArrayVec<(u32, &str), 8> = ArrayVec::new();
-    for node in root.child("vdevice").into_iter().flat_map(|devices| devices.children()) {
+    for node in root
+        .child("vdevice")
+        .into_iter()
+        .flat_map(|devices| devices.children())
+    {
         if text(&node, "device_type") == Some("serial")
             && let Some(number) = integer(&node, "reg")
             && let Ok(number) = u32::try_from(number)
@@ -160,10 +189,15 @@ fn terminals(root: &FdtNode<'static>, chosen: &FdtNode<'static>) -> Result<(u32,
         }
     }
     all.sort_unstable();
-    let stdout = ["stdout-path", "linux,stdout-path"].iter().find_map(|name| text(chosen, name));
+    let stdout = ["stdout-path", "linux,stdout-path"]
+        .iter()
+        .find_map(|name| text(chosen, name));
     let is_stdout = |name: &str| stdout.is_some_and(|path| path.ends_with(name));
     let console = all.iter().find(|(_, name)| is_stdout(name)).or(all.first());
     let &(console, _) = console.ok_or(missing)?;
-    let report = all.iter().map(|&(number, _)| number).find(|&number| number != console);
+    let report = all
+        .iter()
+        .map(|&(number, _)| number)
+        .find(|&number| number != console);
     Ok((console, report))
 }

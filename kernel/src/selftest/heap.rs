@@ -32,16 +32,23 @@ impl Block {
     fn new(random: &mut Random) -> Result<Self, alloc::string::String> {
         let word = random.next();
         let size = 1 + (word >> 8) as usize % 500;
-        let align = 1 << (word >> 40) % 7;
+        let align = 1 << ((word >> 40) % 7);
         let layout = Layout::from_size_align(size, align).expect("small and a power of two");
         // SAFETY: the size is not zero.
         let start = unsafe { alloc::alloc::alloc(layout) };
         check!(!start.is_null(), "no room for {layout:?}");
-        check!(start.addr() % align == 0, "block at {start:p} for {layout:?} is misaligned");
+        check!(
+            start.addr() % align == 0,
+            "block at {start:p} for {layout:?} is misaligned"
+        );
         let fill = word as u8;
         // SAFETY: the block was just allocated with this size.
         unsafe { start.write_bytes(fill, size) };
-        Ok(Self { start, layout, fill })
+        Ok(Self {
+            start,
+            layout,
+            fill,
+        })
     }
 
     /// Gives the block back, if it holds what was put there.
@@ -49,7 +56,11 @@ impl Block {
         // SAFETY: the block is ours, and was filled in `new`.
         let bytes = unsafe { core::slice::from_raw_parts(self.start, self.layout.size()) };
         let damaged = bytes.iter().position(|&byte| byte != self.fill);
-        check!(damaged.is_none(), "byte {damaged:?} of {:p} was overwritten", self.start);
+        check!(
+            damaged.is_none(),
+            "byte {damaged:?} of {:p} was overwritten",
+            self.start
+        );
         // SAFETY: allocated in `new` with this layout, and not used again.
         unsafe { alloc::alloc::dealloc(self.start, self.layout) };
         Ok(())

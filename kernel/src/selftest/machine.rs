@@ -8,8 +8,11 @@ fn wait_for_ticks(count: u64) -> super::Result {
     let before = time::ticks();
     let start = arch::timebase();
     while time::ticks() < before + count {
-        check!(time::duration(arch::timebase() - start) < Duration::from_secs(1),
-            "{} of {count} ticks in a second", time::ticks() - before);
+        check!(
+            time::duration(arch::timebase() - start) < Duration::from_secs(1),
+            "{} of {count} ticks in a second",
+            time::ticks() - before
+        );
         arch::wait();
     }
     Ok(())

@@ -1,6 +1,6 @@
 //! Tests that run inside the kernel.
 //!
-//! [`selftest!`](crate::selftest) puts a test into a section of its own, where
+//! [`selftest!`](crate::selftest!) puts a test into a section of its own, where
 //! the linker collects all of them. Names are the tests' paths below the kernel,
 //! and the boot arguments choose among them.
 
@@ -13,7 +13,6 @@ mod names;
 use crate::{
     arch,
     console::{self, Painted, Tone},
-   
 };
 use alloc::{string::String, vec::Vec};
 use report::{Outcome, Record, Verdict};
@@ -96,7 +95,10 @@ fn chosen<'a>(patterns: &[&'a str]) -> core::result::Result<Vec<&'static SelfTes
         |test: &SelfTest| named(test) || (!test.control && bootargs::select(patterns, test.path));
     let all = all();
     for pattern in patterns {
-        if !all.iter().any(|test| is_chosen(test) && bootargs::select(&[pattern], test.path)) {
+        if !all
+            .iter()
+            .any(|test| is_chosen(test) && bootargs::select(&[pattern], test.path))
+        {
             return Err(pattern);
         }
     }
@@ -119,7 +121,10 @@ pub fn list(patterns: &[&str]) -> Verdict {
     for test in tests {
         println!("{}", test.path);
     }
-    for control in all().iter().filter(|test| test.control && patterns.is_empty()) {
+    for control in all()
+        .iter()
+        .filter(|test| test.control && patterns.is_empty())
+    {
         println!("{} (on purpose; only by its full name)", control.path);
     }
     Verdict::Passed
@@ -151,9 +156,22 @@ pub fn run(patterns: &[&str]) -> Verdict {
                 println!("{}: {message}", Painted(Tone::Bad, "FAILED"));
             }
         }
-        console::report(&Record::Test { name: test.path, outcome, message, ticks });
+        console::report(&Record::Test {
+            name: test.path,
+            outcome,
+            message,
+            ticks,
+        });
     }
-    console::report(&Record::Summary { passed, failed, skipped: 0 });
+    console::report(&Record::Summary {
+        passed,
+        failed,
+        skipped: 0,
+    });
     println!("{passed} passed, {failed} failed");
-    if failed == 0 && passed > 0 { Verdict::Passed } else { Verdict::ChecksFailed }
+    if failed == 0 && passed > 0 {
+        Verdict::Passed
+    } else {
+        Verdict::ChecksFailed
+    }
 }

@@ -45,7 +45,7 @@ static BOOT_CPU: Cpu = Cpu {
 
 /// Points r13 and SPRG1 at the CPU's data. The first thing the kernel does.
 pub fn start_cpu() {
-    let cpu = &raw const BOOT_CPU;
+    let cpu = &raw const BOOT_CPU as u64;
     // SAFETY: r13 is reserved (ELFv2 2.2.1.1: thread pointer, and the kernel has
     // no thread-local storage), SPRG1 is software's own; no memory is touched.
     unsafe {

@@ -36,9 +36,18 @@ pub unsafe fn hypervisor_call(number: u64, arguments: [u64; 4]) -> (i64, [u64; 3
 /// # Errors
 /// The hypervisor's return code, when it refuses.
 pub fn take_interrupts_in_little_endian() -> Result<(), i64> {
-    let arguments = [hcall::SET_MODE_LITTLE_ENDIAN, hcall::SET_MODE_RESOURCE_LE, 0, 0];
+    let arguments = [
+        hcall::SET_MODE_LITTLE_ENDIAN,
+        hcall::SET_MODE_RESOURCE_LE,
+        0,
+        0,
+    ];
     // SAFETY: no interrupt handler is installed yet, so the endianness of
     // interrupts matters to nobody before the vectors are.
     let (status, _) = unsafe { hypervisor_call(hcall::H_SET_MODE, arguments) };
-    if status == hcall::H_SUCCESS { Ok(()) } else { Err(status) }
+    if status == hcall::H_SUCCESS {
+        Ok(())
+    } else {
+        Err(status)
+    }
 }

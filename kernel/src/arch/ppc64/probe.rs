@@ -29,7 +29,11 @@ pub struct Seen {
 
 impl Probe {
     pub(super) const fn new() -> Self {
-        Self { resume: AtomicU64::new(0), vector: AtomicU64::new(0), nip: AtomicU64::new(0) }
+        Self {
+            resume: AtomicU64::new(0),
+            vector: AtomicU64::new(0),
+            nip: AtomicU64::new(0),
+        }
     }
 
     /// For the interrupt handler: if the probe is armed, notes the interrupt,

@@ -93,5 +93,11 @@ pub fn stack_pointer() -> u64 {
 /// CPU: lowers its priority for a moment (ISA Book II, 3.2).
 pub fn wait() {
     // SAFETY: changes the priority of this thread of the CPU, and back.
-    unsafe { asm!("or 31, 31, 31", "or 2, 2, 2", options(nomem, nostack, preserves_flags)) };
+    unsafe {
+        asm!(
+            "or 31, 31, 31",
+            "or 2, 2, 2",
+            options(nomem, nostack, preserves_flags)
+        )
+    };
 }

@@ -58,12 +58,24 @@ pub unsafe fn install_vectors(handler: Handler, fallback: &Stack) {
     unsafe { asm!("mr {}, 2", out(reg) toc, options(nomem, nostack, preserves_flags)) };
     let entry = &cpu().entry;
     entry.toc.store(toc, Ordering::Relaxed);
-    entry.handler.store(handler as usize as u64, Ordering::Relaxed);
-    entry.fallback_stack.store(fallback.top(), Ordering::Relaxed);
+    entry
+        .handler
+        .store(handler as usize as u64, Ordering::Relaxed);
+    entry
+        .fallback_stack
+        .store(fallback.top(), Ordering::Relaxed);
     // SAFETY: vectors.S lays out one slot for each vector of both ranges, one
     // range behind the other; the caller promises the destination.
     unsafe {
-        copy_code(&raw const __vectors, vector::FIRST, (vector::END - vector::FIRST) / 4);
-        copy_code(&raw const __vectors_scv, vector::SCV_FIRST, (vector::SCV_END - vector::SCV_FIRST) / 4);
+        copy_code(
+            &raw const __vectors,
+            vector::FIRST,
+            (vector::END - vector::FIRST) / 4,
+        );
+        copy_code(
+            &raw const __vectors_scv,
+            vector::SCV_FIRST,
+            (vector::SCV_END - vector::SCV_FIRST) / 4,
+        );
     }
 }

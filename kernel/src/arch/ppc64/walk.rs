@@ -30,7 +30,10 @@ pub struct Walk {
 /// writes to the frames in it.
 #[must_use]
 pub unsafe fn walk(start: u64, bounds: [(u64, u64); 3]) -> Walk {
-    Walk { next: start, bounds }
+    Walk {
+        next: start,
+        bounds,
+    }
 }
 
 impl Walk {
@@ -38,11 +41,17 @@ impl Walk {
     fn holds(&self, address: u64, size: usize) -> bool {
         let end = address.checked_add(size as u64);
         address.is_multiple_of(16)
-            && end.is_some_and(|end| self.bounds.iter().any(|&(low, high)| low <= address && end <= high))
+            && end.is_some_and(|end| {
+                self.bounds
+                    .iter()
+                    .any(|&(low, high)| low <= address && end <= high)
+            })
     }
 
     fn same_stack(&self, one: u64, other: u64) -> bool {
-        self.bounds.iter().any(|&(low, high)| low <= one && one < high && low <= other && other < high)
+        self.bounds
+            .iter()
+            .any(|&(low, high)| low <= one && one < high && low <= other && other < high)
     }
 }
 
@@ -59,13 +68,21 @@ impl Iterator for Walk {
         let header = unsafe { *(address as *const FrameHeader) };
         let caller = header.back_chain;
         // Chains lead upwards, except from the fallback stack back to another.
-        self.next = if caller > address || !self.same_stack(caller, address) { caller } else { 0 };
+        self.next = if caller > address || !self.same_stack(caller, address) {
+            caller
+        } else {
+            0
+        };
 
         if self.holds(address, size_of::<TrapFrame>()) {
             // SAFETY: as above, for the whole trap frame.
             let trap = unsafe { &*(address as *const TrapFrame) };
             if trap.marker == TRAP_MARKER {
-                return Some(Frame { address, code: trap.nip, trap: Some(trap) });
+                return Some(Frame {
+                    address,
+                    code: trap.nip,
+                    trap: Some(trap),
+                });
             }
         }
         if !self.holds(caller, size_of::<FrameHeader>()) {
@@ -73,6 +90,10 @@ impl Iterator for Walk {
         }
         // SAFETY: as above, for the caller's header, where a callee saves LR.
         let code = unsafe { (*(caller as *const FrameHeader)).lr_save };
-        Some(Frame { address: caller, code, trap: None })
+        Some(Frame {
+            address: caller,
+            code,
+            trap: None,
+        })
     }
 }
