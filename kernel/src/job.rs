@@ -168,7 +168,7 @@ fn names() -> Line {
 fn ticks() -> Line {
     let before = time::ticks();
     let start = arch::timebase();
-    let limit = time::timebase_ticks(Duration::from_secs(1));
+    let limit = time::timebase_ticks(Duration::from_secs(5));
     while time::ticks() < before + TICKS && arch::timebase() - start < limit {
         arch::wait();
     }
