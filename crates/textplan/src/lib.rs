@@ -1,0 +1,156 @@
+//! What must hold before a word of code is changed: the pure half of the one
+//! writer of code.
+//!
+//! A plan is a slice of [`Change`]s. [`check`] looks at all of them before the
+//! first is written, so that a plan is carried out as a whole or not at all;
+//! [`verify`] looks again at what was written. Neither writes, nor knows how.
+#![no_std]
+#![forbid(unsafe_code)]
+
+#[cfg(test)]
+extern crate std;
+
+mod refusal;
+#[cfg(test)]
+mod tests;
+
+pub use memmap::Range;
+pub use refusal::{Refusal, Unverified};
+
+/// Bytes in an instruction.
+const WORD: u64 = 4;
+
+/// Behind every word that a range can hold.
+const NOWHERE: Range = Range {
+    start: u64::MAX,
+    end: u64::MAX,
+};
+
+/// One word of code, as it is and as it shall be.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Change {
+    /// Where it is: a multiple of 4.
+    pub address: u64,
+    /// What is there now.
+    pub expected: u32,
+    /// What shall be there. It may be the same.
+    pub new: u32,
+}
+
+/// Where code may be changed. Both lists are sorted by `start`; their ranges
+/// may overlap, and one without a byte in it has no effect.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Rules<'a> {
+    /// Code: each word must be in one of these with all its bytes.
+    pub patchable: &'a [Range],
+    /// What must never change, such as the code that does the writing: no byte
+    /// of a word may be in one of these.
+    pub forbidden: &'a [Range],
+}
+
+/// Checks a plan, in one pass over changes and rules together.
+///
+/// `read` gives the word at an address. It is asked once for each change, in
+/// order, and only after the address has passed every other check.
+///
+/// # Errors
+/// The first change that breaks a rule, and how. If the rules themselves are
+/// not in order, that comes first, because they could hide what is forbidden.
+#[inline]
+pub fn check(
+    changes: &[Change],
+    rules: &Rules<'_>,
+    mut read: impl FnMut(u64) -> u32,
+) -> Result<(), Refusal> {
+    sorted(rules.patchable)?;
+    sorted(rules.forbidden)?;
+    let mut patchable = rules.patchable.iter();
+    let mut forbidden = rules.forbidden.iter();
+    // The range of either list that is of interest to the word in hand. These
+    // two end before every word.
+    let mut inside = Range { start: 0, end: 0 };
+    let mut barred = inside;
+    let mut lowest = 0;
+    for &Change {
+        address, expected, ..
+    } in changes
+    {
+        if address < lowest {
+            return Err(out_of_order(lowest - 1, address));
+        }
+        if !address.is_multiple_of(WORD) {
+            return Err(Refusal::Misaligned { address });
+        }
+        // Neither can overflow for a multiple of 4.
+        let last = address | (WORD - 1);
+        lowest = address + 1;
+
+        // A range that ends too early for this word does so for all that
+        // follow. The next one is then the best chance: the others start later.
+        while inside.end <= last {
+            match patchable.next() {
+                Some(&next) => inside = next,
+                None => return Err(Refusal::OutsideText { address }),
+            }
+        }
+        if address < inside.start {
+            return Err(Refusal::OutsideText { address });
+        }
+
+        while barred.end <= address {
+            let next = forbidden.find(|range| range.size() > 0);
+            barred = *next.unwrap_or(&NOWHERE);
+        }
+        if barred.start <= last {
+            return Err(Refusal::Forbidden {
+                address,
+                range: barred,
+            });
+        }
+
+        let found = read(address);
+        if found != expected {
+            return Err(Refusal::Mismatch {
+                address,
+                found,
+                expected,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Checks that what was written is there.
+///
+/// # Errors
+/// The first change whose new word is not read back.
+#[inline]
+pub fn verify(changes: &[Change], mut read: impl FnMut(u64) -> u32) -> Result<(), Unverified> {
+    for change in changes {
+        let found = read(change.address);
+        if found != change.new {
+            return Err(Unverified {
+                address: change.address,
+                found,
+                expected: change.new,
+            });
+        }
+    }
+    Ok(())
+}
+
+fn sorted(ranges: &[Range]) -> Result<(), Refusal> {
+    match ranges.array_windows().find(|[a, b]| a.start > b.start) {
+        Some(&[before, range]) => Err(Refusal::UnsortedRules { before, range }),
+        None => Ok(()),
+    }
+}
+
+#[cold]
+fn out_of_order(before: u64, address: u64) -> Refusal {
+    if before == address {
+        Refusal::Overlap { address }
+    } else {
+        Refusal::Unsorted { before, address }
+    }
+}
