@@ -1,0 +1,51 @@
+//! Tests that type on the guest's console.
+
+use crate::harness::{Boot, trial};
+use anyhow::{Result, ensure};
+use libtest_mimic::Trial;
+use std::time::Duration;
+use xtask::outcome::Outcome;
+
+/// How long an answer may take.
+const SOON: Duration = Duration::from_secs(5);
+
+pub fn trials() -> Vec<Trial> {
+    vec![trial("console::echo", echo), trial("console::waits", waits)]
+}
+
+/// Lines come back as they were typed.
+fn echo() -> Result<()> {
+    let mut guest = Boot::new("console::echo", "default", "mode=echo")?.start()?;
+    guest.expect("> ", SOON)?;
+    for line in [
+        "hello",
+        "a longer line, with = and % and \"quotes\"",
+        "",
+        " x",
+    ] {
+        guest.send_line(line)?;
+        let answer = guest.expect("> ", SOON)?.replace('\r', "");
+        let expected = format!("{line}\n> ");
+        ensure!(
+            answer.ends_with(&expected),
+            "typed {line:?}, got back {answer:?}"
+        );
+    }
+    guest.send_line("quit")?;
+    let finished = guest.finish();
+    ensure!(
+        finished.outcome == Outcome::Guest(0),
+        "{}",
+        finished.outcome
+    );
+    Ok(())
+}
+
+/// A guest that waits for input waits until its time is up.
+fn waits() -> Result<()> {
+    let limit = Duration::from_secs(1);
+    let run = Boot::new("console::waits", "default", "mode=echo")?
+        .limit(limit)
+        .run()?;
+    run.expect(&Outcome::TimedOut { limit })
+}

@@ -1,0 +1,123 @@
+//! Golden output: what the console shows for every kind of crash and for boot
+//! arguments that make no sense, line by line.
+//!
+//! The expected text is in `tests/golden`. What differs from build to build or
+//! from run to run is filtered first. After a change that is meant,
+//! `make accept FILTER=golden` writes the new text; look at what it changed
+//! before you commit it. (Without make: `INSTA_UPDATE=always cargo test`.)
+
+use crate::harness::{Boot, trial};
+use anyhow::{Result, anyhow, ensure};
+use libtest_mimic::Trial;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use xtask::outcome::Outcome;
+
+/// Kinds of crash and the status that each ends with.
+const CRASHES: [(&str, u8); 14] = [
+    ("panic", 3),
+    ("bounds", 3),
+    ("heap-exhausted", 3),
+    ("illegal", 4),
+    ("trap", 4),
+    ("alignment", 4),
+    ("jump", 4),
+    ("float", 4),
+    ("system-call", 4),
+    ("trace", 4),
+    ("fault-in-report", 6),
+    ("recursion", 5),
+    ("guard", 5),
+    ("stack-pointer", 5),
+];
+
+/// Boot arguments that the kernel refuses.
+const REFUSED: [(&str, &str); 9] = [
+    ("unknown-key", "mood=run"),
+    ("no-key", "=run"),
+    ("bad-value", "mode=walk"),
+    ("no-value", "log="),
+    ("only-key", "log"),
+    ("twice", "log=info log=debug"),
+    ("test-without-mode", "test=heap::*"),
+    ("no-such-test", "mode=selftest test=no::such"),
+    ("crash-kind", "crash=boredom"),
+];
+
+/// What differs without meaning anything: a pattern and what replaces it.
+const FILTERS: [(&str, &str); 6] = [
+    // Registers and addresses depend on where the linker put things, or on
+    // when an interrupt came.
+    (r"\b[0-9a-f]{16}\b", "[64 bits]"),
+    (r"\b[0-9a-f]{8}\b", "[32 bits]"),
+    // Offset and size, behind a function's name.
+    (r"\+0x[0-9a-f]+/0x[0-9a-f]+", "+[offset]"),
+    // Shorter numbers are interrupt vectors and the like.
+    (r"0x[0-9a-f]{5,}", "[address]"),
+    // Where the toolchain was built from source.
+    (r"/\S*/library/", "[rust]/library/"),
+    (r"\.rs:\d+(:\d+)?", ".rs:[line]"),
+];
+
+pub fn trials() -> Vec<Trial> {
+    let crash = |(kind, status)| {
+        let name = format!("golden::crash-{kind}");
+        trial(&name.clone(), move || {
+            golden(&name, &format!("crash={kind}"), status)
+        })
+    };
+    let refusal = |(what, append): (&str, &'static str)| {
+        let name = format!("golden::refused-{what}");
+        trial(&name.clone(), move || golden(&name, append, 2))
+    };
+    CRASHES
+        .map(crash)
+        .into_iter()
+        .chain(REFUSED.map(refusal))
+        .chain([complete()])
+        .collect()
+}
+
+/// Every kind that the kernel knows has its golden output, and every golden
+/// output its trial.
+fn complete() -> Trial {
+    trial("golden::complete", || {
+        let run = Boot::new("golden::complete", "default", "crash=no-such-kind")?.run()?;
+        let kinds = CRASHES.map(|(kind, _)| kind).join(", ");
+        let transcript = &run.finished.transcript;
+        ensure!(
+            transcript.contains(&format!("allowed: {kinds}\n")),
+            "{transcript}"
+        );
+        for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/golden"))? {
+            let file = entry?.file_name().into_string().unwrap_or_default();
+            let name = file.trim_end_matches(".new").trim_end_matches(".snap");
+            let known = CRASHES
+                .iter()
+                .any(|(kind, _)| name == format!("crash-{kind}"))
+                || REFUSED
+                    .iter()
+                    .any(|(what, _)| name == format!("refused-{what}"));
+            ensure!(known, "tests/golden/{file} belongs to no trial");
+        }
+        Ok(())
+    })
+}
+
+fn golden(name: &str, append: &str, status: u8) -> Result<()> {
+    let run = Boot::new(name, "default", append)?.run()?;
+    run.expect(&Outcome::Guest(status))?;
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path("../golden");
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.set_description(format!("boot arguments: {append}"));
+    for (pattern, replacement) in FILTERS {
+        settings.add_filter(pattern, replacement);
+    }
+    let file = name.trim_start_matches("golden::");
+    let compare = || settings.bind(|| insta::assert_snapshot!(file, run.finished.transcript));
+    // Insta has printed the difference by then.
+    catch_unwind(AssertUnwindSafe(compare)).map_err(|_| {
+        anyhow!("the console differs from tests/golden/{file}.snap; if it should, `make accept`")
+    })
+}

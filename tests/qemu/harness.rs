@@ -1,0 +1,151 @@
+//! What the trials share: one kernel, boots with a report, plain failures.
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use libtest_mimic::{Completion, Failed, Trial};
+use report::Verdict;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+use std::time::Duration;
+use xtask::guest::{Finished, Guest};
+use xtask::machine::Machine;
+use xtask::outcome::Outcome;
+use xtask::qemu::Qemu;
+
+/// A trial from something that fails with an [`anyhow::Error`].
+pub fn trial(name: &str, body: impl Fn() -> Result<()> + Send + 'static) -> Trial {
+    Trial::test(name, move || body().map_err(failed))
+}
+
+/// The same, for something that may not be possible with this QEMU.
+pub fn ignorable(name: &str, body: impl Fn() -> Result<Completion> + Send + 'static) -> Trial {
+    Trial::ignorable_test(name, move || body().map_err(failed))
+}
+
+fn failed(error: anyhow::Error) -> Failed {
+    format!("{error:#}").into()
+}
+
+/// The kernel, built by whoever asks first.
+fn kernel() -> Result<&'static Path> {
+    static KERNEL: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    let built = KERNEL.get_or_init(|| xtask::kernel::build().map_err(|e| format!("{e:#}")));
+    built
+        .as_deref()
+        .map_err(|error| anyhow!("no kernel to boot: {error}"))
+}
+
+/// A boot to be made.
+pub struct Boot {
+    machine: Machine,
+    append: String,
+    limit: Duration,
+    report: PathBuf,
+}
+
+/// A boot that has ended.
+pub struct Run {
+    /// What the runner saw.
+    pub finished: Finished,
+    /// The records of the report channel.
+    pub records: Vec<Value>,
+}
+
+impl Boot {
+    /// A boot on a machine of the table. `label` is unlike that of any other
+    /// boot; it names the file of the report.
+    pub fn new(label: &str, machine: &str, append: &str) -> Result<Boot> {
+        let machine = Machine::find(machine)?;
+        let file = format!("{}.jsonl", label.replace("::", "-"));
+        Ok(Boot {
+            limit: machine.time_limit(),
+            machine,
+            append: append.to_owned(),
+            report: Path::new(env!("CARGO_TARGET_TMPDIR")).join(file),
+        })
+    }
+
+    /// Another time limit than the machine's.
+    pub fn limit(mut self, limit: Duration) -> Boot {
+        self.limit = limit;
+        self
+    }
+
+    /// Starts the guest, for a dialogue with it.
+    pub fn start(&self) -> Result<Guest> {
+        let mut qemu = Qemu::new(self.machine.clone(), kernel()?, &self.append);
+        qemu.report = Some(self.report.clone());
+        Guest::start(&qemu, false, Some(self.limit))
+    }
+
+    /// Boots, waits for the end and reads the report.
+    pub fn run(&self) -> Result<Run> {
+        let finished = self.start()?.finish();
+        Ok(Run {
+            finished,
+            records: self.records()?,
+        })
+    }
+
+    /// The records that the guest has reported.
+    fn records(&self) -> Result<Vec<Value>> {
+        let path = self.report.display();
+        let text = std::fs::read_to_string(&self.report).with_context(|| path.to_string())?;
+        let record = |line: &str| {
+            serde_json::from_str(line)
+                .with_context(|| format!("the report has a line that is not JSON: {line:?}"))
+        };
+        text.lines().map(record).collect()
+    }
+}
+
+impl Run {
+    /// Fails unless the run ended in this way, and if the verdict was the
+    /// guest's, unless the last record says the same.
+    pub fn expect(&self, outcome: &Outcome) -> Result<()> {
+        let Finished {
+            outcome: found,
+            transcript,
+            ..
+        } = &self.finished;
+        ensure!(
+            found == outcome,
+            "expected: {outcome}\nfound: {found}\nconsole:\n{transcript}"
+        );
+        // A guest that faults in its fault report has no more trust in the
+        // code that writes records.
+        let reports = *found != Outcome::Guest(Verdict::FaultInFault.status());
+        if let (Outcome::Guest(status), true) = (found, reports) {
+            let exits = self.events("exit");
+            let last = self.records.last().map(|record| &record["event"]);
+            ensure!(
+                exits.len() == 1 && exits[0]["status"] == *status && last == Some(&"exit".into()),
+                "the report does not end with the one record of status {status}: {exits:?}"
+            );
+        }
+        Ok(())
+    }
+
+    /// Whether this QEMU does not know the machine's type, as new versions
+    /// drop the oldest types.
+    pub fn machine_is_unknown(&self) -> bool {
+        matches!(&self.finished.outcome, Outcome::Qemu { stderr, .. }
+            if stderr.contains("unsupported machine type"))
+    }
+
+    /// The records of one kind.
+    pub fn events(&self, event: &str) -> Vec<&Value> {
+        self.records
+            .iter()
+            .filter(|record| record["event"] == event)
+            .collect()
+    }
+
+    /// The only record of a kind.
+    pub fn event(&self, event: &str) -> Result<&Value> {
+        match self.events(event)[..] {
+            [record] => Ok(record),
+            ref records => bail!("expected one `{event}` record, found {}", records.len()),
+        }
+    }
+}

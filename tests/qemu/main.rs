@@ -1,0 +1,37 @@
+//! The tests that boot the kernel.
+//!
+//! Every trial is one boot, or a few, in a QEMU of its own, run by the same
+//! code as `cargo run`. The kernel is built once, before the first trial that
+//! needs it. `cargo test -p qemu-tests -- FILTER` runs those whose name contains
+//! FILTER; `--list` names them.
+
+mod boots;
+mod dialogues;
+mod disassembly;
+mod golden;
+mod harness;
+mod readme;
+mod selftests;
+
+use libtest_mimic::{Arguments, Trial};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    // Each has a QEMU that keeps a processor busy; SLOF needs seconds of it.
+    arguments.test_threads.get_or_insert(2);
+    libtest_mimic::run(&arguments, trials()).exit_code()
+}
+
+fn trials() -> Vec<Trial> {
+    // The long ones first, so that the last thread does not run alone for long.
+    let groups = [
+        boots::trials(),
+        selftests::trials(),
+        golden::trials(),
+        dialogues::trials(),
+        disassembly::trials(),
+        readme::trials(),
+    ];
+    groups.into_iter().flatten().collect()
+}

@@ -1,0 +1,136 @@
+//! The command line.
+
+use crate::outcome::{EXIT_CODES, NOT_STARTED};
+use crate::run::{RunArgs, run};
+use crate::{check, disasm, gdb, kernel, totals};
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Builds, boots, tests and inspects the kernel
+#[derive(Debug, Parser)]
+#[command(bin_name = "cargo xtask", after_help = EXIT_CODES, args_conflicts_with_subcommands = true)]
+#[command(about = "Builds, boots, tests and inspects the kernel; without a command: run")]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Action>,
+    #[command(flatten)]
+    run: RunArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Build the kernel and embed its symbol table
+    Build,
+    /// Build the kernel and boot it in QEMU
+    #[command(after_help = EXIT_CODES)]
+    Run(RunArgs),
+    /// Boot a kernel that was already linked; cargo's runner for the bare target
+    #[command(after_help = EXIT_CODES)]
+    Exec {
+        /// The ELF file as linked
+        elf: PathBuf,
+        /// Boot arguments for the kernel
+        #[arg(
+            value_name = "WORD",
+            trailing_var_arg = true,
+            allow_hyphen_values = true
+        )]
+        words: Vec<String>,
+    },
+    /// Run all tests, those in QEMU included, and print the totals last
+    Test {
+        /// Only tests with this in their name
+        filter: Option<String>,
+    },
+    /// Check formatting, lints and documentation
+    Check,
+    /// Print the kernel's disassembly
+    Disasm {
+        /// Only functions with this in their name
+        symbol: Option<String>,
+    },
+    /// Boot the kernel under gdb, stopped before its first instruction
+    Gdb {
+        /// The shape of machine, by its name in tests/machines.toml
+        #[arg(long, value_name = "NAME", default_value = "default")]
+        machine: String,
+        /// Boot arguments for the kernel
+        #[arg(
+            long,
+            value_name = "WORDS",
+            default_value = "",
+            hide_default_value = true
+        )]
+        append: String,
+    },
+}
+
+/// Does what the command line says.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Clap's own code for a usage error is 2, a verdict of the guest.
+            let code = if error.use_stderr() { NOT_STARTED } else { 0 };
+            let _ = error.print();
+            return ExitCode::from(code);
+        }
+    };
+    let action = cli.command.unwrap_or(Action::Run(cli.run));
+    let boots = matches!(action, Action::Run(_) | Action::Exec { .. });
+    execute(action).unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::from(if boots { NOT_STARTED } else { 1 })
+    })
+}
+
+fn execute(action: Action) -> Result<ExitCode> {
+    match action {
+        Action::Build => println!("{}", kernel::build()?.display()),
+        Action::Run(args) => {
+            // Before the build, which takes longer than a look at the table.
+            args.shape()?;
+            return Ok(run(&kernel::build()?, &args)?.exit_code().into());
+        }
+        Action::Exec { elf, words } => {
+            let args = RunArgs {
+                append: words.join(" "),
+                ..RunArgs::default()
+            };
+            return Ok(run(&kernel::prepare(&elf)?, &args)?.exit_code().into());
+        }
+        Action::Test { filter } => {
+            let well = totals::test(filter.as_deref())?;
+            return Ok(if well {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            });
+        }
+        Action::Check => check::check()?,
+        Action::Disasm { symbol } => disasm::disasm(&kernel::build()?, symbol.as_deref())?,
+        Action::Gdb { machine, append } => gdb::gdb(&machine, &append)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        <Cli as clap::CommandFactory>::command().debug_assert();
+    }
+
+    #[test]
+    fn no_command_means_run_and_takes_its_options() {
+        let cli = Cli::try_parse_from(["xtask", "--machine", "icount", "--gdb"]).unwrap();
+        assert!(cli.command.is_none());
+        assert_eq!(cli.run.machine, "icount");
+        assert_eq!(cli.run.gdb, Some(1234));
+    }
+}

@@ -1,0 +1,65 @@
+//! Talking with a guest: what is typed on its console, and what it answers.
+
+use super::{Guest, Step};
+use crate::pipes::find;
+use anyhow::{Context, Result, anyhow};
+use std::io::Write;
+use std::process::ChildStdin;
+use std::time::{Duration, Instant};
+
+impl Guest {
+    /// The way to the guest's console, for the caller to write to as it likes;
+    /// [`Guest::send_line`] is no longer possible then.
+    pub fn take_input(&mut self) -> Option<ChildStdin> {
+        self.input.take()
+    }
+
+    /// Types a line on the guest's console.
+    ///
+    /// # Errors
+    /// When QEMU no longer reads.
+    pub fn send_line(&mut self, line: &str) -> Result<()> {
+        let input = self
+            .input
+            .as_mut()
+            .context("the guest's input was taken away")?;
+        // In one piece, or a guest that echoes each character could be seen
+        // between the two.
+        let line = format!("{line}\n");
+        input
+            .write_all(line.as_bytes())
+            .and_then(|()| input.flush())
+            .context("QEMU reads no input")
+    }
+
+    /// Waits until the guest has printed `text`, looking from behind the last
+    /// match on. Returns what it printed up to the end of the match.
+    ///
+    /// # Errors
+    /// When it does not come in time, or QEMU ends before; with what came
+    /// instead.
+    pub fn expect(&mut self, text: &str, within: Duration) -> Result<String> {
+        let until = Instant::now() + within;
+        loop {
+            let unread = &self.console[self.unread..];
+            if let Some(end) = find(unread, text.as_bytes()) {
+                let seen = String::from_utf8_lossy(&unread[..end]).into_owned();
+                self.unread += end;
+                return Ok(seen);
+            }
+            let why = match self.step(until) {
+                Step::Printed => continue,
+                Step::Waited => "it did not come in time",
+                Step::Ended => "QEMU ended",
+            };
+            // What came with the end, or at the last moment, counts too.
+            let unread = &self.console[self.unread..];
+            if find(unread, text.as_bytes()).is_none() {
+                let seen = String::from_utf8_lossy(unread);
+                return Err(anyhow!(
+                    "waited for {text:?} and {why}; seen instead: {seen:?}"
+                ));
+            }
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Building the kernel: cargo links it, then its symbol table is embedded.
+
+use crate::{symbols, tool};
+use anyhow::{Context, Result, bail, ensure};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+/// Builds the kernel and returns the path of the ELF file to boot,
+/// `klplab/kernel.elf` in cargo's target folder.
+///
+/// # Errors
+/// When cargo fails (it has said why on standard error by then), or the
+/// symbol table can't be embedded.
+pub fn build() -> Result<PathBuf> {
+    let mut cargo = tool::cargo_for_kernel()?;
+    // The messages name the file that was linked, wherever it is; what is for
+    // people is still printed on standard error.
+    cargo.args(["kernel", "--message-format=json-render-diagnostics"]);
+    cargo.stderr(Stdio::inherit());
+    let output = tool::output(&mut cargo)?;
+    ensure!(
+        output.status.success(),
+        "the kernel did not build: `cargo kernel` failed"
+    );
+    prepare(&executable(&String::from_utf8_lossy(&output.stdout))?)
+}
+
+/// Copies a kernel to `klplab/<its name>.elf` in cargo's target folder and
+/// embeds the symbol table in the copy, whose path it returns.
+///
+/// # Errors
+/// When `linked` is no kernel, or a file can't be read or written.
+pub fn prepare(linked: &Path) -> Result<PathBuf> {
+    let elf = tool::read_file(linked)?;
+    let ready = symbols::embed(elf).with_context(|| linked.display().to_string())?;
+    let name = linked
+        .file_stem()
+        .context("the kernel's file has no name")?;
+    let path = tool::target_dir()
+        .join("klplab")
+        .join(name)
+        .with_extension("elf");
+    // Left alone if nothing changed, so that a QEMU that is about to load it,
+    // or make, sees no new file.
+    if std::fs::read(&path).ok().as_ref() != Some(&ready) {
+        tool::replace_file(&path, &ready)?;
+    }
+    Ok(path)
+}
+
+/// The executable that cargo's messages, one JSON object a line, tell of.
+fn executable(messages: &str) -> Result<PathBuf> {
+    for line in messages.lines() {
+        let message: serde_json::Value =
+            serde_json::from_str(line).context("cargo printed a message that is not JSON")?;
+        if message["target"]["name"] == "kernel"
+            && let Some(path) = message["executable"].as_str()
+        {
+            return Ok(path.into());
+        }
+    }
+    bail!("cargo built no executable named kernel")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_executable_is_found_among_cargos_messages() {
+        let messages = concat!(
+            r#"{"reason":"build-script-executed","package_id":"a"}"#,
+            "\n",
+            r#"{"reason":"compiler-artifact","target":{"name":"kernel"},"executable":null}"#,
+            "\n",
+            r#"{"reason":"compiler-artifact","target":{"name":"kernel"},"executable":"/t/kernel"}"#,
+            "\n",
+        );
+        assert_eq!(executable(messages).unwrap(), Path::new("/t/kernel"));
+        assert!(
+            executable("")
+                .unwrap_err()
+                .to_string()
+                .contains("no executable named kernel")
+        );
+        assert!(executable("warning: not json").is_err());
+    }
+}

@@ -1,0 +1,29 @@
+//! The host's side of the kernel: everything that `make` is too weak for.
+//!
+//! - [`kernel`] builds the kernel and embeds its symbol table ([`symbols`]).
+//! - [`machine`] is the table of machine shapes, [`qemu`] the only place that
+//!   knows QEMU's arguments.
+//! - [`guest`] runs one QEMU under a time limit, reads its console, holds
+//!   dialogues with it and makes sure that it dies; [`outcome`] says how the
+//!   run ended.
+//! - [`cli`] is the command line; [`run`], [`totals`], [`check`], [`disasm`]
+//!   and [`gdb`] are its commands.
+//! - [`tool`] starts every other program.
+//!
+//! The tests that boot the kernel use this library as well, so they see what
+//! `cargo run` sees.
+
+pub mod check;
+pub mod cli;
+pub mod disasm;
+pub mod gdb;
+pub mod guest;
+pub mod kernel;
+pub mod machine;
+pub mod outcome;
+mod pipes;
+pub mod qemu;
+pub mod run;
+pub mod symbols;
+pub mod tool;
+pub mod totals;

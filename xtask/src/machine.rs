@@ -1,0 +1,132 @@
+//! The machine shapes that the kernel is booted on, from `tests/machines.toml`.
+
+use anyhow::{Context, Result, anyhow};
+use serde::Deserialize;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+/// The table, as it was when this program was built.
+const TABLE: &str = include_str!("../../tests/machines.toml");
+
+/// The firmware that QEMU starts before the kernel.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Firmware {
+    /// Built into QEMU; starts the kernel at once.
+    Vof,
+    /// QEMU's default on pseries; takes seconds.
+    Slof,
+}
+
+/// A shape of machine and how long a boot on it may take.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Machine {
+    /// What `--machine` calls it.
+    pub name: String,
+    /// What it is in the table for.
+    pub about: String,
+    /// QEMU's name of the machine type: `pseries`, or an older version of it.
+    #[serde(rename = "type", default = "newest")]
+    pub kind: String,
+    /// QEMU's name of the processor.
+    pub cpu: String,
+    /// The firmware.
+    pub firmware: Firmware,
+    /// Size of the memory as QEMU takes it: a number and `M` or `G`.
+    pub memory: String,
+    /// Whether time counts instructions, at one a nanosecond.
+    pub icount: bool,
+    /// Seconds of wall time after which a run is given up.
+    pub timeout: u64,
+}
+
+fn newest() -> String {
+    "pseries".into()
+}
+
+impl Machine {
+    /// All machines, in the table's order.
+    ///
+    /// # Errors
+    /// When the table is malformed; the message says where.
+    pub fn all() -> Result<Vec<Machine>> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Table {
+            machine: Vec<Machine>,
+        }
+        let table: Table = toml::from_str(TABLE).context("tests/machines.toml")?;
+        Ok(table.machine)
+    }
+
+    /// The machine of that name.
+    ///
+    /// # Errors
+    /// When there is none; the message lists those that there are.
+    pub fn find(name: &str) -> Result<Machine> {
+        let mut machines = Self::all()?;
+        match machines.iter().position(|machine| machine.name == name) {
+            Some(index) => Ok(machines.swap_remove(index)),
+            None => {
+                let mut list = format!("there is no machine `{name}`; known are");
+                for Machine { name, about, .. } in &machines {
+                    let _ = write!(list, "\n  {name:14} {about}");
+                }
+                Err(anyhow!(list))
+            }
+        }
+    }
+
+    /// The time limit of a run.
+    #[must_use]
+    pub fn time_limit(&self) -> Duration {
+        Duration::from_secs(self.timeout)
+    }
+
+    /// Size of the memory in bytes; none when [`Machine::memory`] has another
+    /// form than the table's.
+    #[must_use]
+    pub fn memory_bytes(&self) -> Option<u64> {
+        let (number, shift) = match self.memory.strip_suffix('G') {
+            Some(number) => (number, 30),
+            None => (self.memory.strip_suffix('M')?, 20),
+        };
+        number.parse::<u64>().ok()?.checked_mul(1 << shift)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_well_formed() {
+        let machines = Machine::all().unwrap();
+        for (index, machine) in machines.iter().enumerate() {
+            let name = &machine.name;
+            assert!(
+                machine.memory_bytes().is_some(),
+                "{name}: memory {}",
+                machine.memory
+            );
+            assert!(machine.timeout > 0, "{name}: no time limit");
+            assert!(
+                !machines[..index].iter().any(|m| m.name == *name),
+                "{name} twice"
+            );
+        }
+        assert_eq!(
+            Machine::find("default").unwrap().memory_bytes(),
+            Some(512 << 20)
+        );
+    }
+
+    #[test]
+    fn an_unknown_machine_is_answered_with_the_known_ones() {
+        let error = Machine::find("vax").unwrap_err().to_string();
+        for machine in Machine::all().unwrap() {
+            assert!(error.contains(&machine.name), "{error}");
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! `cargo xtask`: see the library's documentation.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    xtask::cli::main()
+}

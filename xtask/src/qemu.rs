@@ -1,0 +1,147 @@
+//! QEMU's command line. No other place knows its arguments.
+
+use crate::machine::{Firmware, Machine};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A QEMU to be started.
+#[derive(Clone, Debug)]
+pub struct Qemu {
+    /// The program.
+    pub program: OsString,
+    /// The shape of the machine.
+    pub machine: Machine,
+    /// The ELF file to boot.
+    pub kernel: PathBuf,
+    /// The boot arguments.
+    pub append: String,
+    /// Where the guest's report channel is written to, if anywhere.
+    pub report: Option<PathBuf>,
+    /// The local TCP port at which QEMU waits for a debugger before it lets
+    /// the guest run, if it is to.
+    pub gdb: Option<u16>,
+}
+
+impl Qemu {
+    /// The QEMU that the environment names (`QEMU`, else the usual one), with
+    /// neither report nor debugger.
+    #[must_use]
+    pub fn new(machine: Machine, kernel: &Path, append: &str) -> Qemu {
+        let usual = || "qemu-system-ppc64".into();
+        Qemu {
+            program: std::env::var_os("QEMU")
+                .filter(|name| !name.is_empty())
+                .unwrap_or_else(usual),
+            machine,
+            kernel: kernel.to_owned(),
+            append: append.to_owned(),
+            report: None,
+            gdb: None,
+        }
+    }
+
+    /// The command, with all its arguments.
+    ///
+    /// QEMU numbers serial ports in the order it finds them: the first is the
+    /// console, vty 0x71000000, the second the report channel, vty 0x71000001.
+    /// (Named with `-device`, the first would clash with the machine's own
+    /// nvram, which is made earlier and takes the first free address.)
+    #[must_use]
+    pub fn command(&self) -> Command {
+        let machine = &self.machine;
+        let vof = match machine.firmware {
+            Firmware::Vof => "on",
+            Firmware::Slof => "off",
+        };
+        // The capabilities are what TCG lacks: it would warn of the mitigations,
+        // and old machine types want transactional memory.
+        let shape = format!(
+            "{},x-vof={vof},cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken,cap-ccf-assist=off,cap-htm=off",
+            machine.kind
+        );
+        let mut command = Command::new(&self.program);
+        command.args([
+            "-M",
+            &shape,
+            "-cpu",
+            &machine.cpu,
+            "-smp",
+            "1",
+            "-m",
+            &machine.memory,
+        ]);
+        command.args(["-nodefaults", "-display", "none", "-no-reboot"]);
+        command.args([
+            "-chardev",
+            "stdio,id=console,signal=off",
+            "-serial",
+            "chardev:console",
+        ]);
+        command
+            .arg("-chardev")
+            .arg(self.report_channel())
+            .args(["-serial", "chardev:report"]);
+        if machine.icount {
+            command.args(["-icount", "shift=0"]);
+        }
+        if let Some(port) = self.gdb {
+            command.args(["-gdb", &format!("tcp:127.0.0.1:{port}"), "-S"]);
+        }
+        command
+            .arg("-kernel")
+            .arg(&self.kernel)
+            .args(["-append", &self.append]);
+        command
+    }
+
+    fn report_channel(&self) -> OsString {
+        let Some(path) = &self.report else {
+            return "null,id=report".into();
+        };
+        let mut channel = OsString::from("file,id=report,path=");
+        match path.to_str() {
+            // QEMU splits at a comma, and takes two for one.
+            Some(path) => channel.push(path.replace(',', ",,")),
+            None => channel.push(path),
+        }
+        channel
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(qemu: &Qemu) -> String {
+        crate::tool::shell_line(&qemu.command())
+    }
+
+    #[test]
+    fn the_machine_decides_on_the_arguments() {
+        let machine = Machine::find("default").unwrap();
+        let mut qemu = Qemu::new(machine, Path::new("k.elf"), "mode=run log=info");
+        let plain = line(&qemu);
+        assert!(plain.contains(" pseries,x-vof=on,"), "{plain}");
+        assert!(plain.contains(" -cpu power9 "), "{plain}");
+        assert!(plain.contains(" null,id=report "), "{plain}");
+        assert!(
+            plain.ends_with(" -kernel k.elf -append 'mode=run log=info'"),
+            "{plain}"
+        );
+        assert!(
+            !plain.contains("icount") && !plain.contains("gdb"),
+            "{plain}"
+        );
+
+        qemu.machine.firmware = Firmware::Slof;
+        qemu.machine.icount = true;
+        qemu.report = Some("a,b".into());
+        qemu.gdb = Some(1234);
+        let other = line(&qemu);
+        assert!(other.contains("x-vof=off"), "{other}");
+        assert!(other.contains(" -icount shift=0 "), "{other}");
+        assert!(other.contains(" file,id=report,path=a,,b "), "{other}");
+        assert!(other.contains(" -gdb tcp:127.0.0.1:1234 -S "), "{other}");
+    }
+}
