@@ -1,0 +1,55 @@
+# Two commands are enough: `make run` and `make test`. Each installs what the
+# machine lacks (docs/setup.md), so neither needs anything done before it.
+#
+# MACHINE=NAME      the machine shape to boot, from tests/machines.toml
+# ARGS='WORDS'      boot arguments, such as ARGS='mode=selftest log=debug'
+# FILTER=PATTERN    for test and accept: only the tests whose names contain it
+# FUNC=NAME         for disasm: the function to show
+# V=1               show the commands
+
+.DEFAULT_GOAL := help
+# The targets share one set-up and one console, so -j makes no sense here;
+# cargo takes all the processors by itself.
+.NOTPARALLEL:
+.SUFFIXES:
+.PHONY: help run test check accept gdb disasm doctor setup clean
+
+# The recipes take these from the environment, so that no shell and no make
+# interprets what is in them.
+export MACHINE ARGS FILTER FUNC
+
+Q := $(if $(V),,@)
+xtask := cargo run --locked --quiet --package xtask --
+
+help: ## show this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name text; do \
+		printf 'make %-8s %s\n' "$$name" "$$text"; done
+	@echo
+	@sed -n '/^# [A-Z]*=/s/^# //p' Makefile
+
+run: ## build the kernel and boot it in QEMU (MACHINE=, ARGS=)
+	$(Q)scripts/setup $(xtask) run $${MACHINE:+--machine="$$MACHINE"} --append="$$ARGS"
+
+test: ## run all tests, on the host and in QEMU (FILTER=)
+	$(Q)scripts/setup $(xtask) test $${FILTER:+"$$FILTER"}
+
+check: ## check formatting, clippy with warnings denied, and the docs
+	$(Q)scripts/setup $(xtask) check
+
+accept: ## run the tests and take what they print for the expected output (FILTER=)
+	$(Q)INSTA_UPDATE=always scripts/setup $(xtask) test $${FILTER:+"$$FILTER"}
+
+gdb: ## boot the kernel stopped, with gdb attached (MACHINE=, ARGS=)
+	$(Q)scripts/setup --with gdb $(xtask) gdb $${MACHINE:+--machine="$$MACHINE"} --append="$$ARGS"
+
+disasm: ## disassemble the kernel, or one function of it (FUNC=)
+	$(Q)scripts/setup $(xtask) disasm $${FUNC:+"$$FUNC"}
+
+doctor: ## show which tools are needed, and which are here
+	$(Q)scripts/doctor
+
+setup: ## only install what is missing
+	$(Q)scripts/setup
+
+clean: ## remove everything that was built
+	$(Q)rm -rf target
