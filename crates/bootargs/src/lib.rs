@@ -10,14 +10,15 @@
 #[cfg(test)]
 extern crate std;
 
-mod glob;
 mod keys;
+mod select;
 mod values;
 
 #[cfg(test)]
 mod tests;
 
-pub use glob::{matches, select};
+pub use glob::matches;
+pub use select::select;
 pub use values::{Color, LogLevel, Mode, Reenter};
 
 use arrayvec::ArrayVec;

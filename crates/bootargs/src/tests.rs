@@ -36,7 +36,7 @@ fn messages_say_what_is_wrong_and_what_is_allowed() {
     let cases = [
         (
             "mode=fly",
-            "boot argument `mode=fly`: unknown value `fly`; allowed: run, selftest, list, echo",
+            "boot argument `mode=fly`: unknown value `fly`; allowed: run, selftest, list, echo, bench",
         ),
         (
             "colour=on",
@@ -76,7 +76,7 @@ fn messages_say_what_is_wrong_and_what_is_allowed() {
         ),
         (
             "mode=run\0color=auto",
-            "boot argument `mode=run\\u{0}color=auto`: unknown value `run\\u{0}color=auto`; allowed: run, selftest, list, echo",
+            "boot argument `mode=run\\u{0}color=auto`: unknown value `run\\u{0}color=auto`; allowed: run, selftest, list, echo, bench",
         ),
     ];
     for (line, expected) in cases {

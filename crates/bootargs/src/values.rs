@@ -51,6 +51,8 @@ words! {
         List = "list",
         /// Repeat the console's lines until `quit`.
         Echo = "echo",
+        /// Count what things cost, in instructions.
+        Bench = "bench",
     }
 }
 

@@ -99,7 +99,38 @@ pub struct CpuEntry {
     pub stack_top: AtomicU64,
     /// Top of the stack to use when r1 is not between the two.
     pub fallback_stack: AtomicU64,
+    /// Not zero while a guarded ftrace callback runs: calls that are traced
+    /// then go by unnoticed.
+    pub tracing: AtomicU64,
 }
+
+/// What the ftrace trampoline saves of a traced call: what a callback may see.
+/// A stack frame itself, so it keeps 16-byte alignment.
+///
+/// Unless the ops asks for all registers, r0, r1, r13 to r31,
+/// `msr`, `ctr` and `xer` are left unset.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[repr(C)]
+pub struct CallFrame {
+    /// Makes this a frame: the back chain leads to the caller's.
+    pub header: FrameHeader,
+    /// r0 to r31, of which a callback may change r3 to r12.
+    pub gpr: [u64; 32],
+    /// Where the call goes on. A callback may change it, if its ops says so.
+    pub nip: u64,
+    /// The instruction behind the site: what `nip` was.
+    pub site: u64,
+    /// Machine state.
+    pub msr: u64,
+    /// Count register. The trampoline does not restore it.
+    pub ctr: u64,
+    /// Fixed-point exception register.
+    pub xer: u64,
+    /// Condition register, in the low word.
+    pub cr: u64,
+}
+
+const _: () = assert!(size_of::<CallFrame>().is_multiple_of(16));
 
 /// Offset of a general register in [`TrapFrame`].
 #[must_use]

@@ -138,6 +138,12 @@ pub const fn ori(ra: u32, rs: u32, lo16: u16) -> u32 {
     immediate(24, rs, ra, lo16)
 }
 
+/// `oris ra,rs,hi16` (3.3.13): `ori` with the high half of a word.
+#[must_use]
+pub const fn oris(ra: u32, rs: u32, hi16: u16) -> u32 {
+    immediate(25, rs, ra, hi16)
+}
+
 /// `addis rt,ra,si` (3.3.9): adds `si << 16`. As `ra`, 0 means the number 0.
 #[must_use]
 pub const fn addis(rt: u32, ra: u32, si: i16) -> u32 {
@@ -176,6 +182,19 @@ pub const fn mtctr(rs: u32) -> u32 {
 #[must_use]
 pub const fn bctr() -> u32 {
     0x4e80_0420
+}
+
+/// `sldi ra,rs,n` (3.3.14): shifts left by `n` bits, 1 to 63. It is `rldicr` that
+/// keeps the bits up to 63 - n.
+#[must_use]
+pub const fn sldi(ra: u32, rs: u32, n: u32) -> u32 {
+    assert!(0 < n && n < 64, "sldi: shifts by 1 to 63");
+    let last = 63 - n;
+    let (sh, me) = (
+        (n & 31) << 11 | (n >> 5) << 1,
+        (last & 31) << 6 | (last >> 5) << 5,
+    );
+    0x7800_0004 | register(rs) << 21 | register(ra) << 16 | sh | me
 }
 
 /// `rldicl ra,rs,sh,mb` (3.3.14): rotates left by `sh` bits, then clears the

@@ -47,6 +47,15 @@ pub enum Record<'a> {
         /// How long it took, in timebase ticks.
         ticks: u64,
     },
+    /// Something was measured.
+    Measure {
+        /// What.
+        name: &'a str,
+        /// In which unit.
+        unit: &'a str,
+        /// How much.
+        value: u64,
+    },
     /// All self-tests have ended.
     Summary {
         /// How many passed.

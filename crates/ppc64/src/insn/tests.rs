@@ -32,6 +32,9 @@ fn words_are_those_of_the_assembler() {
         (mtctr(12), 0x7d89_03a6),             // mtctr 12
         (mtctr(31), 0x7fe9_03a6),             // mtctr 31
         (bctr(), 0x4e80_0420),                // bctr
+        (oris(12, 12, 0x1234), 0x658c_1234),  // oris 12,12,0x1234
+        (sldi(12, 12, 32), 0x798c_07c6),      // sldi 12,12,32
+        (sldi(3, 4, 63), 0x7883_f806),        // sldi 3,4,63
         (rldicl(12, 12, 0, 32), 0x798c_0020), // clrldi 12,12,32
         (rldicl(31, 0, 63, 63), 0x781f_ffe2), // rldicl 31,0,63,63
         (rldicl(3, 4, 5, 6), 0x7883_2980),    // rldicl 3,4,5,6

@@ -1,4 +1,6 @@
-//! Which tests a pattern selects.
+//! Patterns over paths of functions and tests.
+#![no_std]
+#![forbid(unsafe_code)]
 
 /// Whether `pattern` describes all of `path`. A `*` stands for any run of
 /// characters, `::` and nothing at all included; every other character stands
@@ -21,15 +23,4 @@ pub fn matches(pattern: &str, path: &str) -> bool {
         path = &path[at + piece.len()..];
     }
     path.ends_with(tail)
-}
-
-/// Whether the test at `path` is among those that `patterns` ask for. No
-/// pattern asks for every test. A pattern with a `*` goes by [`matches()`], one
-/// without names either a test or, if it ends in `::`, everything below it.
-#[must_use]
-pub fn select(patterns: &[&str], path: &str) -> bool {
-    let selects = |pattern: &str| {
-        matches(pattern, path) || pattern.ends_with("::") && path.starts_with(pattern)
-    };
-    patterns.is_empty() || patterns.iter().any(|pattern| selects(pattern))
 }

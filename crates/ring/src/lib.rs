@@ -1,0 +1,218 @@
+//! A lock-free ring of records: any number of writers, one reader.
+//!
+//! Made for tracers: a writer may be interrupted in the middle by another one,
+//! on the same CPU or elsewhere, and must never wait. So a writer first reserves
+//! a slot, then fills it, then says that it is filled; a full ring drops the
+//! newest record and counts it. Nothing is overwritten before it has been read.
+//!
+//! A slot's turn says whose it is. With `n` slots, the slot of ticket `t` (that
+//! is, `t % n`) is free for ticket `t` when its turn is `t`, and holds that
+//! ticket's record when its turn is `t + 1`; reading it makes the turn `t + n`.
+//! This is Dmitry Vyukov's bounded queue, whose reader here is alone.
+#![no_std]
+#![forbid(unsafe_code)]
+
+#[cfg(test)]
+extern crate std;
+
+use core::sync::atomic::{AtomicU64, Ordering};
+
+/// A record of `W` words.
+pub type Record<const W: usize> = [u64; W];
+
+/// A slot: its turn, and the record's words. The words are atomic so that a
+/// reader that looks at the wrong time sees old words and not nonsense; the turn
+/// tells it that they are not for it.
+#[derive(Debug)]
+struct Slot<const W: usize> {
+    turn: AtomicU64,
+    words: [AtomicU64; W],
+}
+
+/// A ring of `N` records of `W` words. `N` is a power of two.
+#[derive(Debug)]
+pub struct Ring<const W: usize, const N: usize> {
+    slots: [Slot<W>; N],
+    /// The next ticket to write.
+    head: AtomicU64,
+    /// The next ticket to read.
+    tail: AtomicU64,
+    dropped: AtomicU64,
+}
+
+impl<const W: usize, const N: usize> Default for Ring<W, N> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<const W: usize, const N: usize> Ring<W, N> {
+    /// An empty ring.
+    #[must_use]
+    pub const fn new() -> Self {
+        const { assert!(N.is_power_of_two()) };
+        let mut slots = [const {
+            Slot {
+                turn: AtomicU64::new(0),
+                words: [const { AtomicU64::new(0) }; W],
+            }
+        }; N];
+        let mut slot = 0;
+        while slot < N {
+            slots[slot].turn = AtomicU64::new(slot as u64);
+            slot += 1;
+        }
+        Self {
+            slots,
+            head: AtomicU64::new(0),
+            tail: AtomicU64::new(0),
+            dropped: AtomicU64::new(0),
+        }
+    }
+
+    /// Appends a record. False if the ring was full: then it is counted as
+    /// dropped. Never waits.
+    #[inline(always)]
+    pub fn push(&self, record: Record<W>) -> bool {
+        let mut ticket = self.head.load(Ordering::Relaxed);
+        let slot = loop {
+            let slot = &self.slots[ticket as usize & (N - 1)];
+            let turn = slot.turn.load(Ordering::Acquire);
+            if turn == ticket {
+                // Ours, unless somebody took the ticket meanwhile.
+                match self.head.compare_exchange_weak(
+                    ticket,
+                    ticket.wrapping_add(1),
+                    Ordering::Relaxed,
+                    Ordering::Relaxed,
+                ) {
+                    Ok(_) => break slot,
+                    Err(now) => ticket = now,
+                }
+            } else if (turn.wrapping_sub(ticket) as i64) < 0 {
+                // Not read yet since the ring last came round: full.
+                self.dropped.fetch_add(1, Ordering::Relaxed);
+                return false;
+            } else {
+                ticket = self.head.load(Ordering::Relaxed);
+            }
+        };
+        for (word, value) in slot.words.iter().zip(record) {
+            word.store(value, Ordering::Relaxed);
+        }
+        slot.turn.store(ticket.wrapping_add(1), Ordering::Release);
+        true
+    }
+
+    /// Takes the oldest record. `None` if there is none, or if its writer has
+    /// not finished yet. Only one reader at a time may call this.
+    pub fn pop(&self) -> Option<Record<W>> {
+        let ticket = self.tail.load(Ordering::Relaxed);
+        let slot = &self.slots[ticket as usize & (N - 1)];
+        if slot.turn.load(Ordering::Acquire) != ticket.wrapping_add(1) {
+            return None;
+        }
+        let record = core::array::from_fn(|word| slot.words[word].load(Ordering::Relaxed));
+        slot.turn
+            .store(ticket.wrapping_add(N as u64), Ordering::Release);
+        self.tail.store(ticket.wrapping_add(1), Ordering::Relaxed);
+        Some(record)
+    }
+
+    /// How many records were dropped so far.
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// How many records were taken in so far.
+    pub fn written(&self) -> u64 {
+        self.head.load(Ordering::Relaxed)
+    }
+
+    /// How many records wait to be read, counting unfinished ones.
+    pub fn len(&self) -> usize {
+        self.written()
+            .wrapping_sub(self.tail.load(Ordering::Relaxed)) as usize
+    }
+
+    /// Whether no record waits to be read.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{thread, vec::Vec};
+
+    #[test]
+    fn records_come_out_in_order() {
+        let ring = Ring::<2, 4>::new();
+        assert_eq!(ring.pop(), None);
+        for round in 0..10 {
+            assert!(ring.push([round, 1]));
+            assert!(ring.push([round, 2]));
+            assert_eq!(ring.len(), 2);
+            assert_eq!(ring.pop(), Some([round, 1]));
+            assert_eq!(ring.pop(), Some([round, 2]));
+            assert_eq!(ring.pop(), None);
+        }
+        assert_eq!((ring.written(), ring.dropped()), (20, 0));
+    }
+
+    #[test]
+    fn a_full_ring_drops_the_newest_and_counts() {
+        let ring = Ring::<1, 4>::new();
+        for record in 0..6 {
+            assert_eq!(ring.push([record]), record < 4);
+        }
+        assert_eq!(ring.dropped(), 2);
+        assert_eq!(ring.pop(), Some([0]));
+        assert!(ring.push([6]));
+        let rest: Vec<_> = core::iter::from_fn(|| ring.pop()).collect();
+        assert_eq!(rest, [[1], [2], [3], [6]]);
+    }
+
+    /// Writers on several threads against one reader: every record arrives once
+    /// and whole, those of one writer in order, and the rest is counted.
+    #[test]
+    fn nothing_is_lost_uncounted() {
+        const WRITERS: u64 = 4;
+        const EACH: u64 = 50_000;
+        static RING: Ring<3, 64> = Ring::new();
+        let mut seen = Vec::new();
+        thread::scope(|scope| {
+            let writers: Vec<_> = (0..WRITERS)
+                .map(|writer| {
+                    scope.spawn(move || {
+                        for count in 0..EACH {
+                            RING.push([writer, count, writer ^ count]);
+                        }
+                    })
+                })
+                .collect();
+            loop {
+                let done = writers.iter().all(|writer| writer.is_finished());
+                seen.extend(core::iter::from_fn(|| RING.pop()));
+                if done && RING.is_empty() {
+                    break;
+                }
+            }
+        });
+        assert_eq!(seen.len() as u64 + RING.dropped(), WRITERS * EACH);
+        assert_eq!(seen.len() as u64, RING.written());
+        for writer in 0..WRITERS {
+            let counts: Vec<_> = seen
+                .iter()
+                .filter(|record| record[0] == writer)
+                .map(|record| record[1])
+                .collect();
+            assert!(counts.is_sorted_by(|one, next| one < next));
+        }
+        assert!(
+            seen.iter()
+                .all(|&[writer, count, check]| check == writer ^ count)
+        );
+    }
+}
