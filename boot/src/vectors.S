@@ -29,7 +29,8 @@ __vectors_scv:
 
 	.text
 
-/* trap_entry: from every vector.
+/* trap_entry: from every vector. Nothing from here to __trap_end may be
+   patched: it runs with SRR0 and SRR1 in use.
 
    On entry: r13 = this CPU's CpuEntry, SPRG2 = the interrupted r13, r12 = the
    interrupted LR, scratch[3] = the interrupted r12, LR = 20 bytes into the
@@ -139,5 +140,7 @@ function trap_return
 	ld	r1, (TRAP_GPR0 + 8 * 1)(r1)
 	rfid
 end_function trap_return
+	.globl	__trap_end
+__trap_end:
 
 	.section .note.GNU-stack, "", @progbits

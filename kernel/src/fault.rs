@@ -6,7 +6,9 @@
 //! that leaves the run without a verdict, which is a failure too.
 
 use crate::{
-    arch, console, platform,
+    arch,
+    backtrace::{self, What},
+    console, platform,
     stack::{self, Damage},
     symbols::Place,
 };
@@ -138,31 +140,20 @@ fn print_backtrace(frame: &TrapFrame) {
     }
     println!("backtrace:");
     println!("   {:016x}  {}", frame.nip, Place(frame.nip));
-    let r1 = frame.gpr[1];
-    // SAFETY: the bounds are the kernel's stacks, or memory that one of them has
-    // overrun; nothing runs there but this report, below the frames it walks.
-    let mut frames = unsafe { arch::walk(r1, stack::bounds(r1)) };
-    // An interrupted function need not have saved LR, and what is in its
-    // caller's frame may then be left over from an earlier call.
-    let mut stale = frame.vector != 0;
-    for frame in frames.by_ref().take(FRAMES) {
-        let code = frame.code;
-        // A return address is behind the call: look up the call itself, or a
-        // call at a function's very end gets the next function's name.
-        let place = Place(if frame.trap.is_some() {
-            code
-        } else {
-            code.wrapping_sub(4)
-        });
-        match frame.trap {
-            Some(trap) => println!("   {code:016x}  {place} (interrupt {:#x})", trap.vector),
-            None if code == 0 => {}
-            None if stale => println!("   {code:016x}  {place} (perhaps stale; see lr)"),
-            None => println!("   {code:016x}  {place}"),
+    // SAFETY: nothing runs on the stack of `frame` but this report, which is
+    // below the frames that it walks, or on another stack.
+    let mut steps = unsafe { backtrace::steps(frame.gpr[1], frame.vector != 0) };
+    for step in steps.by_ref().take(FRAMES) {
+        print!("   {:016x}  {}", step.code, Place(step.place()));
+        match step.what {
+            What::Call => println!(),
+            What::PerhapsStale => println!(" (perhaps stale; see lr)"),
+            What::Traced => println!(" (traced)"),
+            What::Hooked => println!(" (return hooked)"),
+            What::Interrupted(vector) => println!(" (interrupt {vector:#x})"),
         }
-        stale = frame.trap.is_some();
     }
-    if frames.next().is_some() {
+    if steps.next().is_some() {
         println!("   and more");
     }
 }

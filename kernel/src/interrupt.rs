@@ -1,12 +1,26 @@
 //! Where every interrupt arrives.
 
-use crate::{arch, fault, stack, time};
+use crate::{
+    arch::{self, Cpu},
+    fault, stack, time,
+};
+use core::sync::atomic::Ordering;
 use layout::TrapFrame;
 use ppc64::vector;
 
 /// Handles an interrupt; returns to go on with what `frame` describes.
 pub extern "C" fn handle(frame: &mut TrapFrame) {
     let cpu = arch::cpu();
+    // A guarded callback that was interrupted has nothing to do with what the
+    // handler calls: that is traced again.
+    let tracing = cpu.entry.tracing.swap(0, Ordering::Relaxed);
+    let in_interrupt = cpu.in_interrupt.swap(1, Ordering::Relaxed);
+    dispatch(cpu, frame);
+    cpu.in_interrupt.store(in_interrupt, Ordering::Relaxed);
+    cpu.entry.tracing.store(tracing, Ordering::Relaxed);
+}
+
+fn dispatch(cpu: &Cpu, frame: &mut TrapFrame) {
     if !stack::is_running(frame.gpr[1]) {
         fault::overflowed(frame);
     }

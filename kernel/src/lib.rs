@@ -21,14 +21,18 @@
 //! not have happened; `interrupt` and `time` drive the clock. `selftest`, `crash`
 //! and `job` know all, and nobody knows them.
 #![no_std]
+#![feature(patchable_function_entry)]
 
 extern crate alloc;
 
 pub mod arch;
 #[macro_use]
 pub mod console;
+pub mod backtrace;
+pub mod bench;
 pub mod crash;
 pub mod fault;
+pub mod ftrace;
 pub mod interrupt;
 pub mod job;
 pub mod mm;
@@ -38,6 +42,9 @@ pub mod stack;
 mod start;
 pub mod symbols;
 pub mod sync;
+pub mod text;
 pub mod time;
+pub mod tracing;
+pub mod victims;
 
 pub use start::start;

@@ -1,6 +1,8 @@
 //! The kernel's first steps, in the order in which they depend on each other.
 
-use crate::{arch, console, crash, fault, interrupt, job, mm, platform, selftest, stack, time};
+use crate::{
+    arch, bench, console, crash, fault, ftrace, interrupt, job, mm, platform, selftest, stack, time,
+};
 use boot::BootInfo;
 use bootargs::{BootArgs, Color, LogLevel, Mode};
 use core::fmt::Display;
@@ -46,6 +48,9 @@ extern "C" fn on_main_stack() -> ! {
     };
     console::set_color(arguments.color == Color::Always);
     console::start_log(level(arguments.log));
+    if let Err(error) = ftrace::start() {
+        refuse(&error);
+    }
     time::start();
     arch::interrupts_on();
     let verdict = run(&arguments);
@@ -63,6 +68,7 @@ fn run(arguments: &BootArgs<'_>) -> Verdict {
     }
     match arguments.mode {
         Mode::Run => job::run(),
+        Mode::Bench => bench::run(),
         Mode::Echo => job::echo(),
         Mode::List => selftest::list(arguments.tests()),
         Mode::Selftest => selftest::run(arguments.tests()),

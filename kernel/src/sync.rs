@@ -34,6 +34,21 @@ impl<T> IrqLock<T> {
         }
     }
 
+    /// Takes the lock if it is open, without waiting.
+    pub fn try_lock(&self) -> Option<IrqGuard<'_, T>> {
+        let before = arch::interrupts_off();
+        match self.0.try_lock() {
+            Some(guard) => Some(IrqGuard {
+                guard: Some(guard),
+                before,
+            }),
+            None => {
+                arch::interrupts_restore(before);
+                None
+            }
+        }
+    }
+
     /// Opens the lock whoever holds it.
     ///
     /// # Safety

@@ -1,5 +1,6 @@
 //! Memory: what there is, who has it, and the heap.
 
+pub mod code;
 mod heap;
 
 pub use heap::{Usage, usage};
@@ -31,6 +32,8 @@ unsafe extern "C" {
 pub enum MemoryError {
     /// The ranges contradict themselves, or are too many.
     Ranges(memmap::Error),
+    /// No room for code that is made at run time in reach of the kernel's.
+    NoCodeMemory,
     /// Not enough is left: so many bytes in one piece, of so many wanted.
     TooLittle {
         /// Largest free piece in bytes.
@@ -44,6 +47,13 @@ impl fmt::Display for MemoryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Ranges(error) => error.fmt(f),
+            Self::NoCodeMemory => {
+                write!(
+                    f,
+                    "no {} free bytes in reach of the kernel's code",
+                    code::BYTES
+                )
+            }
             Self::TooLittle { found, wanted } => {
                 write!(
                     f,
@@ -92,6 +102,10 @@ pub fn start(platform: &Platform) -> Result<Stack, MemoryError> {
             .map_or(0, |range| range.end - range.start),
         wanted: stack::MAIN_BYTES + LEAST_HEAP,
     };
+    // SAFETY: the map holds what nothing uses, as below; `start` runs once.
+    if !unsafe { code::start(&mut free, kernel_image()) } {
+        return Err(MemoryError::NoCodeMemory);
+    }
     let stack = free
         .take(stack::MAIN_BYTES, 4096)
         .ok_or(too_little(&free))?;

@@ -6,9 +6,12 @@
 
 mod control;
 mod entry;
+mod ftrace;
 mod heap;
 mod machine;
 mod names;
+mod text;
+mod tracing;
 
 use crate::{
     arch,

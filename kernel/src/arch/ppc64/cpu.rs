@@ -18,6 +18,8 @@ pub struct Cpu {
     pub next_tick: AtomicU64,
     /// Where the running stack begins, its guard first.
     pub stack_bottom: AtomicU64,
+    /// Not zero while an interrupt is being handled.
+    pub in_interrupt: AtomicU32,
     /// How many faults are being reported, one inside the other.
     pub fault_depth: AtomicU32,
     /// Armed while a self-test provokes an interrupt on purpose.
@@ -35,10 +37,12 @@ static BOOT_CPU: Cpu = Cpu {
         stack_floor: AtomicU64::new(0),
         stack_top: AtomicU64::new(0),
         fallback_stack: AtomicU64::new(0),
+        tracing: AtomicU64::new(0),
     },
     ticks: AtomicU64::new(0),
     next_tick: AtomicU64::new(0),
     stack_bottom: AtomicU64::new(0),
+    in_interrupt: AtomicU32::new(0),
     fault_depth: AtomicU32::new(0),
     probe: super::probe::Probe::new(),
 };

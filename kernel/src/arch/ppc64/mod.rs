@@ -7,10 +7,14 @@
 //! - [`hypervisor_call`], the only way out of the partition;
 //! - [`install_vectors`], with the handler that every interrupt is given to;
 //! - [`capture`], the registers as they are now, and [`walk`], a stack's frames;
+//! - [`store_instruction`], which changes a word of code, and [`load_instruction`];
 //! - [`call_on_stack`].
 
+pub mod abi;
 mod call;
+pub mod calls;
 mod capture;
+mod code;
 mod cpu;
 mod hcall;
 pub mod probe;
@@ -21,6 +25,7 @@ mod walk;
 
 pub use call::{Stack, call_on_stack};
 pub use capture::capture;
+pub use code::{load_instruction, store_instruction, store_instruction_words};
 pub use cpu::{Cpu, cpu, start_cpu};
 pub use hcall::{hypervisor_call, take_interrupts_in_little_endian};
 pub use registers::{

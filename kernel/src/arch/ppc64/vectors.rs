@@ -4,10 +4,9 @@
 //! to a fixed physical address near zero, which firmware used until now.
 
 use super::{Stack, cpu};
-use core::{arch::asm, ptr::NonNull, sync::atomic::Ordering};
+use core::{arch::asm, sync::atomic::Ordering};
 use layout::TrapFrame;
 use ppc64::vector;
-use volatile::VolatilePtr;
 
 /// What every interrupt is given to. Runs with interrupts off, on the stack of
 /// what it has interrupted or on the fallback stack; what it leaves in the frame
@@ -19,30 +18,19 @@ unsafe extern "C" {
     static __vectors_scv: u32;
 }
 
-/// Copies code to `to`, word by word, and makes it visible to instruction fetch
-/// (ISA Book II, 4.3.2 and 1.9.1).
+/// Copies code to `to`, word by word.
 ///
 /// # Safety
 /// `from` holds `words` words of code; nothing else uses the memory at `to`.
 unsafe fn copy_code(from: *const u32, to: u64, words: u64) {
     for word in 0..words {
-        // SAFETY: inside the code that the caller vouches for.
-        let value = unsafe { from.add(word as usize).read() };
-        let place = NonNull::new((to + 4 * word) as *mut u32).expect("no vector lies at zero");
-        // The CPU reads this behind the compiler's back.
-        // SAFETY: the caller promises that the memory is free to be written.
-        unsafe { VolatilePtr::new(place) }.write(value);
-        // SAFETY: cache maintenance on memory that was just written.
+        // SAFETY: inside the code that the caller vouches for, and into memory
+        // that the caller vouches for.
         unsafe {
-            asm!(
-                "dcbst 0, {place}", "sync", "icbi 0, {place}",
-                place = in(reg) place.as_ptr(),
-                options(nostack, preserves_flags),
-            );
+            let value = from.add(word as usize).read();
+            super::store_instruction(to + 4 * word, value);
         }
     }
-    // SAFETY: barriers alone.
-    unsafe { asm!("sync", "isync", options(nostack, preserves_flags)) };
 }
 
 /// Installs all vectors, with `handler` behind them and `fallback` as the stack

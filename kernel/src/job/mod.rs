@@ -1,5 +1,7 @@
 //! The main job: shows what the kernel found and checks that it works.
 
+mod tracing;
+
 use crate::{
     arch,
     console::{self, Painted, Tone},
@@ -49,6 +51,11 @@ pub fn run() -> Verdict {
             "klplab: a kernel that patches itself while it runs"
         )
     );
+    let ftrace = tracing::run();
+    println!(
+        "{}",
+        Painted(Tone::Heading, "what was found, and whether it works")
+    );
     let lines = [
         machine(),
         entry(),
@@ -57,6 +64,7 @@ pub fn run() -> Verdict {
         names(),
         ticks(),
         guard(),
+        ftrace,
     ];
     for Line { what, found, right } in &lines {
         let mark = if *right {

@@ -1,0 +1,38 @@
+//! Compiles the C victims the way the kernel of 2016 was compiled: with a call
+//! of `_mcount` at each function's local entry.
+
+use std::env;
+
+fn main() {
+    let prefix = env::var("CROSS_COMPILE").unwrap_or_else(|_| "powerpc64le-linux-gnu-".into());
+    println!("cargo::rerun-if-env-changed=CROSS_COMPILE");
+    println!("cargo::rerun-if-changed=c/victims.c");
+    cc::Build::new()
+        .target("powerpc64le-unknown-linux-gnu")
+        .compiler(format!("{prefix}gcc"))
+        .archiver(format!("{prefix}ar"))
+        .no_default_flags(true)
+        .flags([
+            "-mcpu=power8",
+            "-mabi=elfv2",
+            "-mlittle-endian",
+            "-mcmodel=medium",
+        ])
+        .flags([
+            "-O2",
+            "-g",
+            "-ffreestanding",
+            "-fno-pic",
+            "-fno-asynchronous-unwind-tables",
+        ])
+        .flags([
+            "-msoft-float",
+            "-mno-altivec",
+            "-mno-vsx",
+            "-fno-stack-protector",
+        ])
+        .flags(["-pg", "-mprofile-kernel"])
+        .flags(["-std=c11", "-Wall", "-Wextra", "-Werror"])
+        .file("c/victims.c")
+        .compile("victims");
+}

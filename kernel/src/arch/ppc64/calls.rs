@@ -1,0 +1,101 @@
+//! Calls in a loop, to count instructions.
+
+use core::{
+    arch::global_asm,
+    mem::{offset_of, size_of},
+};
+use layout::FrameHeader;
+
+/// Instructions of the loop itself for each call, the call included.
+pub const LOOP_INSTRUCTIONS: u64 = 5;
+
+unsafe extern "C" {
+    fn call_repeatedly_asm(function: u64, count: u64) -> u64;
+    fn bench_plain();
+    fn bench_site();
+}
+
+/// A function that returns at once, without a site.
+#[must_use]
+pub fn bench_plain_address() -> u64 {
+    bench_plain as *const () as u64
+}
+
+/// A function that returns at once, with a site.
+#[must_use]
+pub fn bench_site_address() -> u64 {
+    bench_site as *const () as u64
+}
+
+/// Calls a function `count` times with unspecified arguments, and returns how
+/// many timebase ticks that took.
+///
+/// # Safety
+/// `function` is the global entry of a function that may be called with any
+/// arguments, and `count` is not zero.
+#[must_use]
+pub unsafe fn call_repeatedly(function: u64, count: u64) -> u64 {
+    // SAFETY: as the caller promises.
+    unsafe { call_repeatedly_asm(function, count) }
+}
+
+#[repr(C, align(16))]
+struct LoopFrame {
+    header: FrameHeader,
+    nonvolatile: [u64; 3],
+}
+
+// call_repeatedly_asm(function, count) -> ticks
+//
+// On entry: r3 = a function's global entry, r4 = how often to call it.
+// On exit: r3 = timebase ticks from before the loop to behind it.
+// Clobbers: what the ABI lets a function clobber. Stack: one LoopFrame.
+global_asm!(
+    ".globl call_repeatedly_asm",
+    ".type call_repeatedly_asm, @function",
+    ".balign 16",
+    "call_repeatedly_asm:",
+    "mflr 0",
+    "std 0, {lr_save}(1)",
+    "stdu 1, -{frame}(1)",
+    "std 29, {nonvolatile}(1)",
+    "std 30, {nonvolatile} + 8(1)",
+    "std 31, {nonvolatile} + 16(1)",
+    "mr 31, 3",
+    "mr 30, 4",
+    "mftb 29",
+    "1: mr 12, 31",
+    "mtctr 12",
+    "bctrl",
+    "addic. 30, 30, -1",
+    "bne 1b",
+    "mftb 3",
+    "subf 3, 29, 3",
+    "ld 29, {nonvolatile}(1)",
+    "ld 30, {nonvolatile} + 8(1)",
+    "ld 31, {nonvolatile} + 16(1)",
+    "addi 1, 1, {frame}",
+    "ld 0, {lr_save}(1)",
+    "mtlr 0",
+    "blr",
+    ".size call_repeatedly_asm, . - call_repeatedly_asm",
+    "",
+    ".globl bench_plain",
+    ".type bench_plain, @function",
+    ".balign 16",
+    "bench_plain:",
+    "blr",
+    ".size bench_plain, . - bench_plain",
+    "",
+    ".globl bench_site",
+    ".type bench_site, @function",
+    ".balign 16",
+    "bench_site:",
+    "mflr 0",
+    "bl _mcount",
+    "blr",
+    ".size bench_site, . - bench_site",
+    lr_save = const offset_of!(FrameHeader, lr_save),
+    frame = const size_of::<LoopFrame>(),
+    nonvolatile = const offset_of!(LoopFrame, nonvolatile),
+);

@@ -1,0 +1,71 @@
+//! Reads and writes words of code.
+
+use core::{arch::global_asm, ptr::NonNull};
+use volatile::VolatilePtr;
+
+unsafe extern "C" {
+    fn store_instruction_asm(address: u64, word: u32) -> u32;
+    static store_instruction_end: u32;
+}
+
+/// The word of code at `address`, now.
+///
+/// # Safety
+/// `address` is a multiple of 4, and memory is there.
+#[must_use]
+pub unsafe fn load_instruction(address: u64) -> u32 {
+    let place = NonNull::new(address as *mut u32).expect("no code lies at zero");
+    // Whoever patches it writes behind the compiler's back.
+    // SAFETY: as the caller promises.
+    unsafe { VolatilePtr::new(place) }.read()
+}
+
+/// Writes a word of code and makes every later fetch see it. Returns what the
+/// word then reads as.
+///
+/// # Safety
+/// `address` is a multiple of 4, memory is there, and whatever runs through it
+/// from now on may run through `word`.
+pub unsafe fn store_instruction(address: u64, word: u32) -> u32 {
+    // SAFETY: as the caller promises.
+    unsafe { store_instruction_asm(address, word) }
+}
+
+/// The instructions that [`store_instruction`] is made of. What the cache
+/// instructions do can't be seen under QEMU, so a test looks at them.
+#[must_use]
+pub fn store_instruction_words() -> &'static [u32] {
+    let start = store_instruction_asm as *const u32;
+    let end = &raw const store_instruction_end;
+    let words = (end.addr() - start.addr()) / size_of::<u32>();
+    // SAFETY: the function's own code, from its start to its end.
+    unsafe { core::slice::from_raw_parts(start, words) }
+}
+
+// store_instruction_asm(address, word) -> the word as read back
+//
+// The sequence is that of ISA Book II, 1.9.1 (instruction storage): the store,
+// dcbst to push it out of the data cache, sync to wait for that, icbi to drop the
+// old copy from the instruction cache, sync to wait for that, isync to drop what
+// was fetched ahead. A word is stored by one instruction, so a CPU fetches the
+// old one or the new one.
+//
+// On entry: r3 = address of the word, r4 = the new word.
+// On exit: r3 = the word as memory holds it now.
+// Clobbers: r5. Stack: none.
+global_asm!(
+    ".globl store_instruction_asm",
+    ".type store_instruction_asm, @function",
+    ".balign 16",
+    "store_instruction_asm:",
+    "stw 4, 0(3)",
+    "dcbst 0, 3",
+    "sync",
+    "icbi 0, 3",
+    "sync",
+    "isync",
+    "lwz 3, 0(3)",
+    "blr",
+    "store_instruction_end:",
+    ".size store_instruction_asm, . - store_instruction_asm",
+);

@@ -1,0 +1,76 @@
+//! Which functions an ops is for.
+
+use super::Site;
+use alloc::{collections::TryReserveError, format, string::String, vec::Vec};
+
+/// Names of functions, as paths or as globs with `*`. An empty list of wanted
+/// names means all functions; unwanted ones are left out of those.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Filter {
+    wanted: Vec<String>,
+    unwanted: Vec<String>,
+}
+
+impl Filter {
+    /// All functions.
+    #[must_use]
+    pub const fn all() -> Self {
+        Self {
+            wanted: Vec::new(),
+            unwanted: Vec::new(),
+        }
+    }
+
+    /// The functions that one of these names or globs stands for.
+    #[must_use]
+    pub fn only(names: &[&str]) -> Self {
+        let wanted = names.iter().map(|&name| String::from(name)).collect();
+        Self {
+            wanted,
+            unwanted: Vec::new(),
+        }
+    }
+
+    /// Without the functions that `name` stands for.
+    #[must_use]
+    pub fn but_not(mut self, name: &str) -> Self {
+        self.unwanted.push(name.into());
+        self
+    }
+
+    /// The names and globs that are wanted.
+    #[must_use]
+    pub fn wanted(&self) -> &[String] {
+        &self.wanted
+    }
+
+    /// The names and globs that are not.
+    #[must_use]
+    pub fn unwanted(&self) -> &[String] {
+        &self.unwanted
+    }
+
+    /// For each of `sites`, whether its function passes.
+    ///
+    /// # Errors
+    /// When there is no memory for the answer.
+    pub fn choose(&self, sites: &[Site]) -> Result<Vec<bool>, TryReserveError> {
+        let mut chosen = Vec::new();
+        chosen.try_reserve_exact(sites.len())?;
+        if self.wanted.is_empty() && self.unwanted.is_empty() {
+            // No names to look up: that is most of the time for the rest.
+            chosen.resize(sites.len(), true);
+        } else {
+            chosen.extend(sites.iter().map(|site| self.admits(site)));
+        }
+        Ok(chosen)
+    }
+
+    /// Whether a site's function passes.
+    fn admits(&self, site: &Site) -> bool {
+        let path = format!("{}", site.path());
+        let matches = |name: &String| glob::matches(name, &path);
+        (self.wanted.is_empty() || self.wanted.iter().any(matches))
+            && !self.unwanted.iter().any(matches)
+    }
+}

@@ -1,0 +1,33 @@
+//! Tracing of function calls, by patching the compilers' nops.
+//!
+//! Every function that may be traced begins, at its local entry, with a *site*:
+//! `mflr r0; nop`. Attaching an [`Ops`] turns the nop into a `bl` to a
+//! *trampoline*, which saves what the function's own code rests on, calls the
+//! ops's callback, and goes on into the function — or to another one, when the
+//! callback has changed where. Detaching the last ops makes it a nop again.
+//!
+//! A site that several ops are attached to has a trampoline that calls each of
+//! them, made for that set of ops; all sites with the same set share it. So a
+//! call pays for the ops on its own site and for no other.
+//!
+//! The mechanism is that of Linux on ppc64le (`arch/powerpc/kernel/trace/`,
+//! `-mprofile-kernel` and `-fpatchable-function-entry`); its words are used.
+
+mod error;
+mod filter;
+pub mod notrace;
+mod ops;
+mod registry;
+mod sets;
+mod sites;
+mod trampoline;
+
+pub use error::FtraceError;
+pub use filter::Filter;
+pub use ops::{Callback, Flags, Ops};
+pub use registry::{
+    attached, in_trampoline, is_enabled, register, set_enabled, trampoline_of, unregister,
+};
+pub use sites::{
+    Counts, Kind, Refused, Site, counts, find as find_site, from_record, refused, sites, start,
+};

@@ -1,0 +1,335 @@
+//! Which ops are attached where.
+//!
+//! A site's state is the *set* of ops attached to it. Sets are shared: there are
+//! few, however many sites there are, and each has one trampoline.
+
+use super::{Flags, FtraceError, Ops, Site, sites, trampoline::Trampoline};
+use crate::{
+    stack,
+    text::{self, Change},
+};
+use alloc::vec::Vec;
+use arrayvec::ArrayVec;
+use ppc64::insn;
+
+/// How many ops one site can have.
+pub const OPS_ON_A_SITE: usize = 8;
+
+/// The set of a site that nothing is attached to.
+const NONE: u16 = 0;
+
+/// Ops in the order in which they were attached.
+pub type SetOps = ArrayVec<&'static Ops, OPS_ON_A_SITE>;
+
+/// Ops that are attached together, and how they are called.
+#[derive(Debug)]
+struct Set {
+    ops: SetOps,
+    /// Nothing for the empty set.
+    trampoline: Option<Trampoline>,
+    /// How many sites have this set.
+    sites: usize,
+}
+
+/// All sites' sets.
+#[derive(Debug)]
+pub struct Sets {
+    /// By site, in the order of the table: the index of its set.
+    state: Vec<u16>,
+    /// Index 0 is the empty set; a hole is free for another.
+    sets: Vec<Option<Set>>,
+    /// Whether sites call their trampolines.
+    live: bool,
+    /// Trampolines that no site goes to any more, but that are still on a stack.
+    retired: Vec<Trampoline>,
+}
+
+/// What is done to a site's set.
+#[derive(Clone, Copy)]
+pub enum Edit {
+    Add(&'static Ops),
+    Remove(&'static Ops),
+}
+
+/// What becomes of the sites of one set.
+#[derive(Clone, Copy, Debug)]
+struct Move {
+    to: u16,
+    sites: usize,
+    from_entry: Option<u64>,
+    to_entry: Option<u64>,
+}
+
+/// The second word of a site: a call of a trampoline, or none.
+fn call(site: &Site, entry: Option<u64>) -> u32 {
+    // Code memory is in reach of all kernel text, or the kernel does not start.
+    entry
+        .and_then(|entry| insn::branch(site.address, entry, true).ok())
+        .unwrap_or(insn::NOP)
+}
+
+impl Sets {
+    /// No sites have any ops.
+    pub const fn new() -> Self {
+        Self {
+            state: Vec::new(),
+            sets: Vec::new(),
+            live: true,
+            retired: Vec::new(),
+        }
+    }
+
+    /// Where the sites of a set call; nowhere for the empty one.
+    fn entry(&self, set: u16) -> Option<u64> {
+        let set = self.sets.get(usize::from(set))?.as_ref()?;
+        Some(set.trampoline.as_ref()?.entry())
+    }
+
+    /// Which sites have an ops in their set.
+    pub fn having(&self, ops: &'static Ops) -> Vec<bool> {
+        let has = |set: &Option<Set>| {
+            set.as_ref()
+                .is_some_and(|set| set.ops.iter().any(|one| one.is(ops)))
+        };
+        let sets: Vec<bool> = self.sets.iter().map(has).collect();
+        self.state
+            .iter()
+            .map(|&set| sets[usize::from(set)])
+            .collect()
+    }
+
+    /// Edits the sets of the chosen sites, and writes their code.
+    pub fn edit(&mut self, chosen: &[bool], edit: Edit) -> Result<(), FtraceError> {
+        if self.sets.is_empty() {
+            self.state.try_reserve_exact(sites().len())?;
+            self.sets.try_reserve(1)?;
+            self.state.resize(sites().len(), NONE);
+            let ops = ArrayVec::new();
+            self.sets.push(Some(Set {
+                ops,
+                trampoline: None,
+                sites: sites().len(),
+            }));
+        }
+        self.reclaim();
+        let result = self.plan(chosen, edit).and_then(|(moves, changes)| {
+            // SAFETY: a trampoline follows the ABI as far as a site's function
+            // and its caller can tell, so each site may change at any time and
+            // in any order; the old trampolines live until `reclaim`.
+            unsafe { text::apply(&changes) }.map_err(FtraceError::Text)?;
+            Ok(moves)
+        });
+        if let Ok(moves) = &result {
+            self.settle(chosen, moves);
+        }
+        self.retire();
+        result.map(|_| ())
+    }
+
+    /// What becomes of each set, and the words that change.
+    fn plan(
+        &mut self,
+        chosen: &[bool],
+        edit: Edit,
+    ) -> Result<(Vec<Option<Move>>, Vec<Change>), FtraceError> {
+        let mut moves: Vec<Option<Move>> = Vec::new();
+        moves.try_reserve_exact(self.sets.len())?;
+        moves.resize(self.sets.len(), None);
+        let mut changes = Vec::new();
+        changes.try_reserve_exact(chosen.iter().filter(|&&chosen| chosen).count())?;
+        for (index, (site, &chosen)) in sites().iter().zip(chosen).enumerate() {
+            if !chosen {
+                continue;
+            }
+            let old = self.state[index];
+            let step = match &mut moves[usize::from(old)] {
+                Some(step) => step,
+                none => {
+                    let to = self.edited(old, edit, site)?;
+                    none.insert(Move {
+                        to,
+                        sites: 0,
+                        from_entry: self.entry(old),
+                        to_entry: self.entry(to),
+                    })
+                }
+            };
+            step.sites += 1;
+            if self.live {
+                changes.push(Change {
+                    address: site.address,
+                    expected: call(site, step.from_entry),
+                    new: call(site, step.to_entry),
+                });
+            }
+        }
+        Ok((moves, changes))
+    }
+
+    /// Writes down what [`plan`](Self::plan) has planned.
+    fn settle(&mut self, chosen: &[bool], moves: &[Option<Move>]) {
+        for (state, _) in self
+            .state
+            .iter_mut()
+            .zip(chosen)
+            .filter(|&(_, &chosen)| chosen)
+        {
+            if let Some(step) = moves[usize::from(*state)] {
+                *state = step.to;
+            }
+        }
+        for (from, step) in moves.iter().enumerate() {
+            let Some(step) = step else { continue };
+            for (set, more) in [(from, 0), (usize::from(step.to), step.sites)] {
+                if let Some(set) = &mut self.sets[set] {
+                    set.sites = if more == 0 {
+                        set.sites - step.sites
+                    } else {
+                        set.sites + more
+                    };
+                }
+            }
+        }
+    }
+
+    /// The set that an edit makes of another, found or made.
+    fn edited(&mut self, old: u16, edit: Edit, site: &Site) -> Result<u16, FtraceError> {
+        let old = self.sets[usize::from(old)]
+            .as_ref()
+            .expect("a site's set exists");
+        let mut ops = old.ops.clone();
+        let function = site.function;
+        match edit {
+            Edit::Add(new) => {
+                let holder = ops
+                    .iter()
+                    .find(|one| one.flags.contains(Flags::CHANGES_NIP));
+                if let (Some(holder), true) = (holder, new.flags.contains(Flags::CHANGES_NIP)) {
+                    return Err(FtraceError::NipTaken {
+                        function,
+                        holder: holder.name,
+                    });
+                }
+                ops.try_push(new)
+                    .map_err(|_| FtraceError::SiteFull { function })?;
+            }
+            Edit::Remove(gone) => ops.retain(|one| !one.is(gone)),
+        }
+        let same = |set: &Set| {
+            set.ops.len() == ops.len() && set.ops.iter().zip(&ops).all(|(one, other)| one.is(other))
+        };
+        let found = self
+            .sets
+            .iter()
+            .position(|set| set.as_ref().is_some_and(same));
+        if let Some(found) = found {
+            return Ok(found as u16);
+        }
+        let trampoline = Trampoline::new(&ops).map_err(FtraceError::Trampoline)?;
+        let set = Set {
+            ops,
+            trampoline: Some(trampoline),
+            sites: 0,
+        };
+        let hole = self.sets.iter().position(Option::is_none);
+        let place = match hole {
+            Some(hole) => hole,
+            None => {
+                self.sets.try_reserve(1)?;
+                self.sets.push(None);
+                self.sets.len() - 1
+            }
+        };
+        self.sets[place] = Some(set);
+        Ok(place as u16)
+    }
+
+    /// Takes sets that no site has out of the table.
+    fn retire(&mut self) {
+        for set in self.sets.iter_mut().skip(1) {
+            if set.as_ref().is_some_and(|set| set.sites == 0) {
+                self.retired
+                    .extend(set.take().and_then(|set| set.trampoline));
+            }
+        }
+        self.reclaim();
+    }
+
+    /// Gives back retired trampolines that nothing will return into. With one
+    /// CPU and no threads yet, whatever runs now is on this stack: the caller,
+    /// and what it has interrupted.
+    fn reclaim(&mut self) {
+        self.retired.retain(|trampoline| {
+            let range = trampoline.range();
+            stack::any_frame_in(range.start..range.end)
+        });
+    }
+
+    /// Whether sites call their trampolines.
+    pub fn are_live(&self) -> bool {
+        self.live
+    }
+
+    /// Lets all sites call their trampolines, or none.
+    pub fn set_live(&mut self, live: bool) -> Result<(), FtraceError> {
+        let mut changes = Vec::new();
+        changes.try_reserve_exact(sites().len())?;
+        for (site, &set) in sites().iter().zip(&self.state) {
+            if let Some(entry) = self.entry(set) {
+                let word = call(site, Some(entry));
+                let (expected, new) = if live {
+                    (insn::NOP, word)
+                } else {
+                    (word, insn::NOP)
+                };
+                changes.push(Change {
+                    address: site.address,
+                    expected,
+                    new,
+                });
+            }
+        }
+        // SAFETY: a site at rest, and one that calls its set's trampoline, are
+        // both right at any time: the trampoline goes on into the function.
+        unsafe { text::apply(&changes) }.map_err(FtraceError::Text)?;
+        self.live = live;
+        Ok(())
+    }
+
+    /// The ops of a site.
+    pub fn of(&self, site: &Site) -> &[&'static Ops] {
+        let index = sites().partition_point(|one| one.address < site.address);
+        let set = self
+            .state
+            .get(index)
+            .and_then(|&set| self.sets.get(usize::from(set)));
+        set.and_then(Option::as_ref).map_or(&[], |set| &set.ops)
+    }
+
+    /// The ops of the set whose trampoline begins at an address.
+    pub fn with_entry(&self, address: u64) -> Option<SetOps> {
+        let is = |set: &&Set| {
+            set.trampoline
+                .as_ref()
+                .is_some_and(|trampoline| trampoline.entry() == address)
+        };
+        self.sets
+            .iter()
+            .flatten()
+            .find(is)
+            .map(|set| set.ops.clone())
+    }
+
+    /// Whether an address is in a trampoline, retired ones included.
+    pub fn is_trampoline(&self, address: u64) -> bool {
+        let live = self
+            .sets
+            .iter()
+            .flatten()
+            .filter_map(|set| set.trampoline.as_ref());
+        live.chain(&self.retired).any(|trampoline| {
+            let range = trampoline.range();
+            (range.start..range.end).contains(&address)
+        })
+    }
+}

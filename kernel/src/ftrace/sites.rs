@@ -1,0 +1,274 @@
+//! The table of sites, made and checked at boot from the compilers' records.
+//!
+//! rustc records the *start* of each function that it put two nops into. For a
+//! function with a TOC set-up that is the global entry, eight bytes before the
+//! nops; the symbol says how far (`st_other`, ELFv2 3.4.1). gcc's
+//! `-mprofile-kernel` records nothing: its sites are the functions that begin
+//! with `mflr r0; bl _mcount` at their local entry.
+
+use super::notrace;
+use crate::{
+    symbols,
+    text::{self, Change, TextError},
+};
+use alloc::{format, vec::Vec};
+use core::fmt;
+use ppc64::insn;
+use symtab::{Kind as SymbolKind, Symbol};
+
+/// Which compiler made a site.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Kind {
+    /// rustc: `nop; nop`.
+    Rust,
+    /// gcc: `mflr r0; bl _mcount`.
+    C,
+}
+
+/// A patchable function entry.
+#[derive(Clone, Copy, Debug)]
+pub struct Site {
+    /// Address of the second word, the one that toggles.
+    pub address: u64,
+    /// The function's global entry.
+    pub function: u64,
+    /// Who made it.
+    pub kind: Kind,
+}
+
+impl Site {
+    /// The address that a `bl` here leaves in LR: a callback's `ip`.
+    #[must_use]
+    pub fn ip(&self) -> u64 {
+        self.address + 4
+    }
+
+    /// The function's path.
+    #[must_use]
+    pub fn path(&self) -> impl fmt::Display + use<> {
+        let function = self.function;
+        fmt::from_fn(
+            move |f| match symbols::table().ok().and_then(|table| table.at(function)) {
+                Some((symbol, _)) => write!(f, "{}", symbol.path()),
+                None => write!(f, "{function:#x}"),
+            },
+        )
+    }
+}
+
+/// A record that does not fit the code. It is left alone.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Refused {
+    /// The address that was recorded.
+    pub record: u64,
+    /// What the two words should be.
+    pub expected: [u32; 2],
+    /// What they are; nothing if no function begins at the record.
+    pub found: Option<[u32; 2]>,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let place = symbols::Place(self.record);
+        let [one, two] = self.expected;
+        match self.found {
+            Some([first, second]) => write!(
+                f,
+                "{place} begins with {first:#010x} {second:#010x} instead of {one:#010x} {two:#010x}"
+            ),
+            None => write!(
+                f,
+                "{place} is recorded as patchable, but no function begins there"
+            ),
+        }
+    }
+}
+
+/// How many records came to what.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Counts {
+    /// Sites that can be traced.
+    pub traceable: usize,
+    /// Of these, gcc's.
+    pub from_c: usize,
+    /// Sites that must not be traced.
+    pub notrace: usize,
+    /// Records that did not fit.
+    pub refused: usize,
+}
+
+struct Found {
+    sites: Vec<Site>,
+    refused: Vec<Refused>,
+    counts: Counts,
+}
+
+static FOUND: spin::Once<Found> = spin::Once::new();
+
+unsafe extern "C" {
+    static __patchable_start: u64;
+    static __patchable_end: u64;
+    fn _mcount();
+}
+
+/// All sites that can be traced, by address. Empty before [`start`].
+#[must_use]
+pub fn sites() -> &'static [Site] {
+    FOUND.get().map_or(&[], |found| &found.sites)
+}
+
+/// The records that did not fit.
+#[must_use]
+pub fn refused() -> &'static [Refused] {
+    FOUND.get().map_or(&[], |found| &found.refused)
+}
+
+/// How many sites there are.
+#[must_use]
+pub fn counts() -> Counts {
+    FOUND.get().map_or(Counts::default(), |found| found.counts)
+}
+
+/// The site of the function that `address` lies in.
+#[must_use]
+pub fn find(address: u64) -> Option<&'static Site> {
+    let (symbol, _) = symbols::table().ok()?.at(address)?;
+    let sites = sites();
+    let after = sites.partition_point(|site| site.address < symbol.address);
+    sites
+        .get(after)
+        .filter(|site| site.function == symbol.address)
+}
+
+/// The compiler's records.
+fn records() -> &'static [u64] {
+    let (start, end) = (&raw const __patchable_start, &raw const __patchable_end);
+    let count = (end.addr() - start.addr()) / size_of::<u64>();
+    // SAFETY: the linker script puts the records between the two symbols.
+    unsafe { core::slice::from_raw_parts(start, count) }
+}
+
+fn words_at(address: u64) -> [u32; 2] {
+    [text::read(address), text::read(address + 4)]
+}
+
+/// Checks one of rustc's records.
+///
+/// # Errors
+/// [`Refused`], when no function begins there or its words are others.
+pub fn from_record(record: u64) -> Result<Site, Refused> {
+    let expected = [insn::NOP, insn::NOP];
+    let symbol = symbols::table().ok().and_then(|table| table.at(record));
+    let Some((symbol, 0)) = symbol.filter(|(symbol, _)| symbol.kind == SymbolKind::Function) else {
+        return Err(Refused {
+            record,
+            expected,
+            found: None,
+        });
+    };
+    let local = record + u64::from(symbol.local_entry);
+    let found = words_at(local);
+    if found != expected {
+        return Err(Refused {
+            record,
+            expected,
+            found: Some(found),
+        });
+    }
+    Ok(Site {
+        address: local + 4,
+        function: record,
+        kind: Kind::Rust,
+    })
+}
+
+/// The site of a C function, if it has one.
+fn from_symbol(symbol: &Symbol<'_>) -> Option<Site> {
+    let local = symbol.address + u64::from(symbol.local_entry);
+    let mcount = _mcount as *const () as u64;
+    let [first, second] = words_at(local);
+    let branch = insn::branch_target(local + 4, second)?;
+    let is_site = first == insn::MFLR_R0 && branch.link && branch.target == mcount;
+    is_site.then_some(Site {
+        address: local + 4,
+        function: symbol.address,
+        kind: Kind::C,
+    })
+}
+
+/// Makes the table, and brings every site to rest: `mflr r0; nop`.
+///
+/// # Errors
+/// When the code can't be written; sites are as the compilers left them then.
+pub fn start() -> Result<(), TextError> {
+    let mut refused = Vec::new();
+    let mut sites = Vec::new();
+    for &record in records() {
+        match from_record(record) {
+            Ok(site) => sites.push(site),
+            Err(error) => refused.push(error),
+        }
+    }
+    if let Ok(table) = symbols::table() {
+        let functions = table
+            .iter()
+            .filter(|symbol| symbol.kind == SymbolKind::Function);
+        sites.extend(functions.filter_map(|symbol| from_symbol(&symbol)));
+    }
+    sites.sort_unstable_by_key(|site| site.address);
+    sites.dedup_by_key(|site| site.address);
+    let all = sites.len();
+    sites.retain(|site| !notrace::names(&format!("{}", site.path())));
+
+    let changes: Vec<Change> = sites.iter().map(to_rest).collect();
+    // SAFETY: r0 is dead at a function's entry (ELFv2 2.2.1.1), so `mflr r0` in
+    // place of a nop changes nothing, nor does leaving out a call of `_mcount`.
+    unsafe { text::apply(&changes)? };
+    for error in &refused {
+        log::warn!("{error}");
+    }
+    let counts = Counts {
+        traceable: sites.len(),
+        from_c: sites.iter().filter(|site| site.kind == Kind::C).count(),
+        notrace: all - sites.len(),
+        refused: refused.len(),
+    };
+    FOUND.call_once(|| Found {
+        sites,
+        refused,
+        counts,
+    });
+    Ok(())
+}
+
+/// The one word that brings a fresh site to rest: rustc's first, gcc's second.
+fn to_rest(site: &Site) -> Change {
+    match site.kind {
+        Kind::Rust => Change {
+            address: site.address - 4,
+            expected: insn::NOP,
+            new: insn::MFLR_R0,
+        },
+        Kind::C => Change {
+            address: site.address,
+            expected: text::read(site.address),
+            new: insn::NOP,
+        },
+    }
+}
+
+// _mcount: what gcc's sites call until `start` has brought them to rest.
+//
+// On entry: r0 = the function's return address, LR = behind the site.
+// On exit: LR = r0, and the function goes on. Clobbers: r12, CTR. Stack: none.
+core::arch::global_asm!(
+    ".globl _mcount",
+    ".type _mcount, @function",
+    ".balign 16",
+    "_mcount:",
+    "mflr 12",
+    "mtctr 12",
+    "mtlr 0",
+    "bctr",
+    ".size _mcount, . - _mcount",
+);

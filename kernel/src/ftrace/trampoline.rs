@@ -1,0 +1,284 @@
+//! The trampoline: from a site to the callbacks, and on into the function.
+//!
+//! It is written once, below, in pieces. For each set of ops that is attached
+//! somewhere, the pieces are copied into code memory one behind the other: an
+//! entry, a call for each ops with the callback's and the ops's addresses filled
+//! in, and an exit. A piece is position independent, so a copy runs as it is.
+
+use super::{Flags, Ops};
+use crate::{
+    mm::code::{CodeBlock, NoCodeMemory},
+    symbols,
+    text::{self, Change, TextError},
+};
+use alloc::vec::Vec;
+use core::{
+    arch::global_asm,
+    fmt,
+    mem::{offset_of, size_of},
+};
+use layout::{CallFrame, CpuEntry, FrameHeader};
+use memmap::Range;
+use ppc64::insn::{self, BranchError};
+
+/// Why a trampoline could not be made.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum TrampolineError {
+    /// No memory for it.
+    NoCodeMemory(NoCodeMemory),
+    /// It could not be written.
+    Text(TextError),
+    /// A callback is out of reach.
+    Branch(BranchError),
+    /// An ops lies above 2 GiB, which its two instructions can't name.
+    FarOps {
+        /// Where it lies.
+        address: u64,
+    },
+}
+
+impl fmt::Display for TrampolineError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoCodeMemory(error) => error.fmt(f),
+            Self::Text(error) => error.fmt(f),
+            Self::Branch(error) => error.fmt(f),
+            Self::FarOps { address } => {
+                write!(f, "the ops at {address:#x} does not lie below 2 GiB")
+            }
+        }
+    }
+}
+
+/// A trampoline for a set of ops.
+#[derive(Debug)]
+pub struct Trampoline {
+    block: CodeBlock,
+}
+
+/// A piece's words.
+macro_rules! piece {
+    ($start:ident, $end:ident) => {{
+        unsafe extern "C" {
+            static $start: u32;
+            static $end: u32;
+        }
+        let (start, end) = (&raw const $start, &raw const $end);
+        // SAFETY: the piece lies between its two labels.
+        unsafe { core::slice::from_raw_parts(start, (end.addr() - start.addr()) / 4) }
+    }};
+}
+
+impl Trampoline {
+    /// Makes a trampoline that calls each of `all`, in order.
+    ///
+    /// # Errors
+    /// [`TrampolineError`]; nothing is left behind then.
+    pub fn new(all: &[&'static Ops]) -> Result<Self, TrampolineError> {
+        let any = |flag| all.iter().any(|ops| ops.flags.contains(flag));
+        let mut words = Vec::new();
+        words.extend_from_slice(piece!(trampoline_entry, trampoline_entry_end));
+        if any(Flags::ALL_REGISTERS) || any(Flags::CHANGES_NIP) {
+            words.extend_from_slice(piece!(trampoline_more, trampoline_more_end));
+        }
+        let mut branches = Vec::new();
+        for ops in all {
+            let guarded = !ops.flags.contains(Flags::RECURSION_SAFE);
+            if guarded {
+                words.extend_from_slice(piece!(trampoline_guard, trampoline_guard_end));
+            }
+            let start = words.len();
+            words.extend_from_slice(piece!(trampoline_call, trampoline_call_end));
+            fill_in_ops(&mut words[start..], ops)?;
+            branches.push((words.len() - 1, ops.callback as usize as u64));
+            if guarded {
+                words.extend_from_slice(piece!(trampoline_unguard, trampoline_unguard_end));
+            }
+        }
+        words.extend_from_slice(if any(Flags::CHANGES_NIP) {
+            piece!(trampoline_exit_nip, trampoline_exit_nip_end)
+        } else {
+            piece!(trampoline_exit, trampoline_exit_end)
+        });
+
+        let block = CodeBlock::new(words.len()).map_err(TrampolineError::NoCodeMemory)?;
+        for (index, callback) in branches {
+            let from = block.start() + 4 * index as u64;
+            let branch = insn::branch(from, local_entry(callback), true);
+            words[index] = branch.map_err(TrampolineError::Branch)?;
+        }
+        let changes: Vec<Change> = (words.iter().enumerate())
+            .map(|(index, &new)| Change {
+                address: block.start() + 4 * index as u64,
+                expected: insn::TRAP,
+                new,
+            })
+            .collect();
+        // SAFETY: nothing runs in a fresh block before a site branches there.
+        unsafe { text::apply(&changes) }.map_err(TrampolineError::Text)?;
+        Ok(Self { block })
+    }
+
+    /// Where a site's `bl` goes.
+    #[must_use]
+    pub fn entry(&self) -> u64 {
+        self.block.start()
+    }
+
+    /// The trampoline's code.
+    #[must_use]
+    pub fn range(&self) -> Range {
+        self.block.range()
+    }
+}
+
+/// Puts an ops's address into a call piece's `lis` and `ori`.
+fn fill_in_ops(call: &mut [u32], ops: &'static Ops) -> Result<(), TrampolineError> {
+    let address = core::ptr::from_ref(ops).addr() as u64;
+    if address > i32::MAX as u64 {
+        return Err(TrampolineError::FarOps { address });
+    }
+    for word in call {
+        if *word == insn::lis(5, 0) {
+            *word = insn::lis(5, (address >> 16) as u16);
+        } else if *word == insn::ori(5, 5, 0) {
+            *word = insn::ori(5, 5, address as u16);
+        }
+    }
+    Ok(())
+}
+
+/// A kernel function's local entry: the trampoline has loaded the TOC already.
+fn local_entry(function: u64) -> u64 {
+    let symbol = symbols::table().ok().and_then(|table| table.at(function));
+    function + symbol.map_or(0, |(symbol, _)| u64::from(symbol.local_entry))
+}
+
+// The pieces. Together they are one routine:
+//
+// On entry, from a site's `bl`: r0 = LR of the traced function's caller, LR = the
+// instruction behind the site, r1 = the caller's frame, everything else is the
+// caller's. r2 may be any TOC, or none: a leaf without TOC set-up has whatever its
+// caller had. r13 = this CPU's CpuEntry.
+// On exit: the traced function goes on behind its site, or, when a callback has
+// changed `nip`, the function at `nip` is entered at its global entry, with
+// r12 = `nip`. LR = the caller's return address, as found in the caller's frame
+// after the callbacks. r1, r2, r3 to r12, CR and all nonvolatile registers are
+// what they were, except for what a callback has changed in the frame.
+// Clobbers: r0, CTR.
+// Stack: one CallFrame. The caller's return address is saved where the function
+// itself would save it, in the caller's frame, so the back chain is whole.
+//
+// Callbacks follow the ABI, so r14 to r31 need no saving for their sake: the
+// "all" piece stores them so that they can be looked at.
+global_asm!(
+    ".balign 16",
+    "trampoline_entry:",
+    "std 0, {lr_save}(1)",
+    "stdu 1, -{frame}(1)",
+    ".set n, 2",
+    ".rept 11",
+    "std n, {gpr} + 8 * n(1)",
+    ".set n, n + 1",
+    ".endr",
+    "mfcr 12",
+    "stw 12, {cr}(1)",
+    "mflr 12",
+    "std 12, {nip}(1)",
+    "trampoline_entry_end:",
+
+    // What the plain entry does not store.
+    "trampoline_more:",
+    "std 0, {gpr}(1)",
+    "addi 12, 1, {frame}",
+    "std 12, {gpr} + 8 * 1(1)",
+    ".set n, 13",
+    ".rept 19",
+    "std n, {gpr} + 8 * n(1)",
+    ".set n, n + 1",
+    ".endr",
+    "mfctr 12",
+    "std 12, {ctr}(1)",
+    "mfxer 12",
+    "std 12, {xer}(1)",
+    "mfmsr 12",
+    "std 12, {msr}(1)",
+    "mflr 12",
+    "std 12, {site}(1)",
+    "trampoline_more_end:",
+
+    // Skips the call behind it if a guarded callback is running already. Guard,
+    // call and unguard are copied one behind the other, as they stand here.
+    "trampoline_guard:",
+    "ld 12, {tracing}(13)",
+    "cmpdi 12, 0",
+    "bne trampoline_unguard_end",
+    "std 1, {tracing}(13)",
+    "trampoline_guard_end:",
+
+    // callback(nip, parent, ops, frame). Its last word becomes the `bl`.
+    "trampoline_call:",
+    "ld 2, {toc}(13)",
+    "ld 3, {nip}(1)",
+    "ld 4, {frame} + {lr_save}(1)",
+    "lis 5, 0",
+    "ori 5, 5, 0",
+    "mr 6, 1",
+    "trap",
+    "trampoline_call_end:",
+
+    "trampoline_unguard:",
+    "li 3, 0",
+    "std 3, {tracing}(13)",
+    "trampoline_unguard_end:",
+
+    "trampoline_exit:",
+    "ld 0, {nip}(1)",
+    "mtctr 0",
+    "lwz 0, {cr}(1)",
+    "mtcr 0",
+    ".set n, 2",
+    ".rept 11",
+    "ld n, {gpr} + 8 * n(1)",
+    ".set n, n + 1",
+    ".endr",
+    "ld 0, {frame} + {lr_save}(1)",
+    "mtlr 0",
+    "addi 1, 1, {frame}",
+    "bctr",
+    "trampoline_exit_end:",
+
+    // The same, for a call that may go elsewhere.
+    "trampoline_exit_nip:",
+    "ld 0, {nip}(1)",
+    "mtctr 0",
+    "ld 12, {site}(1)",
+    "cmpd 0, 12",
+    "beq 1f",
+    // C finds its TOC through its global entry, which r12 must hold.
+    "std 0, {gpr} + 8 * 12(1)",
+    "1:",
+    "lwz 0, {cr}(1)",
+    "mtcr 0",
+    ".set n, 2",
+    ".rept 11",
+    "ld n, {gpr} + 8 * n(1)",
+    ".set n, n + 1",
+    ".endr",
+    "ld 0, {frame} + {lr_save}(1)",
+    "mtlr 0",
+    "addi 1, 1, {frame}",
+    "bctr",
+    "trampoline_exit_nip_end:",
+    frame = const size_of::<CallFrame>(),
+    lr_save = const offset_of!(FrameHeader, lr_save),
+    gpr = const offset_of!(CallFrame, gpr),
+    nip = const offset_of!(CallFrame, nip),
+    site = const offset_of!(CallFrame, site),
+    msr = const offset_of!(CallFrame, msr),
+    ctr = const offset_of!(CallFrame, ctr),
+    xer = const offset_of!(CallFrame, xer),
+    cr = const offset_of!(CallFrame, cr),
+    tracing = const offset_of!(CpuEntry, tracing),
+    toc = const offset_of!(CpuEntry, toc),
+);

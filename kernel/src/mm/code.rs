@@ -1,0 +1,125 @@
+//! Memory for code that is made at run time: trampolines, stubs, modules.
+//!
+//! It lies close to the kernel's text, so that a `bl` reaches it both ways. The
+//! blocks in it are found by the same allocator as the heap's.
+
+use crate::sync::IrqLock;
+use alloc::alloc::Layout;
+use core::ptr::NonNull;
+use linked_list_allocator::Heap;
+use memmap::{Map, Range};
+
+/// Size of the region, in bytes.
+pub const BYTES: u64 = 4 << 20;
+/// How far a branch reaches, in bytes.
+const REACH: u64 = ppc64::insn::BRANCH_HIGHEST as u64;
+/// Blocks begin at a cache block's start.
+const ALIGN: usize = 128;
+
+static REGION: spin::Once<Range> = spin::Once::new();
+static FREE: IrqLock<Heap> = IrqLock::new(Heap::empty());
+
+/// A block of code memory. Dropping it gives the memory back, so its owner
+/// drops it only when nothing can run in it any more.
+#[derive(Debug)]
+pub struct CodeBlock {
+    start: u64,
+    layout: Layout,
+}
+
+/// There is no free block of that size.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct NoCodeMemory {
+    /// How many words were asked for.
+    pub words: usize,
+}
+
+impl core::fmt::Display for NoCodeMemory {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "no free code memory for {} words", self.words)
+    }
+}
+
+impl CodeBlock {
+    /// A block for `words` instructions, filled with traps.
+    ///
+    /// # Errors
+    /// When no free block is large enough.
+    pub fn new(words: usize) -> Result<Self, NoCodeMemory> {
+        let error = NoCodeMemory { words };
+        let layout = Layout::array::<u32>(words).and_then(|layout| layout.align_to(ALIGN));
+        let layout = layout.map_err(|_| error)?;
+        let block = FREE.lock().allocate_first_fit(layout).map_err(|()| error)?;
+        let start = block.addr().get() as u64;
+        for word in 0..words as u64 {
+            // SAFETY: inside the block, which is ours and holds no code yet.
+            unsafe { crate::arch::store_instruction(start + 4 * word, ppc64::insn::TRAP) };
+        }
+        Ok(Self { start, layout })
+    }
+
+    /// Address of the first instruction.
+    #[must_use]
+    pub fn start(&self) -> u64 {
+        self.start
+    }
+
+    /// The block's addresses.
+    #[must_use]
+    pub fn range(&self) -> Range {
+        Range {
+            start: self.start,
+            end: self.start + self.layout.size() as u64,
+        }
+    }
+}
+
+impl Drop for CodeBlock {
+    fn drop(&mut self) {
+        let Some(block) = NonNull::new(self.start as *mut u8) else {
+            return;
+        };
+        // SAFETY: allocated in `new` with this layout, and given back once.
+        unsafe { FREE.lock().deallocate(block, self.layout) };
+    }
+}
+
+/// Where code that is made at run time lies. Empty before [`start`].
+#[must_use]
+pub fn region() -> Range {
+    REGION.get().copied().unwrap_or(Range { start: 0, end: 0 })
+}
+
+/// Bytes of code memory in use.
+#[must_use]
+pub fn used() -> usize {
+    FREE.lock().used()
+}
+
+/// Takes the region out of `free`: the first piece above `image` that is large
+/// enough. False if there is none in reach of a branch.
+///
+/// # Safety
+/// Called once; what is in `free` is memory that nothing uses.
+pub unsafe fn start<const N: usize>(free: &mut Map<N>, image: Range) -> bool {
+    let round = |address: u64| address.next_multiple_of(ALIGN as u64);
+    let piece = free
+        .iter()
+        .map(|range| Range {
+            start: round(range.start.max(image.end)),
+            end: range.end,
+        })
+        .find(|range| range.start.saturating_add(BYTES) <= range.end);
+    let Some(piece) = piece else { return false };
+    let region = Range {
+        start: piece.start,
+        end: piece.start + BYTES,
+    };
+    if region.end - image.start > REACH || free.reserve(region).is_err() {
+        return false;
+    }
+    // SAFETY: free memory, says the caller, and out of the map now.
+    unsafe { FREE.lock().init(region.start as *mut u8, BYTES as usize) };
+    REGION.call_once(|| region);
+    true
+}

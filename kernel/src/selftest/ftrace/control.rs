@@ -1,0 +1,140 @@
+//! Registering, refusing, and the switch.
+
+use super::{Counter, text};
+use crate::{
+    arch, check,
+    ftrace::{self, Filter, Flags, FtraceError},
+    mm, text as code, victims,
+};
+
+static ONE: Counter = Counter::new("one", Flags::empty());
+static KEEPER: Counter = Counter::new("keeper", Flags::PERMANENT);
+
+crate::selftest! {
+    /// The compilers' records all fit, and both compilers have some.
+    fn records_fit_the_code() {
+        let counts = ftrace::counts();
+        if let Some(refused) = ftrace::refused().first() {
+            return Err(alloc::format!("{refused}"));
+        }
+        check!(counts.traceable > 300, "only {} sites", counts.traceable);
+        check!(counts.from_c >= 6, "only {} sites of C functions", counts.from_c);
+        check!(counts.notrace > 50, "only {} sites that must not be traced", counts.notrace);
+        for path in ["core::fmt::write", "kernel::victims::leaf", "c_leaf"] {
+            let symbol = crate::symbols::find(path).map_err(text)?;
+            check!(ftrace::find_site(symbol.address).is_some(), "`{path}` has no site");
+        }
+        Ok(())
+    }
+
+    /// A record that does not fit the code is refused, by name and with the words
+    /// that are there, and left alone.
+    fn misfits_are_refused() {
+        let plain = arch::calls::bench_plain_address();
+        let before = [code::read(plain), code::read(plain + 4)];
+        let Err(refused) = ftrace::from_record(plain) else {
+            return Err("a function without nops has become a site".into());
+        };
+        let message = text(refused);
+        for part in [
+            "bench_plain+0x0".into(),
+            alloc::format!("{:#010x} {:#010x}", before[0], before[1]),
+            "0x60000000 0x60000000".into(),
+        ] {
+            let part: alloc::string::String = part;
+            check!(message.contains(&part), "`{part}` is not in: {message}");
+        }
+        let Err(refused) = ftrace::from_record(plain + 2) else {
+            return Err("the middle of a function has become a site".into());
+        };
+        check!(refused.found.is_none(), "{refused}");
+        check!([code::read(plain), code::read(plain + 4)] == before, "its words have changed");
+        Ok(())
+    }
+
+    /// What must not be traced can't be.
+    fn notrace_is_kept() {
+        for path in ["kernel::text::apply", "kernel::interrupt::handle", "kernel::ftrace::registry::register"] {
+            let symbol = crate::symbols::find(path).map_err(text)?;
+            check!(ftrace::find_site(symbol.address).is_none(), "`{path}` has a site");
+            let result = ftrace::register(&ONE.ops, &Filter::only(&[path]));
+            check!(result == Err(FtraceError::NoFunction), "`{path}`: {result:?}");
+        }
+        Ok(())
+    }
+
+    /// Filters go by name and glob, and leave out what is not wanted.
+    fn filters_choose() {
+        let count = |filter: &Filter| {
+            let count = ftrace::register(&ONE.ops, filter);
+            if count.is_ok() {
+                ftrace::unregister(&ONE.ops).map_err(text)?;
+            }
+            Ok::<_, alloc::string::String>(count)
+        };
+        let result = count(&Filter::only(&["c_*"]))?;
+        check!(result == Ok(6), "`c_*`: {result:?}");
+        let result = count(&Filter::only(&["c_*"]).but_not("*sum*"))?;
+        check!(result == Ok(5), "`c_*` without `*sum*`: {result:?}");
+        let result = count(&Filter::only(&["c_leaf", "c_tail"]))?;
+        check!(result == Ok(2), "two names: {result:?}");
+        let result = count(&Filter::only(&["c_lea"]))?;
+        check!(result == Err(FtraceError::NoFunction), "part of a name: {result:?}");
+        Ok(())
+    }
+
+    /// An ops is registered once, and must be before it is unregistered.
+    fn twice_is_an_error() {
+        let filter = Filter::only(&["c_leaf"]);
+        ftrace::register(&ONE.ops, &filter).map_err(text)?;
+        let result = ftrace::register(&ONE.ops, &filter);
+        ftrace::unregister(&ONE.ops).map_err(text)?;
+        check!(result == Err(FtraceError::Registered("one")), "registered twice: {result:?}");
+        let result = ftrace::unregister(&ONE.ops);
+        check!(result == Err(FtraceError::NotRegistered("one")), "unregistered twice: {result:?}");
+        Ok(())
+    }
+
+    /// The switch stops all tracing and starts it again, and does not move while
+    /// something depends on it.
+    fn the_switch_respects_need() {
+        let filter = Filter::only(&["c_leaf"]);
+        ftrace::register(&ONE.ops, &filter).map_err(text)?;
+        ftrace::set_enabled(false).map_err(text)?;
+        victims::c_leaf(1);
+        let off = ONE.take();
+        let while_off = ftrace::register(&KEEPER.ops, &filter);
+        ftrace::set_enabled(true).map_err(text)?;
+        victims::c_leaf(1);
+        let on = ONE.take();
+        ftrace::register(&KEEPER.ops, &filter).map_err(text)?;
+        let refused = ftrace::set_enabled(false);
+        ftrace::unregister(&KEEPER.ops).map_err(text)?;
+        ftrace::unregister(&ONE.ops).map_err(text)?;
+        check!((off, on) == (0, 1), "{off} hits while off, {on} while on");
+        check!(while_off == Err(FtraceError::Off("keeper")), "registered while off: {while_off:?}");
+        check!(refused == Err(FtraceError::Needed("keeper")), "turned off: {refused:?}");
+        Ok(())
+    }
+
+    /// Trampolines come and go without a trace in memory.
+    fn trampolines_are_given_back() {
+        // The first registration makes tables that stay.
+        for _ in 0..2 {
+            ftrace::register(&ONE.ops, &Filter::all()).map_err(text)?;
+            ftrace::unregister(&ONE.ops).map_err(text)?;
+        }
+        let before = (mm::usage(), mm::code::used());
+        for _ in 0..50 {
+            ftrace::register(&ONE.ops, &Filter::all()).map_err(text)?;
+            ftrace::register(&KEEPER.ops, &Filter::only(&["c_*"])).map_err(text)?;
+            ftrace::unregister(&ONE.ops).map_err(text)?;
+            ftrace::unregister(&KEEPER.ops).map_err(text)?;
+        }
+        let after = (mm::usage(), mm::code::used());
+        check!(before == after, "before: {before:?}, after: {after:?}");
+        ONE.take();
+        KEEPER.take();
+        Ok(())
+    }
+}

@@ -1,0 +1,143 @@
+//! The one writer of code.
+//!
+//! Whoever wants to change an instruction names its address, the word that he
+//! expects there, and the new word. A transaction of such changes is checked as
+//! a whole before any of it is written; then each word is written, made visible
+//! to instruction fetch, and read back.
+
+mod far;
+
+pub use far::{FarStub, Route, RouteError, route};
+
+use crate::{arch, mm, sync::IrqLock};
+use core::fmt;
+use memmap::Range;
+use textplan::Rules;
+pub use textplan::{Change, Refusal};
+
+unsafe extern "C" {
+    static __text_start: u8;
+    static __text_end: u8;
+    fn trap_entry();
+    static __trap_end: u8;
+}
+
+/// One transaction at a time. It keeps interrupts off, so nothing runs on this
+/// CPU between the check and the write.
+static WRITER: IrqLock<()> = IrqLock::new(());
+
+/// Why code was not changed, or not as asked.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum TextError {
+    /// A change does not fit; nothing was written.
+    Refused(Refusal),
+    /// A word does not read back as it was written: memory is broken.
+    Unverified {
+        /// Where.
+        address: u64,
+        /// The word that is there.
+        found: u32,
+        /// The word that was written.
+        expected: u32,
+    },
+}
+
+impl fmt::Display for TextError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(refusal) => refusal.fmt(f),
+            Self::Unverified {
+                address,
+                found,
+                expected,
+            } => write!(
+                f,
+                "{address:#x} reads back as {found:#010x} after {expected:#010x} was written"
+            ),
+        }
+    }
+}
+
+/// The kernel's own code.
+#[must_use]
+pub fn kernel_text() -> Range {
+    Range {
+        start: &raw const __text_start as u64,
+        end: &raw const __text_end as u64,
+    }
+}
+
+/// Code that must stay as it is: the store itself, which would run through a
+/// half-made change, and interrupt entry, which a `bl` would cost its registers.
+fn forbidden() -> [Range; 2] {
+    let store = arch::store_instruction_words().as_ptr_range();
+    let mut ranges = [
+        Range {
+            start: store.start as u64,
+            end: store.end as u64,
+        },
+        Range {
+            start: trap_entry as *const () as u64,
+            end: &raw const __trap_end as u64,
+        },
+    ];
+    ranges.sort_unstable_by_key(|range| range.start);
+    ranges
+}
+
+/// Whether `address` is code of the kernel, made at build or at run time.
+#[must_use]
+pub fn is_code(address: u64) -> bool {
+    [kernel_text(), mm::code::region()]
+        .iter()
+        .any(|range| (range.start..range.end).contains(&address))
+}
+
+/// The word of code at `address`; zero where there is no code.
+#[must_use]
+pub fn read(address: u64) -> u32 {
+    if !is_code(address) || !address.is_multiple_of(4) {
+        return 0;
+    }
+    // SAFETY: code of the kernel, aligned.
+    unsafe { arch::load_instruction(address) }
+}
+
+/// Makes all changes, or none. They are in the order of their addresses.
+///
+/// # Errors
+/// [`TextError::Refused`] with the first change that does not fit, and nothing
+/// has changed. [`TextError::Unverified`] if memory does not keep a word.
+///
+/// # Safety
+/// Whatever runs through the changed words, with some of them old and some new
+/// while they are being written, does what the kernel's safety rests on.
+pub unsafe fn apply(changes: &[Change]) -> Result<(), TextError> {
+    let _writer = WRITER.lock();
+    let code = mm::code::region();
+    let text = kernel_text();
+    let mut patchable = [text, code];
+    patchable.sort_unstable_by_key(|range| range.start);
+    let rules = Rules {
+        patchable: &patchable,
+        forbidden: &forbidden(),
+    };
+    textplan::check(changes, &rules, |address| {
+        // SAFETY: `check` asks for aligned addresses in patchable code alone.
+        unsafe { arch::load_instruction(address) }
+    })
+    .map_err(TextError::Refused)?;
+    for &Change { address, new, .. } in changes {
+        // SAFETY: aligned and in patchable code, as checked; what it means to
+        // run it is the caller's promise.
+        let found = unsafe { arch::store_instruction(address, new) };
+        if found != new {
+            return Err(TextError::Unverified {
+                address,
+                found,
+                expected: new,
+            });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,186 @@
+//! The function graph tracer: how long each call took, and what it called.
+//!
+//! At a function's entry its return address is replaced by that of the *return
+//! hook*, and the real one goes onto a shadow stack. The hook notes how long the
+//! call took, and returns to the real address. A stack walk that meets the hook
+//! takes the real address from the shadow stack: the n-th hook from the top of
+//! the stack belongs to the n-th entry from the top.
+
+use super::record::{self, Event};
+use crate::{
+    arch,
+    ftrace::{Flags, Ops},
+};
+use core::{
+    arch::global_asm,
+    mem::{offset_of, size_of},
+    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
+};
+use layout::{CallFrame, CpuEntry, FrameHeader};
+
+/// The tracer. It hooks returns, so it must come last of all that look at them.
+pub static OPS: Ops = Ops {
+    name: "function_graph",
+    callback: enter,
+    flags: Flags::RECURSION_SAFE,
+};
+
+/// Calls that can be hooked at a time. Deeper ones go unhooked, and are counted.
+pub const DEPTH: usize = 256;
+
+/// A hooked call.
+struct Hooked {
+    parent: AtomicU64,
+    ip: AtomicU64,
+    start: AtomicU64,
+}
+
+/// The shadow stack. Interrupts push onto it above what they interrupt, and are
+/// done before that goes on.
+struct Shadow {
+    calls: [Hooked; DEPTH],
+    used: AtomicUsize,
+    missed: AtomicU64,
+}
+
+static SHADOW: Shadow = Shadow {
+    calls: [const {
+        Hooked {
+            parent: AtomicU64::new(0),
+            ip: AtomicU64::new(0),
+            start: AtomicU64::new(0),
+        }
+    }; DEPTH],
+    used: AtomicUsize::new(0),
+    missed: AtomicU64::new(0),
+};
+
+unsafe extern "C" {
+    fn return_hook();
+}
+
+/// Where hooked functions return to.
+#[must_use]
+pub fn hook() -> u64 {
+    return_hook as *const () as u64
+}
+
+/// The real return address in place of the hook's: of the innermost hooked call.
+#[inline(always)]
+#[must_use]
+pub fn real_parent(parent: u64) -> u64 {
+    if parent == hook() {
+        hooked_parent(0).unwrap_or(parent)
+    } else {
+        parent
+    }
+}
+
+/// The real return address of the n-th hooked call from the top.
+#[must_use]
+pub fn hooked_parent(n: usize) -> Option<u64> {
+    let index = SHADOW.used.load(Ordering::Relaxed).checked_sub(n + 1)?;
+    Some(SHADOW.calls.get(index)?.parent.load(Ordering::Relaxed))
+}
+
+/// How many calls were too deep to be hooked.
+#[must_use]
+pub fn missed() -> u64 {
+    SHADOW.missed.load(Ordering::Relaxed)
+}
+
+/// How many calls are hooked now.
+#[must_use]
+pub fn depth() -> usize {
+    SHADOW.used.load(Ordering::Relaxed)
+}
+
+#[patchable_function_entry(prefix_nops = 0, entry_nops = 0)]
+extern "C" fn enter(ip: u64, parent: u64, _: &'static Ops, frame: &mut CallFrame) {
+    // Reserved before it is filled: an interrupt in between pushes above it.
+    let index = SHADOW.used.fetch_add(1, Ordering::Relaxed);
+    let Some(call) = SHADOW.calls.get(index) else {
+        SHADOW.used.fetch_sub(1, Ordering::Relaxed);
+        SHADOW.missed.fetch_add(1, Ordering::Relaxed);
+        return;
+    };
+    call.parent.store(parent, Ordering::Relaxed);
+    call.ip.store(ip, Ordering::Relaxed);
+    record::push(Event::Enter {
+        ip,
+        depth: index as u64,
+    });
+    call.start.store(arch::timebase(), Ordering::Relaxed);
+    let caller = frame.header.back_chain as *mut FrameHeader;
+    // SAFETY: the back chain leads to the caller's frame, where the trampoline
+    // has put the return address that it will go on with.
+    unsafe { (*caller).lr_save = hook() };
+}
+
+/// A hooked function has returned. Returns where it was to return to.
+#[patchable_function_entry(prefix_nops = 0, entry_nops = 0)]
+extern "C" fn leave() -> u64 {
+    let now = arch::timebase();
+    let index = SHADOW.used.load(Ordering::Relaxed) - 1;
+    let call = &SHADOW.calls[index];
+    let (ip, start) = (
+        call.ip.load(Ordering::Relaxed),
+        call.start.load(Ordering::Relaxed),
+    );
+    record::push(Event::Return {
+        ip,
+        depth: index as u64,
+        ticks: now - start,
+    });
+    let parent = call.parent.load(Ordering::Relaxed);
+    SHADOW.used.store(index, Ordering::Relaxed);
+    parent
+}
+
+/// The hook's frame.
+#[repr(C, align(16))]
+struct HookFrame {
+    header: FrameHeader,
+    /// r3 to r10: a function may return values in any of them.
+    results: [u64; 8],
+}
+
+// return_hook: where a hooked function returns to.
+//
+// On entry: r3 to r10 = what the function returns, r1 = its caller's frame, r2 =
+// what the function left there, LR = this address, r13 = this CPU's CpuEntry.
+// On exit: returns to where the function was to return to, with r1 to r10 and
+// every nonvolatile register as they were. Clobbers: r0, r11, r12, CTR, XER and
+// the volatile fields of CR, as a function may.
+// Stack: one HookFrame.
+global_asm!(
+    ".globl return_hook",
+    ".type return_hook, @function",
+    ".balign 16",
+    "return_hook:",
+    "stdu 1, -{frame}(1)",
+    "std 2, {toc_save}(1)",
+    ".set n, 3",
+    ".rept 8",
+    "std n, {results} + 8 * (n - 3)(1)",
+    ".set n, n + 1",
+    ".endr",
+    "ld 2, {toc}(13)",
+    "bl {leave}",
+    "nop",
+    "mtlr 3",
+    ".set n, 3",
+    ".rept 8",
+    "ld n, {results} + 8 * (n - 3)(1)",
+    ".set n, n + 1",
+    ".endr",
+    "ld 2, {toc_save}(1)",
+    "addi 1, 1, {frame}",
+    "blr",
+    ".size return_hook, . - return_hook",
+    frame = const size_of::<HookFrame>(),
+    toc_save = const offset_of!(FrameHeader, toc_save),
+    results = const offset_of!(HookFrame, results),
+    toc = const offset_of!(CpuEntry, toc),
+    leave = sym leave,
+);

@@ -1,0 +1,16 @@
+//! Tracers, and their controls under the names of Linux's tracefs.
+//!
+//! [`write()`] and [`read()`] take a control's name
+//! as one would a file's: `current_tracer`, `set_ftrace_filter`, `tracing_on`,
+//! `trace`, `function_profile_enabled` and so on. What is printed has Linux's
+//! columns.
+
+pub mod controls;
+mod format;
+pub mod function;
+pub mod graph;
+pub mod hits;
+mod record;
+
+pub use controls::{ControlError, read, write};
+pub use record::{dropped, written};
