@@ -12,7 +12,7 @@
 # cargo takes all the processors by itself.
 .NOTPARALLEL:
 .SUFFIXES:
-.PHONY: help run test check accept gdb disasm doctor setup clean
+.PHONY: help run test bench check accept gdb disasm doctor setup clean
 
 # The recipes take these from the environment, so that no shell and no make
 # interprets what is in them.
@@ -32,6 +32,9 @@ run: ## build the kernel and boot it in QEMU (MACHINE=, ARGS=)
 
 test: ## run all tests, on the host and in QEMU (FILTER=)
 	$(Q)scripts/setup $(xtask) test $${FILTER:+"$$FILTER"}
+
+bench: ## count what things cost, in instructions
+	$(Q)scripts/setup $(xtask) run --machine=icount --append=mode=bench
 
 check: ## check formatting, clippy with warnings denied, and the docs
 	$(Q)scripts/setup $(xtask) check

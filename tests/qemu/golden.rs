@@ -91,9 +91,10 @@ fn complete() -> Trial {
         for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/golden"))? {
             let file = entry?.file_name().into_string().unwrap_or_default();
             let name = file.trim_end_matches(".new").trim_end_matches(".snap");
-            let known = CRASHES
-                .iter()
-                .any(|(kind, _)| name == format!("crash-{kind}"))
+            let known = name == crate::bench::GOLDEN
+                || CRASHES
+                    .iter()
+                    .any(|(kind, _)| name == format!("crash-{kind}"))
                 || REFUSED
                     .iter()
                     .any(|(what, _)| name == format!("refused-{what}"));
@@ -106,6 +107,12 @@ fn complete() -> Trial {
 fn golden(name: &str, append: &str, status: u8) -> Result<()> {
     let run = Boot::new(name, "default", append)?.run()?;
     run.expect(&Outcome::Guest(status))?;
+    let file = name.trim_start_matches("golden::");
+    compare(file, append, &run.finished.transcript)
+}
+
+/// Compares a text with `tests/golden/FILE.snap`, what the filters name aside.
+pub fn compare(file: &str, append: &str, text: &str) -> Result<()> {
     let mut settings = insta::Settings::clone_current();
     settings.set_snapshot_path("../golden");
     settings.set_prepend_module_to_snapshot(false);
@@ -114,8 +121,7 @@ fn golden(name: &str, append: &str, status: u8) -> Result<()> {
     for (pattern, replacement) in FILTERS {
         settings.add_filter(pattern, replacement);
     }
-    let file = name.trim_start_matches("golden::");
-    let compare = || settings.bind(|| insta::assert_snapshot!(file, run.finished.transcript));
+    let compare = || settings.bind(|| insta::assert_snapshot!(file, text));
     // Insta has printed the difference by then.
     catch_unwind(AssertUnwindSafe(compare)).map_err(|_| {
         anyhow!("the console differs from tests/golden/{file}.snap; if it should, `make accept`")

@@ -5,6 +5,7 @@
 //! needs it. `cargo test -p qemu-tests -- FILTER` runs those whose name contains
 //! FILTER; `--list` names them.
 
+mod bench;
 mod boots;
 mod dialogues;
 mod disassembly;
@@ -27,6 +28,7 @@ fn trials() -> Vec<Trial> {
     // The long ones first, so that the last thread does not run alone for long.
     let groups = [
         boots::trials(),
+        bench::trials(),
         selftests::trials(),
         golden::trials(),
         dialogues::trials(),

@@ -1,0 +1,56 @@
+//! What things cost, in instructions: exact, and compared with what was accepted.
+
+use crate::golden;
+use crate::harness::{Boot, Run, trial};
+use anyhow::{Result, ensure};
+use libtest_mimic::Trial;
+use std::fmt::Write as _;
+use xtask::outcome::Outcome;
+
+/// The accepted counts, in `tests/golden`.
+pub const GOLDEN: &str = "bench";
+
+/// What depends on how many functions the kernel has, and where they lie. The
+/// kernel holds these to their limits itself.
+const LOOSE: [&str; 2] = ["sites", "switch_"];
+
+pub fn trials() -> Vec<Trial> {
+    vec![
+        trial("bench::counts", counts),
+        trial("bench::inexact", inexact),
+    ]
+}
+
+/// Two runs count the same, everything is within its limit, and the cost of a
+/// call is what was accepted.
+fn counts() -> Result<()> {
+    let first = Boot::new("bench::counts", "icount", "mode=bench")?.run()?;
+    first.expect(&Outcome::Guest(0))?;
+    let second = Boot::new("bench::again", "icount", "mode=bench")?.run()?;
+    let (all, again) = (rows(&first, &[])?, rows(&second, &[])?);
+    ensure!(all == again, "two runs differ:\n{all}\n{again}");
+    golden::compare(GOLDEN, "mode=bench", &rows(&first, &LOOSE)?)
+}
+
+/// Where time does not count instructions, the meter says so and fails.
+fn inexact() -> Result<()> {
+    let run = Boot::new("bench::inexact", "default", "mode=bench")?.run()?;
+    run.expect(&Outcome::Guest(1))?;
+    let transcript = &run.finished.transcript;
+    ensure!(transcript.contains("not a whole number"), "{transcript}");
+    Ok(())
+}
+
+/// The measurements, a line each, without those whose names begin like `left_out`.
+fn rows(run: &Run, left_out: &[&str]) -> Result<String> {
+    let mut text = String::new();
+    for row in run.events("measure") {
+        let name = row["name"].as_str().unwrap_or_default();
+        if !left_out.iter().any(|prefix| name.starts_with(prefix)) {
+            let unit = row["unit"].as_str().unwrap_or_default();
+            writeln!(text, "{name}: {} {unit}", row["value"])?;
+        }
+    }
+    ensure!(!text.is_empty(), "nothing was measured");
+    Ok(text)
+}
