@@ -42,7 +42,7 @@ check: ## check formatting, clippy with warnings denied, and the docs
 accept: ## run the tests and take what they print for the expected output (FILTER=)
 	$(Q)INSTA_UPDATE=always scripts/setup $(xtask) test $${FILTER:+"$$FILTER"}
 
-gdb: ## boot the kernel stopped, with gdb attached (MACHINE=, ARGS=)
+gdb: ## boot the kernel under gdb, stopped at its first Rust function (MACHINE=, ARGS=)
 	$(Q)scripts/setup --with gdb $(xtask) gdb $${MACHINE:+--machine="$$MACHINE"} --append="$$ARGS"
 
 disasm: ## disassemble the kernel, or one function of it (FUNC=)

@@ -51,7 +51,7 @@ enum Action {
         /// Only functions with this in their name
         symbol: Option<String>,
     },
-    /// Boot the kernel under gdb, stopped before its first instruction
+    /// Boot the kernel under gdb, stopped at its first Rust function
     Gdb {
         /// The shape of machine, by its name in tests/machines.toml
         #[arg(long, value_name = "NAME", default_value = "default")]

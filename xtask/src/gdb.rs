@@ -1,4 +1,4 @@
-//! `gdb`: the kernel under a debugger, stopped before its first instruction.
+//! `gdb`: the kernel under a debugger, stopped at its first Rust function.
 
 use crate::guest::Guest;
 use crate::kernel;
@@ -49,8 +49,11 @@ pub fn gdb(machine: &str, append: &str) -> Result<()> {
         "-ex",
         "set endian little",
     ]);
+    command.args(["-ex", &format!("target remote 127.0.0.1:{port}")]);
+    // QEMU shows registers in the byte order that the processor is in, and it
+    // starts in big endian: what gdb says before this is backwards.
     command
-        .args(["-ex", &format!("target remote 127.0.0.1:{port}")])
+        .args(["-ex", "tbreak boot_main", "-ex", "continue"])
         .arg(&kernel);
     let mut debugger = tool::spawn(&mut command)?;
     // Nor must Ctrl-C end us. (After the debugger was started, because a
