@@ -49,6 +49,7 @@ fn arm(next: u64) {
 
 /// The decrementer has gone off. The next tick is due one interval after the
 /// last one was; those that have been missed altogether are not made up for.
+#[inline(never)] // so that it has a site: it is what an interrupt handler calls
 pub fn tick() {
     let cpu = arch::cpu();
     cpu.ticks.fetch_add(1, Ordering::Relaxed);

@@ -173,6 +173,14 @@ fn local_entry(function: u64) -> u64 {
 // "all" piece stores them so that they can be looked at.
 global_asm!(
     ".balign 16",
+    // The compiler may put the code that names these elsewhere.
+    ".globl trampoline_entry, trampoline_entry_end",
+    ".globl trampoline_more, trampoline_more_end",
+    ".globl trampoline_guard, trampoline_guard_end",
+    ".globl trampoline_call, trampoline_call_end",
+    ".globl trampoline_unguard, trampoline_unguard_end",
+    ".globl trampoline_exit, trampoline_exit_end",
+    ".globl trampoline_exit_nip, trampoline_exit_nip_end",
     "trampoline_entry:",
     "std 0, {lr_save}(1)",
     "stdu 1, -{frame}(1)",

@@ -54,7 +54,7 @@ pub fn store_instruction_words() -> &'static [u32] {
 // On exit: r3 = the word as memory holds it now.
 // Clobbers: r5. Stack: none.
 global_asm!(
-    ".globl store_instruction_asm",
+    ".globl store_instruction_asm, store_instruction_end",
     ".type store_instruction_asm, @function",
     ".balign 16",
     "store_instruction_asm:",
