@@ -31,7 +31,10 @@ const KINDS: &[(&str, fn())] = &[
     ("stack-pointer", stack_pointer),
 ];
 
+// What a backtrace is to show is not inlined: golden output names it.
+
 /// Provokes a crash of the given kind. Returns only if it can't.
+#[inline(never)]
 pub fn provoke(kind: &str) -> Verdict {
     let Some((_, crash)) = KINDS.iter().find(|(name, _)| *name == kind) else {
         print!("boot argument `crash={kind}`: unknown kind; allowed:");
@@ -47,16 +50,19 @@ pub fn provoke(kind: &str) -> Verdict {
     Verdict::ChecksFailed
 }
 
+#[inline(never)]
 fn illegal() {
     // SAFETY: traps, and the kernel ends.
     unsafe { asm!(".long 0") }
 }
 
+#[inline(never)]
 fn trap() {
     // SAFETY: traps, and the kernel ends.
     unsafe { asm!("trap") }
 }
 
+#[inline(never)]
 fn alignment() {
     let words = black_box([0_u64; 2]);
     // SAFETY: reads inside `words`; a reservation on an address that is not
@@ -66,6 +72,7 @@ fn alignment() {
     }
 }
 
+#[inline(never)]
 fn jump() {
     let nowhere = black_box(0x0100_0000_0000_0000_usize);
     // SAFETY: no memory is there: the fetch interrupts, or yields zeros (as under
@@ -73,16 +80,19 @@ fn jump() {
     unsafe { asm!("mtctr {0}", "bctrl", in(reg) nowhere, out("ctr") _, out("lr") _) }
 }
 
+#[inline(never)]
 fn float() {
     // SAFETY: MSR[FP] is off: this interrupts, and the kernel ends.
     unsafe { asm!("fmr 1, 1") }
 }
 
+#[inline(never)]
 fn system_call() {
     // SAFETY: interrupts, and the kernel ends.
     unsafe { asm!("sc") }
 }
 
+#[inline(never)]
 fn trace() {
     let msr = arch::machine_state() | ppc64::msr::SE;
     // SAFETY: single-stepping interrupts after the next instruction.
@@ -108,18 +118,22 @@ fn recurse(depth: u64) -> u64 {
 }
 
 /// Writes into the guard, and waits for a tick to notice.
+#[inline(never)]
 fn guard() {
     let (bottom, _) = stack::running();
     let word = (bottom + stack::GUARD_BYTES - 8) as *mut u64;
     // SAFETY: the guard belongs to the running stack and holds no data.
     unsafe { word.write_volatile(0x0bad) };
     let start = arch::timebase();
-    while arch::timebase() - start < time::timebase_ticks(Duration::from_secs(5)) {
+    let limit = time::timebase_ticks(Duration::from_secs(5));
+    // Calls nothing, so that the tick finds this function.
+    while arch::timebase() - start < limit {
         arch::wait();
     }
 }
 
 /// Points r1 at no stack, and interrupts.
+#[inline(never)]
 fn stack_pointer() {
     // SAFETY: r1 is of no use from here on; the trap ends the kernel.
     unsafe { asm!("li 1, 0x7770", "trap", options(noreturn)) }

@@ -61,6 +61,7 @@ extern "C" fn on_main_stack() -> ! {
     fault::exit(verdict)
 }
 
+#[inline(never)] // its name is in every backtrace
 fn run(arguments: &BootArgs<'_>) -> Verdict {
     job::report_boot();
     if let Some(kind) = arguments.crash {

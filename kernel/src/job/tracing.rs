@@ -57,6 +57,7 @@ pub fn run() -> Line {
     }
 }
 
+#[inline(never)] // its name is in the trace that the README shows
 fn trace() -> Result<(String, bool), String> {
     let text = |error: ControlError| format!("{error}");
     let symbol = crate::symbols::find(FUNCTION).map_err(|error| format!("{error}"))?;
