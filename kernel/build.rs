@@ -7,6 +7,8 @@ fn main() {
     let prefix = env::var("CROSS_COMPILE").unwrap_or_else(|_| "powerpc64le-linux-gnu-".into());
     println!("cargo::rerun-if-env-changed=CROSS_COMPILE");
     println!("cargo::rerun-if-changed=c/victims.c");
+    // The compiler's flags name it, which cargo does not look into.
+    println!("cargo::rerun-if-changed=../linker.ld");
     cc::Build::new()
         .target("powerpc64le-unknown-linux-gnu")
         .compiler(format!("{prefix}gcc"))

@@ -10,6 +10,9 @@ use xtask::outcome::Outcome;
 /// Where the self-tests run: on each processor, and with exact time.
 const MACHINES: [&str; 4] = ["power8", "default", "power10", "icount"];
 
+/// They take a few seconds, and more where other work goes on.
+const LIMIT: Duration = Duration::from_secs(60);
+
 pub fn trials() -> Vec<Trial> {
     let mut trials = Vec::new();
     for machine in MACHINES {
@@ -30,7 +33,9 @@ pub fn trials() -> Vec<Trial> {
 }
 
 fn selftest(name: &str, machine: &str) -> Result<()> {
-    let run = Boot::new(name, machine, "mode=selftest")?.run()?;
+    let run = Boot::new(name, machine, "mode=selftest")?
+        .limit(LIMIT)
+        .run()?;
     let failures = failures(&run)?;
     ensure!(failures.is_empty(), "self-tests failed:{failures}");
     run.expect(&Outcome::Guest(0))?;
@@ -72,7 +77,9 @@ fn failures(run: &Run) -> Result<String> {
 fn list() -> Result<()> {
     let list = Boot::new("selftest::list", "default", "mode=list")?.run()?;
     list.expect(&Outcome::Guest(0))?;
-    let run = Boot::new("selftest::list-run", "default", "mode=selftest")?.run()?;
+    let run = Boot::new("selftest::list-run", "default", "mode=selftest")?
+        .limit(LIMIT)
+        .run()?;
     let names: Vec<&str> = run
         .events("test")
         .iter()

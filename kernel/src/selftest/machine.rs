@@ -18,7 +18,22 @@ fn wait_for_ticks(count: u64) -> super::Result {
     Ok(())
 }
 
+unsafe extern "C" {
+    static __image_end: u8;
+    static __bss_end: u8;
+    /// Not an address: what `_start` counts down.
+    static __bss_doublewords: u8;
+}
+
 crate::selftest! {
+    /// Entry clears .bss and nothing behind it: an initrd may lie there.
+    fn entry_clears_no_more_than_bss() {
+        let bss = &raw const __bss_end as u64 - &raw const __image_end as u64;
+        let cleared = 8 * &raw const __bss_doublewords as u64;
+        check!(cleared <= bss && bss - cleared < 16, "{cleared} bytes are cleared, .bss has {bss}");
+        Ok(())
+    }
+
     /// The timebase never goes back.
     fn timebase_rises() {
         let mut last = arch::timebase();
