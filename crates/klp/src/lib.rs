@@ -1,0 +1,31 @@
+//! What a kernel and its patch modules share: the descriptor, the macros that
+//! make replacement functions, and the functions that the kernel exports.
+//!
+//! A patch depends on this crate and never on the kernel. [`module!`] describes
+//! the module, [`replacement!`] makes the functions in it:
+//!
+//! ```ignore
+//! klp::module! {
+//!     name: "greeting",
+//!     replaces: ["kernel::greet" => greet],
+//! }
+//!
+//! klp::replacement! {
+//!     /// Says it in other words.
+//!     extern "C" fn greet(times: u64) -> u64 {
+//!         klp::println!("good evening, {times} times");
+//!         times
+//!     }
+//! }
+//! ```
+#![no_std]
+
+pub mod convention;
+pub mod info;
+pub mod kernel;
+mod macros;
+mod pinned;
+
+pub use convention::{CONVENTION, Convention};
+pub use info::{Function, Info, Text};
+pub use pinned::{FullWord, Pair, Pinned, Word};
