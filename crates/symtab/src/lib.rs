@@ -12,10 +12,10 @@
 //! | bytes | header |
 //! |---|---|
 //! | 8 | `klp-syms` |
-//! | 4 | version: 1 |
+//! | 4 | version: 2 |
 //! | 4 | number of symbols |
 //! | 4 | bytes of names |
-//! | 4 | 0 |
+//! | 4 | number of index entries |
 //!
 //! Behind it come the symbols, in the order of [`Table`]'s iterator:
 //!
@@ -28,6 +28,13 @@
 //! | 1 | 1 if global, or 0 |
 //! | 1 | bytes from the global to the local entry |
 //! | 1 | 0 |
+//!
+//! Then the index, by ascending hash and symbol: for each path and linker name,
+//!
+//! | bytes | index entry |
+//! |---|---|
+//! | 4 | hash of the name (FNV-1a) |
+//! | 4 | position of the symbol |
 //!
 //! Then the names, one after the other, in UTF-8, and then nothing but zeros.
 #![no_std]
@@ -51,17 +58,19 @@ mod properties;
 mod tests;
 
 #[cfg(any(test, feature = "encode"))]
-pub use encode::{SymbolSpec, encode};
+pub use encode::{AsSymbol, SymbolSpec, encode, encode_indexed};
 pub use lookup::LookupError;
 pub use parse::ParseError;
 pub use symbol::{Kind, Symbol};
 
-use format::Entry;
+use format::{Entry, IndexEntry};
 
 /// A symbol table that has been checked and can be read without surprises.
 #[derive(Clone, Copy)]
 pub struct Table<'a> {
     entries: &'a [Entry],
+    /// By hash. Empty if the table has none.
+    index: &'a [IndexEntry],
     names: &'a str,
     /// The size of the largest symbol: no other reaches further.
     longest: u64,

@@ -1,7 +1,8 @@
 //! From addresses to symbols and from names to symbols.
 
 use crate::format::{
-    AT_ADDRESS, AT_GLOBAL, AT_KIND, AT_LOCAL_ENTRY, AT_NAME_END, AT_SIZE, u32_at, u64_at,
+    AT_ADDRESS, AT_GLOBAL, AT_KIND, AT_LOCAL_ENTRY, AT_NAME_END, AT_SIZE, Hasher, index_parts,
+    u32_at, u64_at,
 };
 use crate::{Kind, Symbol, Table};
 use core::{error, fmt};
@@ -52,9 +53,24 @@ impl<'a> Table<'a> {
     }
 
     /// All symbols that go by this path or linker name, in [`Self::iter`]'s
-    /// order. Looks at every symbol.
+    /// order. Without an index, looks at every symbol.
     pub fn candidates<'p>(&self, path: &'p str) -> impl Iterator<Item = Symbol<'a>> + use<'a, 'p> {
-        self.iter().filter(move |symbol| symbol.is_called(path))
+        let table = *self;
+        let hash = Hasher::of(path);
+        let first = self
+            .index
+            .partition_point(|entry| index_parts(entry).0 < hash);
+        let indexed = self.index[first..]
+            .iter()
+            .map(index_parts)
+            .take_while(move |entry| entry.0 == hash)
+            .map(move |(_, symbol)| table.symbol(symbol as usize));
+        // One of the two yields nothing.
+        let all = if self.index.is_empty() { self.len() } else { 0 };
+        let every = (0..all).map(move |index| table.symbol(index));
+        indexed
+            .chain(every)
+            .filter(move |symbol| symbol.is_called(path))
     }
 
     /// The symbol that goes by this path or linker name. Several names for one

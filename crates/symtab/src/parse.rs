@@ -1,8 +1,8 @@
 //! Checking a table once, so that nobody has to check it again.
 
 use crate::format::{
-    AT_COUNT, AT_GLOBAL, AT_KIND, AT_NAME_END, AT_NAMES, AT_RESERVED, AT_VERSION, AT_ZERO, Entry,
-    HEADER, MAGIC, VERSION, u32_at,
+    AT_COUNT, AT_GLOBAL, AT_INDEX, AT_KIND, AT_NAME_END, AT_NAMES, AT_SIZE, AT_VERSION, AT_ZERO,
+    Entry, HEADER, IndexEntry, MAGIC, VERSION, index_parts, u32_at, u64_at,
 };
 use crate::{Symbol, Table};
 use core::{error, fmt};
@@ -41,6 +41,11 @@ pub enum ParseError {
         /// The symbol's position.
         index: usize,
     },
+    /// This entry of the index is out of order, or names no symbol.
+    BadIndex {
+        /// The entry's position.
+        index: usize,
+    },
     /// This symbol should stand before the one that it follows.
     NotSorted {
         /// The symbol's position.
@@ -68,6 +73,7 @@ impl fmt::Display for ParseError {
             }
             Self::NotUtf8 { offset } => write!(f, "name not in utf-8 at offset {offset:#x}"),
             Self::BadName { index } => write!(f, "name of symbol {index} out of bounds"),
+            Self::BadIndex { index } => write!(f, "entry {index} of the index is wrong"),
             Self::NotSorted { index } => write!(f, "symbol {index} is out of order"),
         }
     }
@@ -82,6 +88,22 @@ impl<'a> Table<'a> {
     /// # Errors
     /// The first thing in it that is not as it should be.
     pub fn parse(blob: &'a [u8]) -> Result<Self, ParseError> {
+        let table = Self::outline(blob)?;
+        table.check_entries()?;
+        table.check_index()?;
+        Ok(table)
+    }
+
+    /// Wraps what `encode` has just written, without looking at every symbol. With
+    /// other bytes, looking something up may panic.
+    ///
+    /// # Errors
+    /// What can be told from the header.
+    pub fn just_encoded(blob: &'a [u8]) -> Result<Self, ParseError> {
+        Self::outline(blob)
+    }
+
+    fn outline(blob: &'a [u8]) -> Result<Self, ParseError> {
         if blob.iter().all(|byte| *byte == 0) {
             return Err(ParseError::NotFilled);
         }
@@ -100,31 +122,49 @@ impl<'a> Table<'a> {
         if version != VERSION {
             return Err(ParseError::BadVersion(version));
         }
-        expect_zeros(blob, AT_RESERVED, HEADER)?;
 
-        // Three numbers of 32 bits can't overflow 64.
+        // Four numbers of 32 bits can't overflow 64.
         let entries_size = u64::from(u32_at(header, AT_COUNT)) * size_of::<Entry>() as u64;
         let names_size = u64::from(u32_at(header, AT_NAMES));
-        let needed = HEADER as u64 + entries_size + names_size;
+        let index_size = u64::from(u32_at(header, AT_INDEX)) * size_of::<IndexEntry>() as u64;
+        let needed = HEADER as u64 + entries_size + index_size + names_size;
         if needed > blob.len() as u64 {
             return Err(too_short(needed));
         }
         // All fits into `blob`, hence into usize.
         let (entries, rest) = rest.split_at(entries_size as usize);
+        let (index, rest) = rest.split_at(index_size as usize);
         let (names, _) = rest.split_at(names_size as usize);
-        let names_at = HEADER + entries.len();
+        let names_at = HEADER + entries.len() + index.len();
         expect_zeros(blob, names_at + names.len(), blob.len())?;
 
         let mut table = Self {
             entries: entries.as_chunks().0,
+            index: index.as_chunks().0,
             names: str::from_utf8(names).map_err(|error| ParseError::NotUtf8 {
                 offset: names_at + error.valid_up_to(),
             })?,
             longest: 0,
         };
-        table.check_entries()?;
-        table.longest = table.iter().map(|symbol| symbol.size).max().unwrap_or(0);
+        let sizes = table.entries.iter().map(|entry| u64_at(entry, AT_SIZE));
+        table.longest = sizes.max().unwrap_or(0);
         Ok(table)
+    }
+
+    /// Checks that the index is in order and names symbols that there are. That
+    /// it names all of them is the encoder's word.
+    fn check_index(&self) -> Result<(), ParseError> {
+        let parts = |at: usize| self.index.get(at).map(index_parts);
+        for index in 0..self.index.len() {
+            let (Some(this), next) = (parts(index), parts(index + 1)) else {
+                continue;
+            };
+            let known = (this.1 as usize) < self.entries.len();
+            if !known || next.is_some_and(|next| this >= next) {
+                return Err(ParseError::BadIndex { index });
+            }
+        }
+        Ok(())
     }
 
     fn check_entries(&self) -> Result<(), ParseError> {

@@ -1,7 +1,7 @@
 //! The table against a plain list, and against damage.
 
 use crate::tests::{C, LEGACY, V0, V0_OTHER_CRATE_HASH};
-use crate::{Kind, Symbol, SymbolSpec, Table, encode};
+use crate::{AsSymbol, Kind, Symbol, SymbolSpec, Table, encode};
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use alloc::{format, vec};

@@ -63,10 +63,12 @@ impl<'a> Symbol<'a> {
     /// The table's order: by address; of several at one address, the one that
     /// [`crate::Table::at`] had best answer with comes first.
     pub(crate) fn table_order(&self, other: &Self) -> Ordering {
-        let rank = |s: &Self| (s.address, s.size == 0, s.kind, !s.global);
-        rank(self)
-            .cmp(&rank(other))
-            .then_with(|| self.name.cmp(other.name))
+        // Nearly always the addresses decide.
+        let rank = |s: &Self| (s.size == 0, s.kind, !s.global);
+        self.address.cmp(&other.address).then_with(|| {
+            let order = rank(self).cmp(&rank(other));
+            order.then_with(|| self.name.cmp(other.name))
+        })
     }
 }
 
