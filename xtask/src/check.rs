@@ -1,10 +1,11 @@
 //! `check`: everything that can be said about the source without running it.
 
-use crate::tool;
+use crate::{modules, tool};
 use anyhow::{Result, ensure};
 use std::process::Command;
 
-/// All but the kernel's packages, with what only some of their users switch on.
+/// All but what is for the bare machine, with what only some of their users
+/// switch on; patches come on top of the packages to leave out.
 const HOST: [&str; 6] = [
     "--all-features",
     "--workspace",
@@ -13,25 +14,20 @@ const HOST: [&str; 6] = [
     "--exclude",
     "kernel",
 ];
-/// The kernel's packages and what the alias `kernel` says about their target.
-const BARE: [&str; 10] = [
-    "-Zjson-target-spec",
-    "-Zbuild-std=core,alloc,compiler_builtins",
-    "-Zbuild-std-features=compiler-builtins-mem",
-    "--release",
-    "--package",
-    "boot",
-    "--package",
-    "kernel",
-    "--target",
-    ".cargo/powerpc64le-klplab.json",
-];
+/// The kernel's packages. Patches come on top of them too.
+const BARE: [&str; 4] = ["--package", "boot", "--package", "kernel"];
 
 /// Runs all steps, up to the first that fails.
 ///
 /// # Errors
 /// When a step fails, or a tool is missing.
 pub fn check() -> Result<()> {
+    let patches = modules::packages()?;
+    let each = |option: &'static str| {
+        let names = patches.iter().map(|patch| patch.name.as_str());
+        names.flat_map(move |name| [option, name])
+    };
+
     let mut format = tool::cargo();
     format.args(["fmt", "--all", "--check"]);
     step("the formatting", format)?;
@@ -40,27 +36,33 @@ pub fn check() -> Result<()> {
     clippy
         .args(["clippy", "--locked"])
         .args(HOST)
+        .args(each("--exclude"))
         .args(["--all-targets", "--", "-Dwarnings"]);
     step("the host's crates (clippy)", clippy)?;
 
     let mut clippy = tool::cargo_for_kernel()?;
     clippy
         .args(["clippy", "--locked"])
+        .args(modules::BARE)
         .args(BARE)
+        .args(each("--package"))
         .args(["--", "-Dwarnings"]);
-    step("the kernel (clippy)", clippy)?;
+    step("the kernel and the patches (clippy)", clippy)?;
 
     let mut docs = tool::cargo();
     docs.args(["doc", "--locked", "--no-deps"])
         .args(HOST)
+        .args(each("--exclude"))
         .env("RUSTDOCFLAGS", "-Dwarnings");
     step("the documentation of the host's crates", docs)?;
 
     let mut docs = tool::cargo_for_kernel()?;
     docs.args(["doc", "--locked", "--no-deps"])
+        .args(modules::BARE)
         .args(BARE)
+        .args(each("--package"))
         .env("RUSTDOCFLAGS", "-Dwarnings");
-    step("the documentation of the kernel", docs)
+    step("the documentation of the kernel and the patches", docs)
 }
 
 fn step(what: &str, mut command: Command) -> Result<()> {

@@ -2,7 +2,7 @@
 
 use crate::outcome::{EXIT_CODES, NOT_STARTED};
 use crate::run::{RunArgs, run};
-use crate::{check, disasm, gdb, kernel, totals};
+use crate::{check, disasm, gdb, kernel, modules, totals};
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -21,7 +21,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Build the kernel and embed its symbol table
+    /// Build the kernel and its patch modules, and list the modules
     Build,
     /// Build the kernel and boot it in QEMU
     #[command(after_help = EXIT_CODES)]
@@ -89,7 +89,11 @@ pub fn main() -> ExitCode {
 
 fn execute(action: Action) -> Result<ExitCode> {
     match action {
-        Action::Build => println!("{}", kernel::build()?.display()),
+        Action::Build => {
+            let kernel = kernel::build()?;
+            eprint!("{}", modules::listing(&kernel)?);
+            println!("{}", kernel.display());
+        }
         Action::Run(args) => {
             // Before the build, which takes longer than a look at the table.
             args.shape()?;
@@ -100,7 +104,9 @@ fn execute(action: Action) -> Result<ExitCode> {
                 append: words.join(" "),
                 ..RunArgs::default()
             };
-            return Ok(run(&kernel::prepare(&elf)?, &args)?.exit_code().into());
+            let kernel = kernel::prepare(&elf)?;
+            modules::pack_for(&kernel)?;
+            return Ok(run(&kernel, &args)?.exit_code().into());
         }
         Action::Test { filter } => {
             let well = totals::test(filter.as_deref())?;

@@ -1,16 +1,18 @@
-//! Building the kernel: cargo links it, then its symbol table is embedded.
+//! Building the kernel: cargo links it, its symbol table is embedded, and the
+//! patch modules for it are packed.
 
-use crate::{symbols, tool};
+use crate::{modules, symbols, tool};
 use anyhow::{Context, Result, bail, ensure};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 /// Builds the kernel and returns the path of the ELF file to boot,
-/// `klplab/kernel.elf` in cargo's target folder.
+/// `klplab/kernel.elf` in cargo's target folder. The initrd with the patch
+/// modules is beside it.
 ///
 /// # Errors
-/// When cargo fails (it has said why on standard error by then), or the
-/// symbol table can't be embedded.
+/// When cargo fails (it has said why on standard error by then), the symbol
+/// table can't be embedded, or a module can't be packed.
 pub fn build() -> Result<PathBuf> {
     let mut cargo = tool::cargo_for_kernel()?;
     // The messages name the file that was linked, wherever it is; what is for
@@ -22,7 +24,9 @@ pub fn build() -> Result<PathBuf> {
         output.status.success(),
         "the kernel did not build: `cargo kernel` failed"
     );
-    prepare(&executable(&String::from_utf8_lossy(&output.stdout))?)
+    let kernel = prepare(&executable(&String::from_utf8_lossy(&output.stdout))?)?;
+    modules::pack(&kernel)?;
+    Ok(kernel)
 }
 
 /// Copies a kernel to `klplab/<its name>.elf` in cargo's target folder and

@@ -1,6 +1,8 @@
 //! The host's side of the kernel: everything that `make` is too weak for.
 //!
 //! - [`kernel`] builds the kernel and embeds its symbol table ([`symbols`]).
+//! - [`modules`] builds the patches in `patches/` and packs them into the initrd;
+//!   [`proof`] shows that they keep their return convention.
 //! - [`machine`] is the table of machine shapes, [`qemu`] the only place that
 //!   knows QEMU's arguments.
 //! - [`guest`] runs one QEMU under a time limit, reads its console, holds
@@ -20,8 +22,10 @@ pub mod gdb;
 pub mod guest;
 pub mod kernel;
 pub mod machine;
+pub mod modules;
 pub mod outcome;
 mod pipes;
+pub mod proof;
 pub mod qemu;
 pub mod run;
 pub mod symbols;

@@ -1,6 +1,7 @@
 //! QEMU's command line. No other place knows its arguments.
 
 use crate::machine::{Firmware, Machine};
+use crate::modules;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,6 +15,8 @@ pub struct Qemu {
     pub machine: Machine,
     /// The ELF file to boot.
     pub kernel: PathBuf,
+    /// The initrd, if there is one.
+    pub initrd: Option<PathBuf>,
     /// The boot arguments.
     pub append: String,
     /// Where the guest's report channel is written to, if anywhere.
@@ -25,7 +28,7 @@ pub struct Qemu {
 
 impl Qemu {
     /// The QEMU that the environment names (`QEMU`, else the usual one), with
-    /// neither report nor debugger.
+    /// the initrd that lies beside the kernel, and neither report nor debugger.
     #[must_use]
     pub fn new(machine: Machine, kernel: &Path, append: &str) -> Qemu {
         let usual = || "qemu-system-ppc64".into();
@@ -35,6 +38,7 @@ impl Qemu {
                 .unwrap_or_else(usual),
             machine,
             kernel: kernel.to_owned(),
+            initrd: Some(modules::initrd_of(kernel)).filter(|initrd| initrd.is_file()),
             append: append.to_owned(),
             report: None,
             gdb: None,
@@ -92,6 +96,9 @@ impl Qemu {
             .arg("-kernel")
             .arg(&self.kernel)
             .args(["-append", &self.append]);
+        if let Some(initrd) = &self.initrd {
+            command.arg("-initrd").arg(initrd);
+        }
         command
     }
 
@@ -138,10 +145,12 @@ mod tests {
         qemu.machine.icount = true;
         qemu.report = Some("a,b".into());
         qemu.gdb = Some(1234);
+        qemu.initrd = Some("i.tar".into());
         let other = line(&qemu);
         assert!(other.contains("x-vof=off"), "{other}");
         assert!(other.contains(" -icount shift=0 "), "{other}");
         assert!(other.contains(" file,id=report,path=a,,b "), "{other}");
         assert!(other.contains(" -gdb tcp:127.0.0.1:1234 -S "), "{other}");
+        assert!(other.ends_with(" -initrd i.tar"), "{other}");
     }
 }

@@ -33,7 +33,7 @@ pub fn read(elf: &[u8]) -> Result<Vec<SymbolSpec>> {
 /// # Errors
 /// When the file is none, has no `.ksyms`, or the table does not fit there.
 pub fn embed(mut elf: Vec<u8>) -> Result<Vec<u8>> {
-    let table = symtab::encode(&mut read(&elf)?);
+    let table = symtab::encode_indexed(&mut read(&elf)?);
     let place = reserved(&elf)?;
     ensure!(
         table.len() <= place.len(),
@@ -48,7 +48,8 @@ pub fn embed(mut elf: Vec<u8>) -> Result<Vec<u8>> {
     Ok(elf)
 }
 
-fn parse(elf: &[u8]) -> Result<ElfFile64<'_, Endianness>> {
+/// The file, if it is a little-endian ppc64 ELF file.
+pub(crate) fn parse(elf: &[u8]) -> Result<ElfFile64<'_, Endianness>> {
     let file = ElfFile64::<Endianness>::parse(elf).context("not a 64-bit ELF file")?;
     let (machine, endian) = (file.architecture(), file.endian());
     ensure!(
@@ -96,7 +97,7 @@ fn spec<'data>(symbol: &impl ObjectSymbol<'data>) -> Result<Option<SymbolSpec>> 
 
 /// Bytes from a function's global to its local entry, from the three bits in
 /// `st_other` (ELFv2 ABI, section 3.4.1).
-fn local_entry(other: SymbolOther) -> Result<u8> {
+pub(crate) fn local_entry(other: SymbolOther) -> Result<u8> {
     match other.ppc64_local() {
         // One entry for both. With 1, the function does not keep r2 either.
         0 | 1 => Ok(0),

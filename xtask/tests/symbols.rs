@@ -47,7 +47,8 @@ fn a_table_that_does_not_fit_is_refused_with_both_sizes() {
     let error = symbols::embed(kernel(PowerPc64, Little, Some(50)))
         .unwrap_err()
         .to_string();
-    let size = symtab::encode(&mut symbols::read(&kernel(PowerPc64, Little, None)).unwrap()).len();
+    let size =
+        symtab::encode_indexed(&mut symbols::read(&kernel(PowerPc64, Little, None)).unwrap()).len();
     assert!(error.contains(&format!("needs {size} bytes")), "{error}");
     assert!(error.contains("reserves 50"), "{error}");
 }

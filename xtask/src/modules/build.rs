@@ -1,0 +1,105 @@
+//! From crates to archives: cargo.
+
+use crate::tool;
+use anyhow::{Context, Result, bail, ensure};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+/// What the alias `kernel` says about the target, for other packages.
+pub const BARE: [&str; 6] = [
+    "-Zjson-target-spec",
+    "-Zbuild-std=core,alloc,compiler_builtins",
+    "-Zbuild-std-features=compiler-builtins-mem",
+    "--release",
+    "--target",
+    ".cargo/powerpc64le-klplab.json",
+];
+
+/// A crate in `patches/`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Package {
+    /// Its name.
+    pub name: String,
+    /// Its manifest.
+    pub manifest: PathBuf,
+}
+
+/// The crates in `patches/`, by name.
+///
+/// # Errors
+/// When a manifest there can't be read.
+pub fn packages() -> Result<Vec<Package>> {
+    let folder = tool::workspace().join("patches");
+    let entries = std::fs::read_dir(&folder)
+        .with_context(|| format!("{} can't be read", folder.display()))?;
+    let mut packages = Vec::new();
+    for entry in entries {
+        let manifest = entry?.path().join("Cargo.toml");
+        if manifest.is_file() {
+            let name = package_name(&manifest).with_context(|| manifest.display().to_string())?;
+            packages.push(Package { name, manifest });
+        }
+    }
+    packages.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(packages)
+}
+
+fn package_name(manifest: &Path) -> Result<String> {
+    let text = String::from_utf8(tool::read_file(manifest)?).context("not UTF-8")?;
+    let table: toml::Table = toml::from_str(&text)?;
+    let name = table.get("package").and_then(|package| package.get("name"));
+    let name = name.and_then(toml::Value::as_str).context("no name")?;
+    Ok(name.to_owned())
+}
+
+/// The archives that cargo makes of the crates, in their order.
+pub fn archives(packages: &[Package], opt: Option<&str>, target: &Path) -> Result<Vec<PathBuf>> {
+    let mut cargo = tool::cargo_for_kernel()?;
+    cargo.arg("build").args(BARE).arg("--locked");
+    cargo.arg("--message-format=json-render-diagnostics");
+    cargo.arg("--target-dir").arg(target);
+    let names = packages.iter().map(|package| package.name.as_str());
+    for name in names.clone() {
+        cargo.args(["--package", name]);
+    }
+    if let Some(opt) = opt {
+        // The others keep their level: `core` is the same for all of them.
+        let level = match opt.parse::<u8>() {
+            Ok(level) => level.to_string(),
+            Err(_) => format!("{opt:?}"),
+        };
+        for name in names.chain(["klp"]) {
+            let setting = format!("profile.release.package.{name}.opt-level={level}");
+            cargo.args(["--config", &setting]);
+        }
+    }
+    cargo.stderr(Stdio::inherit());
+    let output = tool::output(&mut cargo)?;
+    ensure!(
+        output.status.success(),
+        "the patches did not build: `cargo build` failed"
+    );
+    let messages = String::from_utf8_lossy(&output.stdout);
+    let archive = |package| archive_of(package, &messages);
+    packages.iter().map(archive).collect()
+}
+
+/// The static library of a package, as cargo's messages, one JSON object a line,
+/// tell of it.
+fn archive_of(package: &Package, messages: &str) -> Result<PathBuf> {
+    for line in messages.lines() {
+        let message: serde_json::Value =
+            serde_json::from_str(line).context("cargo printed a message that is not JSON")?;
+        let manifest = message["manifest_path"].as_str().map(Path::new);
+        if manifest == Some(&package.manifest)
+            && message["target"]["kind"][0] == "staticlib"
+            && let Some(path) = message["filenames"][0].as_str()
+        {
+            return Ok(path.into());
+        }
+    }
+    bail!(
+        "cargo built no static library of `{}`: a patch needs crate-type = [\"staticlib\"]",
+        package.name
+    )
+}

@@ -1,0 +1,117 @@
+//! From archives to modules: the linker, and the kernel's build id.
+
+use crate::{symbols, tool};
+use anyhow::{Context, Result, ensure};
+use klp::{Info, info};
+use object::{Object, ObjectSection, ObjectSymbol};
+use std::mem::offset_of;
+use std::path::Path;
+use std::process::Command;
+
+/// How the linker makes a module of a crate's archive.
+const SCRIPT: &str = "patches/modules.ld";
+/// Links an archive into a relocatable file that belongs at `path`, and returns
+/// it without debug information. The whole file lies beside that place.
+pub fn link(archive: &Path, path: &Path) -> Result<Vec<u8>> {
+    let folder = path.parent().context("a module in no folder")?;
+    std::fs::create_dir_all(folder)
+        .with_context(|| format!("{} could not be made", folder.display()))?;
+    // Others may link at the same time; whoever is last renames last.
+    let id = std::process::id();
+    let (whole, bare) = (
+        path.with_extension(format!("debug.{id}")),
+        path.with_extension(format!("{id}")),
+    );
+    let result = link_to(archive, &whole, &bare).and_then(|bytes| {
+        let debug = path.with_extension("debug.ko");
+        std::fs::rename(&whole, &debug)
+            .with_context(|| format!("{} could not be written", debug.display()))?;
+        Ok(bytes)
+    });
+    for file in [whole, bare] {
+        let _ = std::fs::remove_file(file);
+    }
+    result
+}
+
+fn link_to(archive: &Path, whole: &Path, bare: &Path) -> Result<Vec<u8>> {
+    let mut ld = Command::new(tool::cross("ld"));
+    ld.current_dir(tool::workspace());
+    ld.args(["-r", "-X", "--gc-sections", "-T", SCRIPT]);
+    ld.args(["-u", info::SYMBOL, "--entry", info::SYMBOL]);
+    step(ld.arg("-o").arg(whole).arg(archive))?;
+    let mut objcopy = Command::new(tool::cross("objcopy"));
+    step(objcopy.arg("--strip-debug").arg(whole).arg(bare))?;
+    tool::read_file(bare)
+}
+
+fn step(command: &mut Command) -> Result<()> {
+    let status = tool::status(command)?;
+    let program = command.get_program().to_string_lossy();
+    ensure!(status.success(), "`{program}` failed ({status})");
+    Ok(())
+}
+
+/// The build id of a kernel.
+///
+/// # Errors
+/// When it is no kernel, or has no build id of the length that modules carry.
+pub fn build_id(kernel: &[u8]) -> Result<[u8; info::BUILD_ID_BYTES]> {
+    let file = symbols::parse(kernel)?;
+    let id = file.build_id()?.context("there is no .note.gnu.build-id")?;
+    let length = id.len();
+    id.try_into()
+        .ok()
+        .with_context(|| format!("it has {length} bytes instead of {}", info::BUILD_ID_BYTES))
+}
+
+/// The module with a kernel's build id in its descriptor.
+///
+/// # Errors
+/// When it has no descriptor.
+pub fn stamp(mut module: Vec<u8>, id: &[u8; info::BUILD_ID_BYTES]) -> Result<Vec<u8>> {
+    let place = descriptor(&module)? + offset_of!(Info, build_id);
+    module
+        .get_mut(place..place + id.len())
+        .context("the descriptor is cut off")?
+        .copy_from_slice(id);
+    Ok(module)
+}
+
+/// Where the descriptor is in a module's file.
+fn descriptor(module: &[u8]) -> Result<usize> {
+    let file = symbols::parse(module)?;
+    let section = file.section_by_name(info::SECTION);
+    let section = section.with_context(|| {
+        format!(
+            "no section {}: a patch needs a `klp::module!`",
+            info::SECTION
+        )
+    })?;
+    let symbol = file
+        .symbols()
+        .find(|symbol| {
+            symbol.name() == Ok(info::SYMBOL) && symbol.section_index() == Some(section.index())
+        })
+        .with_context(|| format!("no symbol {} in {}", info::SYMBOL, info::SECTION))?;
+    let (offset, size) = section
+        .file_range()
+        .context("the descriptor has no bytes")?;
+    ensure!(
+        symbol
+            .address()
+            .checked_add(size_of::<Info>() as u64)
+            .is_some_and(|end| end <= size),
+        "the descriptor is cut off"
+    );
+    let place = usize::try_from(offset + symbol.address())?;
+    let magic = module
+        .get(place..place + 8)
+        .context("the descriptor is cut off")?;
+    ensure!(
+        magic == info::MAGIC.to_le_bytes(),
+        "the descriptor starts with {magic:02x?} instead of {:02x?}",
+        info::MAGIC.to_le_bytes()
+    );
+    Ok(place)
+}

@@ -1,0 +1,278 @@
+//! A linked module: its functions, and where their words lead.
+
+use crate::symbols;
+use anyhow::{Context, Result, bail, ensure};
+use klp::{Convention, Function, Info, info};
+use object::elf;
+use object::read::elf::{ElfFile64, ElfSection64};
+use object::{
+    Endianness, Object, ObjectSection, ObjectSymbol, RelocationFlags, RelocationTarget,
+    SectionIndex, SymbolFlags, SymbolIndex, SymbolKind,
+};
+use std::collections::{BTreeMap, HashMap};
+use std::mem::offset_of;
+
+/// `R_PPC64_REL24_NOTOC` (ELFv2 3.5.4), which the ELF crate lacks.
+const REL24_NOTOC: u32 = 116;
+
+/// A place in the module.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct Place {
+    pub section: SectionIndex,
+    pub offset: u64,
+}
+
+/// What a relocation names.
+#[derive(Clone, Debug)]
+pub struct Reference {
+    /// Its number in the ABI.
+    pub kind: u32,
+    /// What it leads to, if that is in the module.
+    pub to: Option<Place>,
+    /// The symbol's name; empty for a section.
+    pub name: String,
+}
+
+impl Reference {
+    /// Whether it is the target of a branch.
+    pub fn is_branch(&self) -> bool {
+        const BRANCHES: [u32; 5] = [
+            elf::R_PPC64_REL24.0,
+            elf::R_PPC64_REL14.0,
+            elf::R_PPC64_REL14_BRTAKEN.0,
+            elf::R_PPC64_REL14_BRNTAKEN.0,
+            REL24_NOTOC,
+        ];
+        BRANCHES.contains(&self.kind)
+    }
+}
+
+/// A function.
+#[derive(Clone, Debug)]
+pub struct Code {
+    /// Its symbol.
+    pub name: String,
+    /// Its global entry.
+    pub start: Place,
+    /// Bytes from there to the local entry.
+    pub local: u64,
+    /// Its words.
+    pub words: Vec<u32>,
+}
+
+/// The module.
+pub struct Module<'data> {
+    file: ElfFile64<'data, Endianness>,
+    references: HashMap<SectionIndex, BTreeMap<u64, Reference>>,
+    functions: Vec<Code>,
+}
+
+impl<'data> Module<'data> {
+    /// Reads a file.
+    pub fn parse(bytes: &'data [u8]) -> Result<Module<'data>> {
+        let file = symbols::parse(bytes)?;
+        let mut references = HashMap::new();
+        for section in file.sections() {
+            let of = references_of(&file, &section)
+                .with_context(|| format!("relocations of {}", section.name().unwrap_or("?")))?;
+            references.insert(section.index(), of);
+        }
+        let mut functions = Vec::new();
+        for symbol in file.symbols() {
+            if symbol.kind() == SymbolKind::Text && !symbol.is_undefined() {
+                let name = symbol.name().context("a symbol's name")?;
+                functions.push(code(&file, &symbol).with_context(|| format!("function {name}"))?);
+            }
+        }
+        Ok(Module {
+            file,
+            references,
+            functions,
+        })
+    }
+
+    /// All functions that have a symbol. One function may have several.
+    pub fn functions(&self) -> &[Code] {
+        &self.functions
+    }
+
+    /// The function that starts at a place, at its global or its local entry.
+    pub fn function_at(&self, place: Place) -> Option<&Code> {
+        let enters = |code: &&Code| {
+            let into = place.offset.checked_sub(code.start.offset);
+            place.section == code.start.section && into.is_some_and(|i| i == 0 || i == code.local)
+        };
+        self.functions.iter().find(enters)
+    }
+
+    /// What the word at a place refers to.
+    pub fn reference(&self, place: Place) -> Option<&Reference> {
+        self.references.get(&place.section)?.get(&place.offset)
+    }
+
+    /// Name of a section.
+    pub fn section_name(&self, section: SectionIndex) -> String {
+        let section = self.file.section_by_index(section).ok();
+        let name = section.as_ref().and_then(|section| section.name().ok());
+        name.unwrap_or("?").to_owned()
+    }
+
+    /// The return convention that the descriptor names.
+    pub fn convention(&self) -> Result<Convention> {
+        let place = self.descriptor()? + offset_of!(Info, convention) as u64;
+        let number = self.number(self.info()?.index(), place, 4)?;
+        u32::try_from(number)
+            .ok()
+            .and_then(Convention::from_number)
+            .with_context(|| format!("the descriptor names convention {number}, which is unknown"))
+    }
+
+    /// The functions that the descriptor puts in other functions' place.
+    pub fn replacements(&self) -> Result<Vec<&Code>> {
+        let (section, at) = (self.info()?.index(), self.descriptor()?);
+        let count = at + offset_of!(Info, function_count) as u64;
+        let count = self.number(section, count, 8)?;
+        let offset = at + offset_of!(Info, functions) as u64;
+        if count == 0 {
+            return Ok(Vec::new());
+        }
+        let list = self
+            .pointer(Place { section, offset })
+            .context("the list of functions")?;
+        let mut found = Vec::new();
+        for index in 0..count {
+            let what = || format!("replacement {index} of {count}");
+            let step = index.checked_mul(size_of::<Function>() as u64);
+            let offset = step
+                .and_then(|step| list.offset.checked_add(step))
+                .with_context(what)?;
+            let field = Place {
+                section: list.section,
+                offset: offset + offset_of!(Function, new) as u64,
+            };
+            let to = self.pointer(field).with_context(what)?;
+            found.push(self.function_at(to).with_context(|| {
+                format!(
+                    "{}: no function starts at {}+{:#x}",
+                    what(),
+                    self.section_name(to.section),
+                    to.offset
+                )
+            })?);
+        }
+        Ok(found)
+    }
+
+    fn info(&self) -> Result<ElfSection64<'data, '_, Endianness>> {
+        let section = self.file.section_by_name(info::SECTION);
+        section.with_context(|| format!("no section {}", info::SECTION))
+    }
+
+    /// Offset of the descriptor in its section.
+    fn descriptor(&self) -> Result<u64> {
+        let section = self.info()?.index();
+        let mut symbols = self.file.symbols();
+        let symbol =
+            symbols.find(|s| s.name() == Ok(info::SYMBOL) && s.section_index() == Some(section));
+        Ok(symbol
+            .with_context(|| format!("no symbol {}", info::SYMBOL))?
+            .address())
+    }
+
+    fn number(&self, section: SectionIndex, offset: u64, size: usize) -> Result<u64> {
+        let data = self.file.section_by_index(section)?.data()?;
+        let start = usize::try_from(offset)?;
+        let bytes = start.checked_add(size).and_then(|end| data.get(start..end));
+        let bytes = bytes.context("the descriptor is cut off")?;
+        Ok(bytes
+            .iter()
+            .rev()
+            .fold(0, |sum, &byte| sum << 8 | u64::from(byte)))
+    }
+
+    fn pointer(&self, place: Place) -> Result<Place> {
+        let reference = self.reference(place).context("there is no relocation")?;
+        ensure!(
+            reference.kind == elf::R_PPC64_ADDR64.0,
+            "relocation {} instead of R_PPC64_ADDR64",
+            reference.kind
+        );
+        let Some(to) = reference.to else {
+            bail!("`{}` is not in this module", reference.name);
+        };
+        Ok(to)
+    }
+}
+
+fn references_of<'data>(
+    file: &ElfFile64<'data, Endianness>,
+    section: &ElfSection64<'data, '_, Endianness>,
+) -> Result<BTreeMap<u64, Reference>> {
+    let mut references = BTreeMap::new();
+    for (offset, relocation) in section.relocations() {
+        let RelocationFlags::Elf { r_type } = relocation.flags() else {
+            bail!("a relocation without ELF flags");
+        };
+        let (to, name) = match relocation.target() {
+            RelocationTarget::Symbol(index) => target(file, index, relocation.addend())?,
+            _ => (None, String::new()),
+        };
+        // Of an instruction, the relocation may name the half that it changes.
+        let offset = if section.kind() == object::SectionKind::Text {
+            offset & !3
+        } else {
+            offset
+        };
+        references.insert(
+            offset,
+            Reference {
+                kind: r_type.0,
+                to,
+                name,
+            },
+        );
+    }
+    Ok(references)
+}
+
+fn target(
+    file: &ElfFile64<'_, Endianness>,
+    index: SymbolIndex,
+    addend: i64,
+) -> Result<(Option<Place>, String)> {
+    let symbol = file.symbol_by_index(index)?;
+    let name = symbol.name().unwrap_or_default().to_owned();
+    let to = symbol.section_index().map(|section| Place {
+        section,
+        offset: symbol.address().wrapping_add_signed(addend),
+    });
+    Ok((to, name))
+}
+
+fn code<'data>(
+    file: &ElfFile64<'data, Endianness>,
+    symbol: &impl ObjectSymbol<'data>,
+) -> Result<Code> {
+    let section = symbol.section_index().context("it is in no section")?;
+    let SymbolFlags::Elf { st_other, .. } = symbol.flags() else {
+        bail!("a symbol without ELF flags");
+    };
+    let (offset, size) = (symbol.address(), symbol.size());
+    let data = file.section_by_index(section)?.data()?;
+    let start = usize::try_from(offset)?;
+    let bytes = start
+        .checked_add(usize::try_from(size)?)
+        .and_then(|end| data.get(start..end));
+    let bytes = bytes.context("it reaches past the end of its section")?;
+    ensure!(
+        offset % 4 == 0 && size % 4 == 0,
+        "it is not made of whole words"
+    );
+    let (words, _) = bytes.as_chunks();
+    Ok(Code {
+        name: symbol.name()?.to_owned(),
+        start: Place { section, offset },
+        local: u64::from(symbols::local_entry(st_other)?),
+        words: words.iter().map(|&word| u32::from_le_bytes(word)).collect(),
+    })
+}

@@ -1,0 +1,126 @@
+//! What a replacement function must keep, and where it does not.
+
+use std::fmt;
+
+/// What is wrong with an instruction.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Rule {
+    /// Returns, or calls, without a frame of its own on some path.
+    NoFrame,
+    /// Returns without having saved LR in the caller's frame on some path.
+    LrNotSaved,
+    /// Returns without having passed the whole restore on some path.
+    NotRestored,
+    /// Starts the restore again.
+    RestoredTwice,
+    /// Writes r2, and is not the right instruction of the restore.
+    BadRestore,
+    /// Reads or writes r2 after the restore, or in the middle of it.
+    R2AfterRestore,
+    /// Calls after the restore, or in the middle of it.
+    CallAfterRestore,
+    /// Branches out of the function without coming back.
+    TailCall,
+    /// Branches to an address in a register.
+    ComputedJump,
+    /// Writes 12(r1) of the caller's frame.
+    WritesReserved,
+    /// Writes another word of the caller's frame that it must not.
+    WritesCallersFrame,
+    /// Overwrites its own back chain.
+    WritesBackChain,
+    /// Changes r1 in a way that is not understood.
+    StackPointer,
+    /// Returns with another r1 than it was called with.
+    Unbalanced,
+    /// Returns to somewhere else than LR was on entry.
+    WrongLr,
+    /// Runs off the function's end.
+    RunsOff,
+    /// Is not known to the proof.
+    Unknown,
+}
+
+impl Rule {
+    /// All of them.
+    pub const ALL: [Rule; 17] = [
+        Self::NoFrame,
+        Self::LrNotSaved,
+        Self::NotRestored,
+        Self::RestoredTwice,
+        Self::BadRestore,
+        Self::R2AfterRestore,
+        Self::CallAfterRestore,
+        Self::TailCall,
+        Self::ComputedJump,
+        Self::WritesReserved,
+        Self::WritesCallersFrame,
+        Self::WritesBackChain,
+        Self::StackPointer,
+        Self::Unbalanced,
+        Self::WrongLr,
+        Self::RunsOff,
+        Self::Unknown,
+    ];
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoFrame => "no frame is open, or none was opened on the way here",
+            Self::LrNotSaved => "LR was not saved at 16 of the caller's frame on every way here",
+            Self::NotRestored => "r2 was not restored on every way to this return",
+            Self::RestoredTwice => "r2 is restored a second time",
+            Self::BadRestore => {
+                "writes r2 with something else than the word at 12 of the caller's frame, \
+                 or that plus the LR saved at 16, while the frame is open"
+            }
+            Self::R2AfterRestore => "touches r2 after the restore has begun",
+            Self::CallAfterRestore => "calls after the restore has begun",
+            Self::TailCall => "leaves the function by a branch",
+            Self::ComputedJump => "branches to where a register says: a jump table or a tail call",
+            Self::WritesReserved => "may write 12(r1) of the caller's frame",
+            Self::WritesCallersFrame => "may write into the header of the caller's frame",
+            Self::WritesBackChain => "writes over the back chain",
+            Self::StackPointer => "changes r1 in a way that is not understood",
+            Self::Unbalanced => "returns with another r1 than the caller's",
+            Self::WrongLr => "returns to another address than the caller's",
+            Self::RunsOff => "runs off the end of the function",
+            Self::Unknown => "is not known to the proof",
+        })
+    }
+}
+
+/// An instruction that breaks a rule.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Violation {
+    /// The function's name, readable.
+    pub function: String,
+    /// The section that it is in.
+    pub section: String,
+    /// Offset of the instruction in the section.
+    pub address: u64,
+    /// Offset of the instruction in the function.
+    pub offset: u64,
+    /// The instruction.
+    pub instruction: String,
+    /// What it breaks.
+    pub rule: Rule,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            function,
+            section,
+            address,
+            offset,
+            instruction,
+            rule,
+        } = self;
+        write!(
+            f,
+            "{function}+{offset:#x} ({section}+{address:#x}): `{instruction}`: {rule}"
+        )
+    }
+}
