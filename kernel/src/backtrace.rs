@@ -2,6 +2,7 @@
 //! and interrupts have put between them.
 
 use crate::{arch, ftrace, stack, tracing::graph};
+use core::ops::Range;
 use layout::{CallFrame, TrapFrame};
 
 /// What a step of a backtrace is.
@@ -89,4 +90,17 @@ pub fn here(steps_out: &mut [Step]) -> usize {
         count += 1;
     }
     count
+}
+
+/// Whether code in `range` is on the running stack: called, interrupted or about
+/// to be entered from a trampoline, and not returned from. `range` may be a
+/// trampoline's own.
+#[inline(never)]
+#[must_use]
+pub fn any_in(range: &Range<u64>) -> bool {
+    let r1 = arch::stack_pointer();
+    // SAFETY: the bounds are the kernel's stacks, and what runs on them now are
+    // this function and its callers, whose frames stay as they are meanwhile.
+    let (mut frames, mut steps) = unsafe { (arch::walk(r1, stack::bounds(r1)), steps(r1, false)) };
+    frames.any(|frame| range.contains(&frame.code)) || steps.any(|step| range.contains(&step.code))
 }

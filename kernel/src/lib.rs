@@ -36,6 +36,7 @@ pub mod ftrace;
 pub mod interrupt;
 pub mod job;
 pub mod mm;
+pub mod module;
 pub mod platform;
 pub mod selftest;
 pub mod stack;

@@ -112,17 +112,6 @@ pub fn bounds(r1: u64) -> [(u64, u64); 3] {
     ]
 }
 
-/// Whether code in `range` is on the running stack: called, and not returned.
-#[inline(never)]
-#[must_use]
-pub fn any_frame_in(range: core::ops::Range<u64>) -> bool {
-    let r1 = arch::stack_pointer();
-    // SAFETY: the bounds are the kernel's stacks, and what runs on them now are
-    // this function and its callers, whose frames stay as they are meanwhile.
-    let mut frames = unsafe { arch::walk(r1, bounds(r1)) };
-    frames.any(|frame| range.contains(&frame.code))
-}
-
 /// A guard no longer holds its pattern.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Damage {

@@ -1,11 +1,15 @@
-//! The kernel's own symbols: names and sizes of all its functions and objects.
+//! Symbols: names and sizes of all functions and objects, the kernel's own and
+//! those of its modules.
 //!
-//! The table is made from the linked image and written into it afterwards (see
+//! The kernel's table is made from the linked image and written into it afterwards (see
 //! `linker.ld` and the crate `symtab`), so a kernel that did not go through that
 //! step still runs, with addresses instead of names.
 
+use crate::{mm, sync::IrqLock};
+use alloc::{boxed::Box, collections::TryReserveError, sync::Arc, vec::Vec};
 use core::fmt;
-use symtab::{ParseError, Symbol, Table};
+use memmap::Range;
+use symtab::{Kind, ParseError, Symbol, Table};
 
 /// Room for the table, in bytes. The build says so when it no longer fits.
 const ROOM: usize = 512 * 1024;
@@ -33,18 +37,125 @@ pub fn table() -> Result<&'static Table<'static>, ParseError> {
         .map_err(|&error| error)
 }
 
-/// Writes an address as `path+offset`, or as a number where no symbol covers it.
+/// A module's symbols: a table of the same form, with the bytes that it reads.
+struct ModuleTable {
+    table: Table<'static>,
+    /// What `table` borrows from: neither moved nor changed, and dropped with it.
+    _bytes: Box<[u8]>,
+}
+
+impl ModuleTable {
+    fn new(bytes: Box<[u8]>) -> Result<Self, ParseError> {
+        let lasting: *const [u8] = &raw const *bytes;
+        // SAFETY: a box's bytes stay where they are when the box is moved; they
+        // live as long as the table does, which leaves this struct only as what
+        // `table` returns, with the struct's own lifetime.
+        let table = Table::just_encoded(unsafe { &*lasting })?;
+        Ok(Self {
+            table,
+            _bytes: bytes,
+        })
+    }
+
+    fn table(&self) -> &Table<'_> {
+        &self.table
+    }
+}
+
+/// Which code a table is about.
+struct Extra {
+    range: Range,
+    table: Arc<ModuleTable>,
+}
+
+static EXTRA: IrqLock<Vec<Extra>> = IrqLock::new(Vec::new());
+
+/// Adds the symbols of code that lies in `range`; `bytes` are a table that was
+/// just encoded.
+///
+/// # Errors
+/// When there is no memory for the entry. A table that is damaged, which one
+/// that was encoded just now is not, is left out.
+pub fn add(range: Range, bytes: Box<[u8]>) -> Result<(), TryReserveError> {
+    let Ok(table) = ModuleTable::new(bytes) else {
+        return Ok(());
+    };
+    let mut extra = EXTRA.lock();
+    extra.try_reserve(1)?;
+    extra.push(Extra {
+        range,
+        table: Arc::new(table),
+    });
+    Ok(())
+}
+
+/// Forgets what was added for the code that starts at `start`.
+pub fn remove(start: u64) {
+    EXTRA.lock().retain(|extra| extra.range.start != start);
+}
+
+/// Looks an address up and hands what covers it to `look`: a symbol, and the
+/// offset into it.
+fn with_symbol_at<T>(address: u64, look: impl FnOnce(Symbol<'_>, u64) -> T) -> Option<T> {
+    let image = mm::kernel_image();
+    if (image.start..image.end).contains(&address) {
+        let (symbol, offset) = table().ok()?.at(address)?;
+        return Some(look(symbol, offset));
+    }
+    // Not while the list is being changed: a report must not wait for that.
+    let extra = EXTRA.try_lock()?;
+    let of = extra
+        .iter()
+        .find(|extra| (extra.range.start..extra.range.end).contains(&address))?;
+    let table = of.table.clone();
+    drop(extra);
+    let (symbol, offset) = table.table().at(address)?;
+    Some(look(symbol, offset))
+}
+
+/// Where a function begins, and how.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct FunctionEntry {
+    /// Its global entry.
+    pub address: u64,
+    /// Bytes from there to its local entry.
+    pub local_entry: u8,
+}
+
+/// The function that covers an address, of the kernel or of a module.
+#[must_use]
+pub fn function_at(address: u64) -> Option<FunctionEntry> {
+    with_symbol_at(address, |symbol, _| {
+        (symbol.kind == Kind::Function).then_some(FunctionEntry {
+            address: symbol.address,
+            local_entry: symbol.local_entry,
+        })
+    })
+    .flatten()
+}
+
+/// Writes an address as `path+offset/size`, or as a number where no symbol
+/// covers it.
 #[derive(Clone, Copy, Debug)]
 pub struct Place(pub u64);
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match table().ok().and_then(|table| table.at(self.0)) {
-            Some((symbol, offset)) => {
-                write!(f, "{}+{offset:#x}/{:#x}", symbol.path(), symbol.size)
-            }
-            None => write!(f, "{:#x}", self.0),
-        }
+        with_symbol_at(self.0, |symbol, offset| {
+            write!(f, "{}+{offset:#x}/{:#x}", symbol.path(), symbol.size)
+        })
+        .unwrap_or_else(|| write!(f, "{:#x}", self.0))
+    }
+}
+
+/// Writes an address as the path of the function around it.
+#[derive(Clone, Copy, Debug)]
+pub struct Path(pub u64);
+
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        with_symbol_at(self.0, |symbol, _| write!(f, "{}", symbol.path()))
+            .unwrap_or_else(|| write!(f, "{:#x}", self.0))
     }
 }
 
@@ -59,11 +170,51 @@ pub fn find(path: &str) -> Result<Symbol<'static>, FindError<'_>> {
         .map_err(FindError::Lookup)
 }
 
+/// Finds a symbol at a path: the only one with `position` 0, or the one that is
+/// `position`-th by address, counted from 1.
+///
+/// # Errors
+/// Unknown or ambiguous paths, the latter with the candidates; or no table.
+pub fn find_position(path: &str, position: usize) -> Result<Symbol<'static>, FindError<'_>> {
+    let Some(index) = position.checked_sub(1) else {
+        return find(path);
+    };
+    let table = table().map_err(FindError::NoTable)?;
+    let found = table.candidates(path).nth(index);
+    found.ok_or_else(|| FindError::NoSuchPosition {
+        path,
+        position,
+        count: table.candidates(path).count(),
+    })
+}
+
+/// The address of a symbol of the module that starts at `start`, by path.
+#[must_use]
+pub fn find_in(start: u64, path: &str) -> Option<u64> {
+    let extra = EXTRA.lock();
+    let table = extra
+        .iter()
+        .find(|extra| extra.range.start == start)?
+        .table
+        .clone();
+    drop(extra);
+    table.table().find(path).ok().map(|symbol| symbol.address)
+}
+
 /// Why a path does not name a symbol.
 #[derive(Debug)]
 pub enum FindError<'a> {
     /// There is no usable table.
     NoTable(ParseError),
+    /// The path names fewer symbols than that.
+    NoSuchPosition {
+        /// The path.
+        path: &'a str,
+        /// Which of them was asked for.
+        position: usize,
+        /// How many there are.
+        count: usize,
+    },
     /// The path names no symbol, or several.
     Lookup(symtab::LookupError<'a>),
 }
@@ -72,6 +223,16 @@ impl fmt::Display for FindError<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoTable(error) => error.fmt(f),
+            Self::NoSuchPosition {
+                path,
+                position,
+                count,
+            } => {
+                write!(
+                    f,
+                    "`{path}` names {count} symbols, there is no number {position}"
+                )
+            }
             Self::Lookup(error) => error.fmt(f),
         }
     }

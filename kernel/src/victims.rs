@@ -6,6 +6,7 @@ use core::{
     hint::black_box,
     sync::atomic::{AtomicU64, Ordering},
 };
+use klp::Pair;
 
 /// How often each of the Rust victims was called.
 #[derive(Debug, Default)]
@@ -40,7 +41,7 @@ fn count(counter: &AtomicU64) {
 
 /// Calls nothing.
 #[inline(never)]
-pub fn leaf(value: u64) -> u64 {
+pub extern "C" fn leaf(value: u64) -> u64 {
     count(&CALLS.leaf);
     black_box(value) * 3 + 1
 }
@@ -95,6 +96,57 @@ pub fn inner(value: u64) -> u64 {
     black_box(value) * 5
 }
 
+/// Quotient and remainder, in two registers.
+#[inline(never)]
+pub extern "C" fn divide(value: u64, by: u64) -> Pair<u64, u64> {
+    Pair {
+        first: black_box(value) / by,
+        second: value % by,
+    }
+}
+
+/// The first number below `limit` whose square is `wanted`.
+#[inline(never)]
+pub extern "C" fn find(wanted: u64, limit: u64) -> i64 {
+    (0..black_box(limit))
+        .find(|number| number * number == wanted)
+        .map_or(-1, |number| number as i64)
+}
+
+/// Returns nothing.
+#[inline(never)]
+pub extern "C" fn nothing() {
+    black_box(());
+}
+
+/// Returns a bool.
+#[inline(never)]
+pub extern "C" fn is_even(value: u32) -> bool {
+    black_box(value) & 1 == 0
+}
+
+/// Too large for two registers: returned through a hidden pointer.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[repr(C)]
+pub struct Report {
+    /// How often the module was called.
+    pub calls: u64,
+    /// Ticks since boot.
+    pub ticks: u64,
+    /// What was passed, and its double and triple.
+    pub values: [u64; 3],
+}
+
+/// Returns a large struct.
+#[inline(never)]
+pub extern "C" fn report(value: u64) -> Report {
+    Report {
+        calls: 0,
+        ticks: 0,
+        values: black_box([value; 3]),
+    }
+}
+
 /// Called from C.
 #[unsafe(no_mangle)]
 #[inline(never)]
@@ -138,6 +190,7 @@ unsafe extern "C" {
 pub fn workload(seed: u64) -> u64 {
     let small = (seed % 100) as c_long;
     c_counts(small);
+    nothing();
     // SAFETY: five longs follow.
     let variadic = unsafe { c_variadic(5, small, 2 * small, -small, 7 as c_long, small + 1) };
     [
@@ -150,6 +203,10 @@ pub fn workload(seed: u64) -> u64 {
         variadic as u64,
         c_tail(small) as u64,
         c_into_rust(small) as u64,
+        divide(seed, 7).second,
+        find(seed % 50, 8) as u64,
+        u64::from(is_even(seed as u32)),
+        report(seed).values[2],
     ]
     .iter()
     .fold(seed, |sum, value| sum.rotate_left(5) ^ value)

@@ -26,8 +26,10 @@ pub use error::FtraceError;
 pub use filter::Filter;
 pub use ops::{Callback, Flags, Ops};
 pub use registry::{
-    attached, in_trampoline, is_enabled, register, set_enabled, trampoline_of, unregister,
+    add_sites, attached, in_trampoline, is_enabled, register, remove_sites, set_enabled,
+    trampoline_of, unregister,
 };
 pub use sites::{
-    Counts, Kind, Refused, Site, counts, find as find_site, from_record, refused, sites, start,
+    Counts, Kind, Refused, Site, at_entry, bring_to_rest, counts, find as find_site, from_record,
+    refused, sites, start,
 };

@@ -27,6 +27,10 @@ pub const NOTRACE: &[(&str, &str)] = &[
         "reads the stacks that a traced call would change",
     ),
     ("kernel::fault::*", "must work when nothing else does"),
+    (
+        "kernel::symbols::*",
+        "names what is being traced, from inside a report",
+    ),
     ("kernel::bench::*", "would measure itself"),
     ("__rustc::*", "is the way into a panic"),
     ("kernel::text::*", "writes the code"),

@@ -6,9 +6,10 @@ use super::{
     sites,
 };
 use crate::{mm::code, sync::IrqLock};
-use alloc::vec::Vec;
+use alloc::{sync::Arc, vec::Vec};
 use arrayvec::ArrayVec;
 use core::fmt;
+use memmap::Range;
 
 /// All there is to know about ops and sites.
 #[derive(Debug)]
@@ -27,13 +28,20 @@ static REGISTRY: IrqLock<Registry> = IrqLock::new(Registry {
 /// # Errors
 /// [`FtraceError`]; nothing has changed then.
 pub fn register(ops: &'static Ops, filter: &Filter) -> Result<usize, FtraceError> {
-    // Names are looked up outside the lock: that takes time, and allocates.
-    let chosen = filter.choose(sites())?;
+    // Names are looked up outside the lock, for that takes time; again, if a
+    // module came or went meanwhile.
+    let (chosen, mut registry) = loop {
+        let table = sites::sites();
+        let chosen = filter.choose(&table)?;
+        let mut registry = REGISTRY.lock();
+        if Arc::ptr_eq(&registry.sets.table()?, &table) {
+            break (chosen, registry);
+        }
+    };
     let count = chosen.iter().filter(|&&chosen| chosen).count();
     if count == 0 {
         return Err(FtraceError::NoFunction);
     }
-    let mut registry = REGISTRY.lock();
     if registry.registered.iter().any(|one| one.is(ops)) {
         return Err(FtraceError::Registered(ops.name));
     }
@@ -116,4 +124,40 @@ pub fn in_trampoline(address: u64) -> bool {
         && REGISTRY
             .try_lock()
             .is_none_or(|registry| registry.sets.is_trampoline(address))
+}
+
+/// Adds the sites of a module. They must be at rest.
+///
+/// # Errors
+/// When there is no memory; nothing has changed then.
+pub fn add_sites(new: &[Site]) -> Result<(), FtraceError> {
+    change_sites(|sites| {
+        sites.try_reserve_exact(new.len())?;
+        sites.extend_from_slice(new);
+        sites.sort_unstable_by_key(|site| site.address);
+        Ok(())
+    })
+}
+
+/// Forgets the sites in `range`, with whatever is attached to them.
+///
+/// # Errors
+/// When there is no memory; nothing has changed then.
+pub fn remove_sites(range: Range) -> Result<(), FtraceError> {
+    change_sites(|sites| {
+        sites.retain(|site| !(range.start..range.end).contains(&site.address));
+        Ok(())
+    })
+}
+
+fn change_sites(
+    change: impl FnOnce(&mut Vec<Site>) -> Result<(), FtraceError>,
+) -> Result<(), FtraceError> {
+    let mut registry = REGISTRY.lock();
+    let table = registry.sets.table()?;
+    let mut sites = Vec::new();
+    sites.try_reserve_exact(table.len())?;
+    sites.extend_from_slice(&table);
+    change(&mut sites)?;
+    registry.sets.replace_table(sites.into())
 }

@@ -3,12 +3,16 @@
 //! A site's state is the *set* of ops attached to it. Sets are shared: there are
 //! few, however many sites there are, and each has one trampoline.
 
-use super::{Flags, FtraceError, Ops, Site, sites, trampoline::Trampoline};
+use super::{
+    Flags, FtraceError, Ops, Site,
+    sites::{set_sites, sites},
+    trampoline::Trampoline,
+};
 use crate::{
-    stack,
+    backtrace,
     text::{self, Change},
 };
-use alloc::vec::Vec;
+use alloc::{sync::Arc, vec::Vec};
 use arrayvec::ArrayVec;
 use ppc64::insn;
 
@@ -34,6 +38,8 @@ struct Set {
 /// All sites' sets.
 #[derive(Debug)]
 pub struct Sets {
+    /// The table of sites that `state` goes with.
+    sites: Option<Arc<[Site]>>,
     /// By site, in the order of the table: the index of its set.
     state: Vec<u16>,
     /// Index 0 is the empty set; a hole is free for another.
@@ -72,6 +78,7 @@ impl Sets {
     /// No sites have any ops.
     pub const fn new() -> Self {
         Self {
+            sites: None,
             state: Vec::new(),
             sets: Vec::new(),
             live: true,
@@ -98,19 +105,52 @@ impl Sets {
             .collect()
     }
 
+    /// Makes sure that there is a state for every site, and returns the table.
+    pub fn table(&mut self) -> Result<Arc<[Site]>, FtraceError> {
+        if let Some(table) = &self.sites {
+            return Ok(table.clone());
+        }
+        let table = sites();
+        self.state.try_reserve_exact(table.len())?;
+        self.sets.try_reserve(1)?;
+        self.state.resize(table.len(), NONE);
+        self.sets.push(Some(Set {
+            ops: ArrayVec::new(),
+            trampoline: None,
+            sites: table.len(),
+        }));
+        self.sites = Some(table.clone());
+        Ok(table)
+    }
+
+    /// Replaces the table by one into which sites were put in one place, with no
+    /// ops, or out of which they were taken in one place.
+    pub fn replace_table(&mut self, new: Arc<[Site]>) -> Result<(), FtraceError> {
+        let old = self.table()?;
+        let same = |(one, other): &(&Site, &Site)| one.address == other.address;
+        let before = old.iter().zip(new.iter()).take_while(same).count();
+        let behind = old.len().min(new.len()) - before;
+        let (gone, come) = (old.len() - before - behind, new.len() - before - behind);
+        self.state.try_reserve(come)?;
+        for set in self
+            .state
+            .splice(before..before + gone, core::iter::repeat_n(NONE, come))
+        {
+            if let Some(set) = &mut self.sets[usize::from(set)] {
+                set.sites -= 1;
+            }
+        }
+        if let Some(none) = &mut self.sets[usize::from(NONE)] {
+            none.sites += come;
+        }
+        set_sites(new.clone());
+        self.sites = Some(new);
+        self.retire();
+        Ok(())
+    }
+
     /// Edits the sets of the chosen sites, and writes their code.
     pub fn edit(&mut self, chosen: &[bool], edit: Edit) -> Result<(), FtraceError> {
-        if self.sets.is_empty() {
-            self.state.try_reserve_exact(sites().len())?;
-            self.sets.try_reserve(1)?;
-            self.state.resize(sites().len(), NONE);
-            let ops = ArrayVec::new();
-            self.sets.push(Some(Set {
-                ops,
-                trampoline: None,
-                sites: sites().len(),
-            }));
-        }
         self.reclaim();
         let result = self.plan(chosen, edit).and_then(|(moves, changes)| {
             // SAFETY: a trampoline follows the ABI as far as a site's function
@@ -137,7 +177,8 @@ impl Sets {
         moves.resize(self.sets.len(), None);
         let mut changes = Vec::new();
         changes.try_reserve_exact(chosen.iter().filter(|&&chosen| chosen).count())?;
-        for (index, (site, &chosen)) in sites().iter().zip(chosen).enumerate() {
+        let table = self.table()?;
+        for (index, (site, &chosen)) in table.iter().zip(chosen).enumerate() {
             if !chosen {
                 continue;
             }
@@ -261,7 +302,7 @@ impl Sets {
     fn reclaim(&mut self) {
         self.retired.retain(|trampoline| {
             let range = trampoline.range();
-            stack::any_frame_in(range.start..range.end)
+            backtrace::any_in(&(range.start..range.end))
         });
     }
 
@@ -273,8 +314,9 @@ impl Sets {
     /// Lets all sites call their trampolines, or none.
     pub fn set_live(&mut self, live: bool) -> Result<(), FtraceError> {
         let mut changes = Vec::new();
-        changes.try_reserve_exact(sites().len())?;
-        for (site, &set) in sites().iter().zip(&self.state) {
+        let table = self.table()?;
+        changes.try_reserve_exact(table.len())?;
+        for (site, &set) in table.iter().zip(&self.state) {
             if let Some(entry) = self.entry(set) {
                 let word = call(site, Some(entry));
                 let (expected, new) = if live {
@@ -298,7 +340,8 @@ impl Sets {
 
     /// The ops of a site.
     pub fn of(&self, site: &Site) -> &[&'static Ops] {
-        let index = sites().partition_point(|one| one.address < site.address);
+        let Some(table) = &self.sites else { return &[] };
+        let index = table.partition_point(|one| one.address < site.address);
         let set = self
             .state
             .get(index)

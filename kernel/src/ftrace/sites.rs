@@ -8,10 +8,11 @@
 
 use super::notrace;
 use crate::{
-    symbols,
+    symbols::{self, FunctionEntry},
+    sync::IrqLock,
     text::{self, Change, TextError},
 };
-use alloc::{format, vec::Vec};
+use alloc::{format, sync::Arc, vec::Vec};
 use core::fmt;
 use ppc64::insn;
 use symtab::{Kind as SymbolKind, Symbol};
@@ -45,14 +46,8 @@ impl Site {
 
     /// The function's path.
     #[must_use]
-    pub fn path(&self) -> impl fmt::Display + use<> {
-        let function = self.function;
-        fmt::from_fn(
-            move |f| match symbols::table().ok().and_then(|table| table.at(function)) {
-                Some((symbol, _)) => write!(f, "{}", symbol.path()),
-                None => write!(f, "{function:#x}"),
-            },
-        )
+    pub fn path(&self) -> symbols::Path {
+        symbols::Path(self.function)
     }
 }
 
@@ -98,7 +93,6 @@ pub struct Counts {
 }
 
 struct Found {
-    sites: Vec<Site>,
     refused: Vec<Refused>,
     counts: Counts,
 }
@@ -111,10 +105,19 @@ unsafe extern "C" {
     fn _mcount();
 }
 
+/// All sites that can be traced, the kernel's and the modules', by address. Who
+/// holds on to them sees them as they were when he asked.
+static SITES: IrqLock<Option<Arc<[Site]>>> = IrqLock::new(None);
+
 /// All sites that can be traced, by address. Empty before [`start`].
 #[must_use]
-pub fn sites() -> &'static [Site] {
-    FOUND.get().map_or(&[], |found| &found.sites)
+pub fn sites() -> Arc<[Site]> {
+    SITES.lock().clone().unwrap_or_else(|| Arc::from([]))
+}
+
+/// Replaces the table; for the registry, which must follow.
+pub fn set_sites(sites: Arc<[Site]>) {
+    *SITES.lock() = Some(sites);
 }
 
 /// The records that did not fit.
@@ -131,13 +134,14 @@ pub fn counts() -> Counts {
 
 /// The site of the function that `address` lies in.
 #[must_use]
-pub fn find(address: u64) -> Option<&'static Site> {
-    let (symbol, _) = symbols::table().ok()?.at(address)?;
+pub fn find(address: u64) -> Option<Site> {
+    let function = symbols::function_at(address)?;
     let sites = sites();
-    let after = sites.partition_point(|site| site.address < symbol.address);
+    let after = sites.partition_point(|site| site.address < function.address);
     sites
         .get(after)
-        .filter(|site| site.function == symbol.address)
+        .filter(|site| site.function == function.address)
+        .copied()
 }
 
 /// The compiler's records.
@@ -157,16 +161,25 @@ fn words_at(address: u64) -> [u32; 2] {
 /// # Errors
 /// [`Refused`], when no function begins there or its words are others.
 pub fn from_record(record: u64) -> Result<Site, Refused> {
-    let expected = [insn::NOP, insn::NOP];
-    let symbol = symbols::table().ok().and_then(|table| table.at(record));
-    let Some((symbol, 0)) = symbol.filter(|(symbol, _)| symbol.kind == SymbolKind::Function) else {
-        return Err(Refused {
+    let function = symbols::function_at(record).filter(|function| function.address == record);
+    match function {
+        Some(function) => at_entry(function),
+        None => Err(Refused {
             record,
-            expected,
+            expected: [insn::NOP; 2],
             found: None,
-        });
-    };
-    let local = record + u64::from(symbol.local_entry);
+        }),
+    }
+}
+
+/// Checks the words at a function's local entry.
+///
+/// # Errors
+/// [`Refused`], when they are not two nops.
+pub fn at_entry(function: FunctionEntry) -> Result<Site, Refused> {
+    let expected = [insn::NOP; 2];
+    let record = function.address;
+    let local = record + u64::from(function.local_entry);
     let found = words_at(local);
     if found != expected {
         return Err(Refused {
@@ -180,6 +193,17 @@ pub fn from_record(record: u64) -> Result<Site, Refused> {
         function: record,
         kind: Kind::Rust,
     })
+}
+
+/// Brings fresh sites of rustc's to rest, in the order of their addresses.
+///
+/// # Errors
+/// When the code can't be written; nothing has changed then.
+pub fn bring_to_rest(sites: &[Site]) -> Result<(), TextError> {
+    let changes: Vec<Change> = sites.iter().map(to_rest).collect();
+    // SAFETY: r0 is dead at a function's entry (ELFv2 2.2.1.1), so `mflr r0` in
+    // place of a nop changes nothing, nor does leaving out a call of `_mcount`.
+    unsafe { text::apply(&changes) }
 }
 
 /// The site of a C function, if it has one.
@@ -220,10 +244,7 @@ pub fn start() -> Result<(), TextError> {
     let all = sites.len();
     sites.retain(|site| !notrace::names(&format!("{}", site.path())));
 
-    let changes: Vec<Change> = sites.iter().map(to_rest).collect();
-    // SAFETY: r0 is dead at a function's entry (ELFv2 2.2.1.1), so `mflr r0` in
-    // place of a nop changes nothing, nor does leaving out a call of `_mcount`.
-    unsafe { text::apply(&changes)? };
+    bring_to_rest(&sites)?;
     for error in &refused {
         log::warn!("{error}");
     }
@@ -233,11 +254,8 @@ pub fn start() -> Result<(), TextError> {
         notrace: all - sites.len(),
         refused: refused.len(),
     };
-    FOUND.call_once(|| Found {
-        sites,
-        refused,
-        counts,
-    });
+    set_sites(sites.into());
+    FOUND.call_once(|| Found { refused, counts });
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! The main job: shows what the kernel found and checks that it works.
 
+mod modules;
 mod tracing;
 
 use crate::{
@@ -52,6 +53,7 @@ pub fn run() -> Verdict {
         )
     );
     let ftrace = tracing::run();
+    let modules = modules::run();
     println!(
         "{}",
         Painted(Tone::Heading, "what was found, and whether it works")
@@ -65,6 +67,7 @@ pub fn run() -> Verdict {
         ticks(),
         guard(),
         ftrace,
+        modules,
     ];
     for Line { what, found, right } in &lines {
         let mark = if *right {

@@ -63,16 +63,16 @@ fn trace() -> Result<(String, bool), String> {
     let symbol = crate::symbols::find(FUNCTION).map_err(|error| format!("{error}"))?;
     let site = ftrace::find_site(symbol.address).ok_or("the function has no site")?;
     println!("  {FUNCTION}");
-    let before = words(site);
-    show("before", site);
+    let before = words(&site);
+    show("before", &site);
     tracing::write("set_ftrace_filter", TRACED).map_err(text)?;
     tracing::write("current_tracer", "function").map_err(text)?;
-    let during = words(site);
-    show("while", site);
+    let during = words(&site);
+    show("while", &site);
     let results = (black_box(victims::outer(1)), black_box(victims::c_tail(1)));
     tracing::write("current_tracer", "nop").map_err(text)?;
-    let after = words(site);
-    show("after", site);
+    let after = words(&site);
+    show("after", &site);
 
     let mut trace = String::new();
     tracing::read("trace", &mut trace).map_err(text)?;

@@ -46,16 +46,46 @@ impl CodeBlock {
     /// # Errors
     /// When no free block is large enough.
     pub fn new(words: usize) -> Result<Self, NoCodeMemory> {
-        let error = NoCodeMemory { words };
-        let layout = Layout::array::<u32>(words).and_then(|layout| layout.align_to(ALIGN));
-        let layout = layout.map_err(|_| error)?;
-        let block = FREE.lock().allocate_first_fit(layout).map_err(|()| error)?;
-        let start = block.addr().get() as u64;
+        let block = Self::unwritten(words.saturating_mul(size_of::<u32>()), ALIGN)?;
         for word in 0..words as u64 {
             // SAFETY: inside the block, which is ours and holds no code yet.
-            unsafe { crate::arch::store_instruction(start + 4 * word, ppc64::insn::TRAP) };
+            unsafe { crate::arch::store_instruction(block.start + 4 * word, ppc64::insn::TRAP) };
         }
-        Ok(Self { start, layout })
+        Ok(block)
+    }
+
+    /// A block of `size` bytes with whatever is in it, to be written at once and
+    /// then [flushed](Self::flush). `align` is a power of two.
+    ///
+    /// # Errors
+    /// When no free block is large enough.
+    pub fn unwritten(size: usize, align: usize) -> Result<Self, NoCodeMemory> {
+        let error = NoCodeMemory {
+            words: size / size_of::<u32>(),
+        };
+        let layout = Layout::from_size_align(size.max(1), align.max(ALIGN)).map_err(|_| error)?;
+        let block = FREE.lock().allocate_first_fit(layout).map_err(|()| error)?;
+        Ok(Self {
+            start: block.addr().get() as u64,
+            layout,
+        })
+    }
+
+    /// The block's memory.
+    ///
+    /// # Safety
+    /// Nothing runs in the block while the reference is used.
+    pub unsafe fn bytes<'a>(&mut self) -> &'a mut [u8] {
+        let size = self.layout.size();
+        // SAFETY: the block is ours and this long, and has a value everywhere:
+        // `start` has cleared the region once.
+        unsafe { core::slice::from_raw_parts_mut(self.start as *mut u8, size) }
+    }
+
+    /// Makes what was written visible to instruction fetch.
+    pub fn flush(&self) {
+        // SAFETY: the block is ours, and memory.
+        unsafe { crate::arch::flush_code(self.start, self.layout.size() as u64) };
     }
 
     /// Address of the first instruction.
@@ -119,7 +149,10 @@ pub unsafe fn start<const N: usize>(free: &mut Map<N>, image: Range) -> bool {
         return false;
     }
     // SAFETY: free memory, says the caller, and out of the map now.
-    unsafe { FREE.lock().init(region.start as *mut u8, BYTES as usize) };
+    unsafe {
+        (region.start as *mut u8).write_bytes(0, BYTES as usize);
+        FREE.lock().init(region.start as *mut u8, BYTES as usize);
+    }
     REGION.call_once(|| region);
     true
 }

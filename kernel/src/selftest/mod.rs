@@ -9,6 +9,7 @@ mod entry;
 mod ftrace;
 mod heap;
 mod machine;
+mod module;
 mod names;
 mod text;
 mod tracing;

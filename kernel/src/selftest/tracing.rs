@@ -139,7 +139,7 @@ crate::selftest! {
             let calls = counter.load(Ordering::Relaxed) - before;
             let symbol = crate::symbols::find(path).map_err(|error| format!("{error}"))?;
             let site = ftrace::find_site(symbol.address).ok_or("no site")?;
-            check!(hits::of(site) == calls && calls >= 100, "{path}: {} hits, {calls} calls", hits::of(site));
+            check!(hits::of(&site) == calls && calls >= 100, "{path}: {} hits, {calls} calls", hits::of(&site));
             check!(profile.contains(path), "{path} is missing in {profile}");
         }
         Ok(())

@@ -287,7 +287,7 @@ fn names(out: &mut dyn Write, names: &[String], none: &str) -> fmt::Result {
 
 /// Each traced function, with how many ops it has and which.
 fn enabled_functions(out: &mut dyn Write) -> fmt::Result {
-    for site in ftrace::sites() {
+    for site in ftrace::sites().iter() {
         let ops = ftrace::attached(site);
         if !ops.is_empty() {
             writeln!(out, "{} ({}) {}", site.path(), ops.len(), ops.join(" "))?;

@@ -4,23 +4,11 @@ use super::{
     graph,
     record::{Context, Event},
 };
-use crate::{ftrace, symbols, time};
+use crate::{ftrace, symbols::Path, time};
 use core::fmt;
 
 /// What runs when there are no threads yet.
 const TASK: &str = "main-0";
-
-/// The part of an address's place that a trace shows: the path alone.
-pub struct Path(pub u64);
-
-impl fmt::Display for Path {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match symbols::table().ok().and_then(|table| table.at(self.0)) {
-            Some((symbol, _)) => write!(f, "{}", symbol.path()),
-            None => write!(f, "{:#x}", self.0),
-        }
-    }
-}
 
 pub fn function_header(f: &mut dyn fmt::Write, kept: usize, written: u64) -> fmt::Result {
     writeln!(f, "# tracer: function")?;
@@ -136,7 +124,7 @@ pub fn is_folded(previous: Option<&(Context, Event)>, this: &(Context, Event)) -
 }
 
 /// The function profile.
-pub fn profile(f: &mut dyn fmt::Write, ranking: &[(&'static ftrace::Site, u64)]) -> fmt::Result {
+pub fn profile(f: &mut dyn fmt::Write, ranking: &[(ftrace::Site, u64)]) -> fmt::Result {
     writeln!(f, "  Function                                          Hit")?;
     writeln!(f, "  --------                                          ---")?;
     for (site, hits) in ranking {

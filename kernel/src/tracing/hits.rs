@@ -2,7 +2,7 @@
 
 use crate::{
     ftrace::{self, Flags, Ops, Site},
-    text,
+    mm, text,
 };
 use alloc::{collections::TryReserveError, vec::Vec};
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -12,10 +12,11 @@ use layout::CallFrame;
 pub static OPS: Ops = Ops {
     name: "function_profile",
     callback,
-    flags: Flags::RECURSION_SAFE,
+    // It calls a library, which may be traced itself.
+    flags: Flags::empty(),
 };
 
-/// A counter for every eight bytes of the kernel's text: no two sites are as
+/// A counter for every eight bytes of code, modules' included: no two sites are as
 /// close as that, so a call finds its counter without a search. Made once.
 static HITS: spin::Once<Vec<AtomicU32>> = spin::Once::new();
 /// Where the kernel's text starts, for the callback.
@@ -28,7 +29,8 @@ static START: AtomicU64 = AtomicU64::new(0);
 pub fn reset() -> Result<(), TryReserveError> {
     let text = text::kernel_text();
     if HITS.get().is_none() {
-        let count = (text.end - text.start).div_ceil(8) as usize;
+        let end = mm::code::region().end.max(text.end);
+        let count = (end - text.start).div_ceil(8) as usize;
         let mut hits = Vec::new();
         hits.try_reserve_exact(count)?;
         hits.resize_with(count, AtomicU32::default);
@@ -57,11 +59,9 @@ extern "C" fn callback(ip: u64, _: u64, _: &'static Ops, _: &mut CallFrame) {
 
 /// The functions that were called, with how often, the most called first.
 #[must_use]
-pub fn ranking() -> Vec<(&'static Site, u64)> {
-    let mut ranking: Vec<_> = ftrace::sites()
-        .iter()
-        .map(|site| (site, of(site)))
-        .collect();
+pub fn ranking() -> Vec<(Site, u64)> {
+    let sites = ftrace::sites();
+    let mut ranking: Vec<_> = sites.iter().map(|&site| (site, of(&site))).collect();
     ranking.retain(|&(_, hits)| hits > 0);
     ranking.sort_by_key(|&(site, hits)| (core::cmp::Reverse(hits), site.address));
     ranking

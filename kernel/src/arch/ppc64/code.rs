@@ -1,6 +1,9 @@
 //! Reads and writes words of code.
 
-use core::{arch::global_asm, ptr::NonNull};
+use core::{
+    arch::{asm, global_asm},
+    ptr::NonNull,
+};
 use volatile::VolatilePtr;
 
 unsafe extern "C" {
@@ -29,6 +32,27 @@ pub unsafe fn load_instruction(address: u64) -> u32 {
 pub unsafe fn store_instruction(address: u64, word: u32) -> u32 {
     // SAFETY: as the caller promises.
     unsafe { store_instruction_asm(address, word) }
+}
+
+/// Makes code that was written as data visible to instruction fetch: the sequence
+/// of [`store_instruction`] for a whole range (ISA Book II, 1.9.1).
+///
+/// # Safety
+/// Memory is there.
+pub unsafe fn flush_code(start: u64, size: u64) {
+    /// Size of a cache block on every CPU that is supported, in bytes.
+    const BLOCK: u64 = 128;
+    let blocks = || (start & !(BLOCK - 1)..start + size).step_by(BLOCK as usize);
+    // SAFETY: cache maintenance and barriers change no memory.
+    unsafe {
+        blocks().for_each(
+            |block| asm!("dcbst 0, {}", in(reg) block, options(nostack, preserves_flags)),
+        );
+        asm!("sync", options(nostack, preserves_flags));
+        blocks()
+            .for_each(|block| asm!("icbi 0, {}", in(reg) block, options(nostack, preserves_flags)));
+        asm!("sync", "isync", options(nostack, preserves_flags));
+    }
 }
 
 /// The instructions that [`store_instruction`] is made of. What the cache

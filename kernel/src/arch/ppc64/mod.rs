@@ -16,6 +16,7 @@ pub mod calls;
 mod capture;
 mod code;
 mod cpu;
+mod handed_over;
 mod hcall;
 pub mod probe;
 mod registers;
@@ -25,8 +26,9 @@ mod walk;
 
 pub use call::{Stack, call_on_stack};
 pub use capture::capture;
-pub use code::{load_instruction, store_instruction, store_instruction_words};
+pub use code::{flush_code, load_instruction, store_instruction, store_instruction_words};
 pub use cpu::{Cpu, cpu, start_cpu};
+pub use handed_over::{HandedOver, handed_over};
 pub use hcall::{hypervisor_call, take_interrupts_in_little_endian};
 pub use registers::{
     Interrupts, interrupts_off, interrupts_on, interrupts_restore, machine_state,

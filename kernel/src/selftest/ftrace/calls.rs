@@ -139,7 +139,7 @@ crate::selftest! {
     fn callbacks_are_told_who_calls_whom() {
         let site = site_of(victims::leaf as *const () as u64)?;
         let result = with(&PLAIN.ops, "kernel::victims::leaf", || {
-            (0..5).map(victims::leaf).sum::<u64>()
+            (0..5).map(|value| victims::leaf(value)).sum::<u64>()
         })?;
         check!(result == 35, "leaf returned {result} in all");
         check!(PLAIN.take() == 5, "not five calls");
@@ -253,7 +253,7 @@ crate::selftest! {
         }
         victims::leaf(1);
         let site = site_of(victims::leaf as *const () as u64)?;
-        let names = ftrace::attached(site);
+        let names = ftrace::attached(&site);
         check!(names.as_slice() == ["plain", "second", "all registers"], "attached: {names:?}");
         ftrace::unregister(&SECOND.ops).map_err(text)?;
         victims::leaf(1);

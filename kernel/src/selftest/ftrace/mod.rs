@@ -55,7 +55,7 @@ impl Counter {
 }
 
 /// The site of a function.
-fn site_of(function: u64) -> Result<&'static Site, String> {
+fn site_of(function: u64) -> Result<Site, String> {
     find_site(function).ok_or_else(|| format!("{function:#x} has no site"))
 }
 

@@ -1,0 +1,204 @@
+//! Why a module was refused.
+
+use crate::{
+    ftrace::{FtraceError, Refused},
+    mm::code::NoCodeMemory,
+    text::TextError,
+};
+use alloc::{collections::TryReserveError, string::String};
+use core::fmt;
+use klp::{Convention, info::BUILD_ID_BYTES};
+use modload::LoadError;
+
+/// Why a module was not loaded, or not unloaded. Nothing has changed then.
+#[derive(Debug)]
+pub enum ModuleError<'a> {
+    /// The file is not a module, or can't be placed.
+    File(LoadError<'a>),
+    /// It has no descriptor.
+    NoDescriptor,
+    /// Its descriptor is not of this format's size.
+    DescriptorSize {
+        /// Bytes in the section.
+        found: u64,
+        /// Bytes that a descriptor has.
+        expected: u64,
+    },
+    /// Its descriptor is of another format or version.
+    Magic {
+        /// The word found.
+        found: u64,
+    },
+    /// A text in the descriptor is not in the module, or not UTF-8.
+    BadText {
+        /// Where it should be.
+        address: u64,
+        /// How long.
+        length: u64,
+    },
+    /// The table of functions is not in the module.
+    BadTable {
+        /// Where it should be.
+        address: u64,
+    },
+    /// A new function is not in the module.
+    BadFunction {
+        /// The old function's path.
+        path: String,
+        /// Where the new one should be.
+        address: u64,
+    },
+    /// It was built for another kernel.
+    BuildId {
+        /// The module's name.
+        name: String,
+        /// The build id that it is for.
+        found: [u8; BUILD_ID_BYTES],
+        /// This kernel's.
+        expected: [u8; BUILD_ID_BYTES],
+    },
+    /// Its functions follow another return convention.
+    Convention {
+        /// The module's name.
+        name: String,
+        /// The number of its convention.
+        found: u32,
+        /// The convention that is in use.
+        expected: Convention,
+    },
+    /// It replaces more functions than a module may.
+    TooManyFunctions {
+        /// The module's name.
+        name: String,
+        /// How many.
+        found: u64,
+    },
+    /// An old function is unknown or ambiguous.
+    OldFunction {
+        /// Which, and the candidates.
+        reason: String,
+    },
+    /// One of its records of patchable functions does not fit its code.
+    Site(Refused),
+    /// Its records are not aligned.
+    MisalignedRecords(u64),
+    /// Its sites could not be brought to rest.
+    Text(TextError),
+    /// Its sites could not be registered.
+    Ftrace(FtraceError),
+    /// A module of this name is loaded.
+    Loaded(String),
+    /// No module of this name is loaded.
+    NotLoaded(&'a str),
+    /// Somebody holds on to it.
+    InUse(&'a str),
+    /// Its code is being run.
+    Running(&'a str),
+    /// No code memory.
+    NoCodeMemory(NoCodeMemory),
+    /// No memory.
+    NoMemory,
+}
+
+/// A build id as it is usually written.
+struct Hex<'a>(&'a [u8]);
+
+impl fmt::Display for Hex<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Display for ModuleError<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(error) => error.fmt(f),
+            Self::NoDescriptor => {
+                write!(f, "no section `{}`: not a patch module", klp::info::SECTION)
+            }
+            Self::DescriptorSize { found, expected } => {
+                write!(f, "the descriptor has {found} bytes instead of {expected}")
+            }
+            Self::Magic { found } => {
+                write!(
+                    f,
+                    "the descriptor begins with {found:#018x} instead of {:#018x}",
+                    klp::info::MAGIC
+                )
+            }
+            Self::BadText { address, length } => write!(
+                f,
+                "the descriptor's text of {length} bytes at {address:#x} is not in the module, or not UTF-8"
+            ),
+            Self::BadTable { address } => {
+                write!(
+                    f,
+                    "the descriptor's table of functions at {address:#x} is not in the module"
+                )
+            }
+            Self::BadFunction { path, address } => {
+                write!(
+                    f,
+                    "the new function for `{path}` at {address:#x} is not in the module"
+                )
+            }
+            Self::BuildId {
+                name,
+                found,
+                expected,
+            } => write!(
+                f,
+                "module `{name}` is for the kernel with build id {}, this one is {}",
+                Hex(found),
+                Hex(expected)
+            ),
+            Self::Convention {
+                name,
+                found,
+                expected,
+            } => {
+                let found_name =
+                    Convention::from_number(*found).map_or("unknown", Convention::name);
+                write!(
+                    f,
+                    "module `{name}` follows return convention {found} ({found_name}), the hand-off asks for {}",
+                    expected.name()
+                )
+            }
+            Self::TooManyFunctions { name, found } => {
+                write!(
+                    f,
+                    "module `{name}` replaces {found} functions, which is too many"
+                )
+            }
+            Self::OldFunction { reason } => write!(f, "old function: {reason}"),
+            Self::Site(refused) => refused.fmt(f),
+            Self::MisalignedRecords(address) => {
+                write!(
+                    f,
+                    "the records of patchable functions at {address:#x} are not aligned"
+                )
+            }
+            Self::Text(error) => error.fmt(f),
+            Self::Ftrace(error) => error.fmt(f),
+            Self::Loaded(name) => write!(f, "a module `{name}` is loaded already"),
+            Self::NotLoaded(name) => write!(f, "no module `{}` is loaded", name.escape_default()),
+            Self::InUse(name) => write!(f, "module `{name}` is in use"),
+            Self::Running(name) => write!(f, "code of module `{name}` is running"),
+            Self::NoCodeMemory(error) => error.fmt(f),
+            Self::NoMemory => f.write_str("no memory"),
+        }
+    }
+}
+
+impl From<TryReserveError> for ModuleError<'_> {
+    fn from(_: TryReserveError) -> Self {
+        Self::NoMemory
+    }
+}
+
+impl From<NoCodeMemory> for ModuleError<'_> {
+    fn from(error: NoCodeMemory) -> Self {
+        Self::NoCodeMemory(error)
+    }
+}

@@ -1,0 +1,188 @@
+//! Patch modules: relocatable ELF files with a TOC of their own, as Linux's `.ko`.
+//!
+//! [`load`] places a module in code memory, applies its relocations (the crate
+//! `modload` does both, without `unsafe`), and checks everything that its
+//! descriptor says. Only then does the kernel take notice of it: its symbols are
+//! looked up, its sites can be traced. A refusal leaves nothing behind.
+
+mod descriptor;
+mod error;
+mod exports;
+mod files;
+
+pub use descriptor::Replacement;
+pub use error::ModuleError;
+pub use exports::find as find_export;
+pub use files::{File, files};
+
+use crate::{
+    backtrace,
+    ftrace::{self, Site},
+    mm::code::CodeBlock,
+    symbols::{self, FunctionEntry},
+    sync::IrqLock,
+};
+use alloc::{string::String, sync::Arc, vec::Vec};
+use klp::Convention;
+use memmap::Range;
+use symtab::{Kind, Symbol};
+
+/// A module that is loaded.
+#[derive(Debug)]
+pub struct Module {
+    /// Its name, from its descriptor.
+    pub name: String,
+    /// Its TOC pointer.
+    pub toc: u64,
+    /// The return convention of its functions.
+    pub convention: Convention,
+    /// What it replaces.
+    pub replacements: Vec<Replacement>,
+    /// How many stubs its outside calls need.
+    pub stubs: usize,
+    /// How many relocations were applied, by type.
+    pub relocations: Vec<(&'static str, u32)>,
+    /// How many sites it has.
+    pub sites: usize,
+    block: CodeBlock,
+}
+
+impl Module {
+    /// Where it lies.
+    #[must_use]
+    pub fn range(&self) -> Range {
+        self.block.range()
+    }
+
+    /// The global entry of one of its functions, by path.
+    #[must_use]
+    pub fn function(&self, path: &str) -> Option<u64> {
+        symbols::find_in(self.block.start(), path)
+    }
+}
+
+/// About as many bytes of a file go with each of its symbols, or more.
+const BYTES_A_SYMBOL: usize = 256;
+
+static LOADED: IrqLock<Vec<Arc<Module>>> = IrqLock::new(Vec::new());
+
+/// The modules that are loaded, oldest first.
+#[must_use]
+pub fn loaded() -> Vec<Arc<Module>> {
+    LOADED.lock().clone()
+}
+
+/// Loads a module.
+///
+/// # Errors
+/// [`ModuleError`]; memory and text are as before then.
+pub fn load(file: &[u8]) -> Result<Arc<Module>, ModuleError<'_>> {
+    let plan = modload::Module::parse(file).map_err(ModuleError::File)?;
+    let mut block = CodeBlock::unwritten(plan.size(), plan.align())?;
+    // SAFETY: the block is fresh, so nothing runs in it and nobody else has it.
+    let image = unsafe { block.bytes() };
+    let placed = plan
+        .place(block.start(), image, exports::find)
+        .map_err(ModuleError::File)?;
+    let section = |name| placed.section(name);
+    let info = descriptor::read(&block.range(), section(klp::info::SECTION))?;
+    if loaded().iter().any(|module| module.name == info.name) {
+        return Err(ModuleError::Loaded(info.name));
+    }
+    block.flush();
+
+    // From here on the kernel takes notice, step by step; what was done is
+    // undone when a step fails.
+    let mut symbols: Vec<Symbol<'_>> = Vec::new();
+    symbols.try_reserve(file.len() / BYTES_A_SYMBOL)?;
+    symbols.extend(placed.symbols());
+    symbols::add(block.range(), symtab::encode(&mut symbols).into())?;
+    // Sorted by address now.
+    let records = section("__patchable_function_entries");
+    let sites = match sites_of(records, &symbols) {
+        Ok(sites) => sites,
+        Err(error) => {
+            symbols::remove(block.start());
+            return Err(error);
+        }
+    };
+    let module = Arc::new(Module {
+        name: info.name,
+        toc: placed.toc,
+        convention: info.convention,
+        replacements: info.replacements,
+        stubs: placed.stubs().count(),
+        relocations: placed.relocations().collect(),
+        sites,
+        block,
+    });
+    LOADED.lock().push(module.clone());
+    log::debug!(
+        "module `{}`: {:?}, TOC {:#x}",
+        module.name,
+        module.range(),
+        module.toc
+    );
+    Ok(module)
+}
+
+/// Brings a module's sites to rest and registers them; returns how many. `symbols`
+/// are the module's, by address.
+fn sites_of<'a>(
+    records: Option<core::ops::Range<u64>>,
+    symbols: &[Symbol<'_>],
+) -> Result<usize, ModuleError<'a>> {
+    let Some(records) = records else { return Ok(0) };
+    if !records.start.is_multiple_of(8) {
+        return Err(ModuleError::MisalignedRecords(records.start));
+    }
+    let count = (records.end - records.start) as usize / size_of::<u64>();
+    // SAFETY: a section of the placed module, so inside its block, which lives; its
+    // alignment was checked right here, and nobody writes to it.
+    let records = unsafe { core::slice::from_raw_parts(records.start as *const u64, count) };
+    let mut sites: Vec<Site> = Vec::new();
+    sites.try_reserve_exact(count)?;
+    for &record in records {
+        let place = symbols.partition_point(|symbol| symbol.address < record);
+        let same = symbols[place..]
+            .iter()
+            .take_while(|symbol| symbol.address == record);
+        let function = { same }.find(|symbol| symbol.kind == Kind::Function);
+        let site = match function {
+            Some(function) => ftrace::at_entry(FunctionEntry {
+                address: record,
+                local_entry: function.local_entry,
+            }),
+            None => ftrace::from_record(record),
+        };
+        sites.push(site.map_err(ModuleError::Site)?);
+    }
+    sites.sort_unstable_by_key(|site| site.address);
+    ftrace::bring_to_rest(&sites).map_err(ModuleError::Text)?;
+    ftrace::add_sites(&sites).map_err(ModuleError::Ftrace)?;
+    Ok(sites.len())
+}
+
+/// Unloads a module.
+///
+/// # Errors
+/// When there is none of this name, when somebody still holds on to it, or when
+/// its code is on the stack; nothing has changed then.
+pub fn unload(name: &str) -> Result<(), ModuleError<'_>> {
+    let mut loaded = LOADED.lock();
+    let place = loaded.iter().position(|module| module.name == name);
+    let place = place.ok_or(ModuleError::NotLoaded(name))?;
+    let module = &loaded[place];
+    let range = module.range();
+    if Arc::strong_count(module) > 1 {
+        return Err(ModuleError::InUse(name));
+    }
+    // One CPU and no threads yet: whatever runs is on this stack.
+    if backtrace::any_in(&(range.start..range.end)) {
+        return Err(ModuleError::Running(name));
+    }
+    ftrace::remove_sites(range).map_err(ModuleError::Ftrace)?;
+    symbols::remove(range.start);
+    loaded.remove(place);
+    Ok(())
+}

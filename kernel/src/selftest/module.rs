@@ -1,0 +1,359 @@
+//! Patch modules: loading, calling, refusing, unloading.
+
+use crate::{
+    arch::{self, HandedOver},
+    check,
+    ftrace::{self, Callback, Filter, Flags, Ops},
+    mm,
+    module::{self, File, Module, ModuleError},
+    victims,
+};
+use alloc::{format, string::String, sync::Arc, vec::Vec};
+use core::sync::atomic::{AtomicU64, Ordering};
+use layout::CallFrame;
+
+/// A module of the initrd.
+fn file(name: &str) -> Result<File, String> {
+    let files = module::files();
+    let found = files.into_iter().find(|file| file.name == name);
+    found.ok_or_else(|| format!("the initrd has no module `{name}`"))
+}
+
+/// The demonstration's module.
+fn demo() -> Result<File, String> {
+    file("demo")
+}
+
+fn load(bytes: &'static [u8]) -> Result<Arc<Module>, String> {
+    module::load(bytes).map_err(|error| format!("{error}"))
+}
+
+/// Loads the demonstration's module while `body` runs.
+fn with_demo<T>(body: impl FnOnce(&Module) -> Result<T, String>) -> Result<T, String> {
+    let module = load(demo()?.bytes)?;
+    let result = body(&module);
+    drop(module);
+    module::unload("demo").map_err(|error| format!("{error}"))?;
+    result
+}
+
+/// Calls the function that replaces `old`, as after a hand-off, and checks that
+/// r1 and r2 come back.
+fn call(module: &Module, old: &str, arguments: &[u64]) -> Result<[u64; 2], String> {
+    let replacement = module.replacements.iter().find(|one| one.path == old);
+    let replacement = replacement.ok_or_else(|| format!("`{old}` is not replaced"))?;
+    let mut call = HandedOver::default();
+    call.arguments[..arguments.len()].copy_from_slice(arguments);
+    // SAFETY: a function of the module, with the arguments of the one it replaces.
+    unsafe { arch::handed_over(replacement.new, &mut call) };
+    check!(
+        call.toc_after == call.toc_before,
+        "{old}: r2 is {:#x} instead of {:#x}",
+        call.toc_after,
+        call.toc_before
+    );
+    check!(
+        call.stack_moved == 0,
+        "{old}: r1 has moved by {:#x}",
+        call.stack_moved
+    );
+    Ok(call.results)
+}
+
+/// A copy of the demonstration's module, for damaging.
+fn copy() -> Result<Vec<u8>, String> {
+    Ok(demo()?.bytes.to_vec())
+}
+
+/// Where `pattern` is in `bytes`.
+fn position(bytes: &[u8], pattern: &[u8]) -> Result<usize, String> {
+    let place = bytes
+        .windows(pattern.len())
+        .position(|window| window == pattern);
+    place.ok_or_else(|| format!("{pattern:x?} is not in the module"))
+}
+
+/// Checks that a file is refused, and that nothing changes. Yields the sentence.
+fn refused(bytes: &[u8]) -> Result<String, String> {
+    let state = || {
+        (
+            mm::usage(),
+            mm::code::used(),
+            ftrace::sites().len(),
+            module::loaded().len(),
+        )
+    };
+    let before = state();
+    let result = module::load(bytes).map(|module| module.name.clone());
+    let Err(error) = result else {
+        return Err("a module that should be refused was loaded".into());
+    };
+    let sentence = format!("{error}");
+    drop(error);
+    let with_sentence = state();
+    // The sentence itself is on the heap.
+    let size = before.0.free - with_sentence.0.free;
+    check!(
+        size < 4096,
+        "{sentence}: {size} bytes are missing from the heap"
+    );
+    check!(
+        (before.1, before.2, before.3) == (with_sentence.1, with_sentence.2, with_sentence.3),
+        "{sentence}: before {before:?}, after {with_sentence:?}"
+    );
+    Ok(sentence)
+}
+
+static HITS: AtomicU64 = AtomicU64::new(0);
+static COUNT: Ops = Ops {
+    name: "count",
+    callback: count as Callback,
+    flags: Flags::empty(),
+};
+
+extern "C" fn count(_: u64, _: u64, _: &'static Ops, _: &mut CallFrame) {
+    HITS.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Tries to unload the module whose function is being traced.
+static PULL: Ops = Ops {
+    name: "pull",
+    callback: pull as Callback,
+    flags: Flags::empty(),
+};
+
+/// What came of it: 1 if it was refused because the code is running.
+static PULLED: AtomicU64 = AtomicU64::new(0);
+
+extern "C" fn pull(_: u64, _: u64, _: &'static Ops, _: &mut CallFrame) {
+    let refused = matches!(module::unload("demo"), Err(ModuleError::Running("demo")));
+    PULLED.store(1 + u64::from(!refused), Ordering::Relaxed);
+}
+
+crate::selftest! {
+    /// A module is not unloaded while its code is on a stack: here, a function
+    /// that a trampoline is about to enter.
+    fn running_code_stays() {
+        let module = load(demo()?.bytes)?;
+        let new = module.replacements.iter().find(|one| one.path == "kernel::victims::is_even");
+        let new = new.map(|one| one.new).ok_or("`is_even` is not replaced")?;
+        // Nobody holds on to it but the list.
+        drop(module);
+        ftrace::register(&PULL, &Filter::only(&["demo::is_even"])).map_err(|error| format!("{error}"))?;
+        let mut call = HandedOver::default();
+        call.arguments[0] = 4;
+        // SAFETY: `is_even` takes an integer.
+        unsafe { arch::handed_over(new, &mut call) };
+        ftrace::unregister(&PULL).map_err(|error| format!("{error}"))?;
+        module::unload("demo").map_err(|error| format!("{error}"))?;
+        let pulled = PULLED.load(Ordering::Relaxed);
+        check!(pulled == 1, "unloading a running module was not refused as that ({pulled})");
+        check!(call.results[0] == 1, "is_even: {}", call.results[0]);
+        Ok(())
+    }
+
+    /// An old function's path that names two is refused with both; one that says
+    /// which is taken.
+    fn ambiguous_names_are_refused() {
+        let sentence = refused(file("ambiguous")?.bytes)?;
+        let table = crate::symbols::table().map_err(|error| format!("{error}"))?;
+        let twins: Vec<u64> = table.candidates("twins::same").map(|twin| twin.address).collect();
+        check!(twins.len() == 2, "{twins:x?}");
+        for twin in &twins {
+            check!(sentence.contains(&format!("{twin:#x}")), "{twin:#x} is not in: {sentence}");
+        }
+        let module = load(file("position")?.bytes)?;
+        let old = module.replacements.first().map(|one| one.old);
+        drop(module);
+        module::unload("position").map_err(|error| format!("{error}"))?;
+        check!(old == twins.get(1).copied(), "replaces {old:x?}, the twins are {twins:x?}");
+        Ok(())
+    }
+
+    /// Without code memory, a module is refused.
+    fn no_memory_is_a_refusal() {
+        let mut hoard = Vec::new();
+        let mut size = mm::code::BYTES as usize;
+        while size >= 4096 {
+            match mm::code::CodeBlock::unwritten(size, 128) {
+                Ok(block) => hoard.push(block),
+                Err(_) => size /= 2,
+            }
+        }
+        let sentence = refused(demo()?.bytes)?;
+        drop(hoard);
+        check!(sentence.starts_with("no free code memory for"), "{sentence}");
+        with_demo(|_| Ok(()))
+    }
+
+    /// A module is loaded under a TOC of its own.
+    fn modules_have_their_own_toc() {
+        with_demo(|module| {
+            let mut call = HandedOver::default();
+            // SAFETY: `nothing` takes no arguments.
+            unsafe { arch::handed_over(victims::nothing as *const () as u64, &mut call) };
+            check!(call.toc_before != module.toc, "both TOCs are {:#x}", module.toc);
+            let range = module.range();
+            check!((range.start..range.end + 0x8000).contains(&module.toc), "TOC {:#x} of {range:x?}", module.toc);
+            check!(module.stubs >= 3, "{} stubs", module.stubs);
+            check!(module.replacements.len() == 8, "{:?}", module.replacements);
+            check!(module.sites > 10, "{} sites", module.sites);
+            Ok(())
+        })
+    }
+
+    /// Every kind of replacement function returns the right value and its
+    /// caller's r2.
+    fn replacements_return() {
+        with_demo(|module| {
+            let one = |old: &str, arguments: &[u64]| call(module, old, arguments).map(|[first, _]| first);
+            let found = one("kernel::victims::leaf", &[5])?;
+            check!(found == 17, "leaf: {found}");
+            let found = one("kernel::victims::sum12", &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12])?;
+            check!(found == 650 + 39, "sum12: {found}");
+            let found = one("c_counts", &[7])?;
+            check!(found == 14 + 22, "counts: {found}");
+            for (arguments, expected) in [([49, 10], 7), ([49, 0], -1), ([50, 10], -2_i64)] {
+                let found = one("kernel::victims::find", &arguments)? as i64;
+                check!(found == expected, "find{arguments:?}: {found}");
+            }
+            one("kernel::victims::nothing", &[])?;
+            let found = (one("kernel::victims::is_even", &[4])?, one("kernel::victims::is_even", &[5])?);
+            check!(found == (1, 0), "is_even: {found:?}");
+            let found = call(module, "kernel::victims::divide", &[17, 5])?;
+            check!(found == [3, 2], "divide: {found:?}");
+            let mut report = victims::Report::default();
+            one("kernel::victims::report", &[&raw mut report as u64, 9])?;
+            check!(report.values == [9, 18, 27] && report.calls > 8, "report: {report:?}");
+            Ok(())
+        })
+    }
+
+    /// A module's functions can be traced, and have names.
+    fn modules_are_traced() {
+        with_demo(|module| {
+            HITS.store(0, Ordering::Relaxed);
+            ftrace::register(&COUNT, &Filter::only(&["demo::is_even"])).map_err(|error| format!("{error}"))?;
+            let found = call(module, "kernel::victims::is_even", &[4]);
+            ftrace::unregister(&COUNT).map_err(|error| format!("{error}"))?;
+            let hits = HITS.load(Ordering::Relaxed);
+            check!(found? == [1, 4] || hits == 1, "{hits} hits");
+            check!(hits == 1, "{hits} hits");
+            let entry = module.function("demo::is_even").ok_or("demo::is_even has no symbol")?;
+            let place = format!("{}", crate::symbols::Place(entry + 12));
+            check!(place.starts_with("demo::is_even+0xc/"), "{place}");
+            Ok(())
+        })
+    }
+
+    /// Loading, unloading and loading again leaves as much memory as before.
+    fn memory_comes_back() {
+        // The first time makes tables that stay.
+        with_demo(|_| Ok(()))?;
+        let state = || (mm::usage(), mm::code::used(), ftrace::sites().len());
+        let before = state();
+        for _ in 0..20 {
+            with_demo(|_| Ok(()))?;
+        }
+        check!(state() == before, "before {before:?}, after {:?}", state());
+        Ok(())
+    }
+
+    /// A module is loaded once, and not unloaded while somebody holds on to it.
+    fn names_are_taken_once() {
+        let file = demo()?;
+        with_demo(|_| {
+            let sentence = refused(file.bytes)?;
+            check!(sentence == "a module `demo` is loaded already", "{sentence}");
+            let result = module::unload("demo");
+            check!(matches!(result, Err(ModuleError::InUse("demo"))), "{result:?}");
+            Ok(())
+        })?;
+        let result = module::unload("demo");
+        check!(matches!(result, Err(ModuleError::NotLoaded("demo"))), "{result:?}");
+        Ok(())
+    }
+
+    /// What does not fit this kernel is refused with a sentence that says why.
+    fn misfits_are_refused() {
+        let info = position(&copy()?, &klp::info::MAGIC.to_le_bytes())?;
+        let damage = |offset: usize, value: u8| -> Result<Vec<u8>, String> {
+            let mut bytes = copy()?;
+            bytes[info + offset] ^= value;
+            Ok(bytes)
+        };
+        use core::mem::offset_of;
+        let sentence = refused(&damage(offset_of!(klp::Info, build_id), 1)?)?;
+        check!(sentence.contains("is for the kernel with build id"), "{sentence}");
+        let sentence = refused(&damage(offset_of!(klp::Info, convention), 6)?)?;
+        check!(sentence.contains("follows return convention 7 (unknown)"), "{sentence}");
+        let sentence = refused(&damage(offset_of!(klp::Info, magic), 1)?)?;
+        check!(sentence.contains("the descriptor begins with"), "{sentence}");
+        let mut bytes = copy()?;
+        let place = position(&bytes, b"kernel::victims::leaf")?;
+        bytes[place + 17] = b'L';
+        let sentence = refused(&bytes)?;
+        check!(sentence.contains("kernel::victims::Leaf"), "{sentence}");
+        let mut bytes = copy()?;
+        let place = position(&bytes, b"klp_ticks\0")?;
+        bytes[place] = b'K';
+        let sentence = refused(&bytes)?;
+        check!(sentence.contains("Klp_ticks"), "{sentence}");
+        let sentence = refused(b"not a module")?;
+        check!(!sentence.is_empty(), "no sentence");
+        Ok(())
+    }
+
+    /// Hundreds of damaged modules are refused one after the other; then a good
+    /// one loads and works.
+    fn damaged_modules_are_refused() {
+        // The first time makes tables that stay.
+        with_demo(|_| Ok(()))?;
+        let good = copy()?;
+        let mut random = 0x2545_f491_4f6c_dd1d_u64;
+        let mut next = || {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            random as usize
+        };
+        let (mut refusals, mut tried) = (0, 0);
+        let before = (mm::usage(), mm::code::used(), ftrace::sites().len());
+        while refusals < 300 {
+            tried += 1;
+            check!(tried < 3000, "only {refusals} of {tried} damaged modules were refused");
+            let mut bytes = good.clone();
+            if tried % 4 == 0 {
+                bytes.truncate(next() % good.len());
+            } else {
+                // Headers at either end are hit as often as all the rest.
+                let place = match next() % 3 {
+                    0 => next() % 64,
+                    1 => bytes.len() - 1 - next() % 1024,
+                    _ => next() % bytes.len(),
+                };
+                bytes[place] ^= 1 << (next() % 8);
+            }
+            match module::load(&bytes) {
+                Err(error) => {
+                    check!(!format!("{error}").is_empty(), "refused without a sentence");
+                    refusals += 1;
+                }
+                // The damage was where nobody looks. It must not run, though.
+                Ok(module) => {
+                    let name = module.name.clone();
+                    drop(module);
+                    module::unload(&name).map_err(|error| format!("{error}"))?;
+                }
+            }
+        }
+        let after = (mm::usage(), mm::code::used(), ftrace::sites().len());
+        drop(good);
+        check!(before.1 == after.1 && before.2 == after.2 && before.0 == after.0, "before {before:?}, after {after:?}");
+        with_demo(|module| {
+            let found = call(module, "kernel::victims::leaf", &[5])?;
+            check!(found[0] == 17, "leaf: {found:?}");
+            Ok(())
+        })
+    }
+}
