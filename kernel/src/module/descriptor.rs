@@ -108,9 +108,8 @@ pub fn read<'a>(
         });
     }
     let convention = match info.convention() {
-        Some(convention) if convention == CONVENTION || convention == Convention::Plain => {
-            convention
-        }
+        // No other will do: without the epilogue, nobody brings r2 back.
+        Some(convention) if convention == CONVENTION => convention,
         _ => {
             return Err(ModuleError::Convention {
                 name,

@@ -304,8 +304,62 @@ crate::selftest! {
         Ok(())
     }
 
-    /// Hundreds of damaged modules are refused one after the other; then a good
-    /// one loads and works.
+    /// Three hundred damaged modules in a row are refused, each with the error that
+    /// its damage asks for; then a good one loads and works.
+    fn damage_gets_the_right_error() {
+        use core::mem::offset_of;
+        let mut bytes = copy()?;
+        let info = position(&bytes, &klp::info::MAGIC.to_le_bytes())?;
+        let outside = position(&bytes, b"klp_ticks\0")?;
+        let old = position(&bytes, b"kernel::victims::leaf")?;
+        // Where, how many bytes from there, and what the sentence must say. The
+        // ELF header's offsets are those of the generic ABI, chapter 4.
+        let kinds: [(usize, usize, &str); 11] = [
+            (0, 4, "not an elf file"),
+            (4, 1, "elf class"),
+            (5, 1, "elf byte order"),
+            (16, 1, "elf type"),
+            (18, 1, "elf machine"),
+            (48, 1, "abi version"),
+            (info, 8, "the descriptor begins with"),
+            (info + offset_of!(klp::Info, convention), 1, "follows return convention"),
+            (info + offset_of!(klp::Info, build_id), klp::info::BUILD_ID_BYTES, "is for the kernel with build id"),
+            (outside, 9, "unresolved symbol `"),
+            (old + 17, 4, "old function: no symbol `kernel::victims::"),
+        ];
+        let mut refusals = 0;
+        for round in 0..30 {
+            for (place, length, expected) in kinds {
+                let at = place + round % length;
+                // Never the same byte, never a zero, and an odd change at that: an
+                // ABI version of 3, a type of 2.
+                let flip = 1 + 2 * (round as u8 % 8);
+                bytes[at] ^= flip;
+                let result = module::load(&bytes).map(|module| module.name.clone());
+                let sentence = match result {
+                    Ok(name) => format!("loaded as `{name}`"),
+                    Err(error) => format!("{error}"),
+                };
+                bytes[at] ^= flip;
+                check!(sentence.contains(expected), "byte {at:#x} ^ {flip:#x}: {sentence}");
+                refusals += 1;
+            }
+            let short = bytes.len() * (round + 1) / 40;
+            let sentence = refused(&bytes[..short])?;
+            check!(sentence.starts_with("truncated: "), "{short} bytes: {sentence}");
+            refusals += 1;
+        }
+        check!(refusals >= 300, "only {refusals} refusals");
+        drop(bytes);
+        with_demo(|module| {
+            let found = call(module, "kernel::victims::leaf", &[5])?;
+            check!(found[0] == 17, "leaf: {found:?}");
+            Ok(())
+        })
+    }
+
+    /// Hundreds of modules with random damage are refused one after the other, or
+    /// the damage does no harm; then a good one loads and works.
     fn damaged_modules_are_refused() {
         // The first time makes tables that stay.
         with_demo(|_| Ok(()))?;
