@@ -95,11 +95,10 @@ impl Trampoline {
                 words.extend_from_slice(piece!(trampoline_unguard, trampoline_unguard_end));
             }
         }
-        words.extend_from_slice(if any(Flags::CHANGES_NIP) {
-            piece!(trampoline_exit_nip, trampoline_exit_nip_end)
-        } else {
-            piece!(trampoline_exit, trampoline_exit_end)
-        });
+        if any(Flags::CHANGES_NIP) {
+            words.extend_from_slice(piece!(trampoline_divert, trampoline_divert_end));
+        }
+        words.extend_from_slice(piece!(trampoline_exit, trampoline_exit_end));
 
         let block = CodeBlock::new(words.len()).map_err(TrampolineError::NoCodeMemory)?;
         for (index, callback) in branches {
@@ -180,7 +179,7 @@ global_asm!(
     ".globl trampoline_call, trampoline_call_end",
     ".globl trampoline_unguard, trampoline_unguard_end",
     ".globl trampoline_exit, trampoline_exit_end",
-    ".globl trampoline_exit_nip, trampoline_exit_nip_end",
+    ".globl trampoline_divert, trampoline_divert_end",
     "trampoline_entry:",
     "std 0, {lr_save}(1)",
     "stdu 1, -{frame}(1)",
@@ -240,6 +239,16 @@ global_asm!(
     "std 3, {tracing}(13)",
     "trampoline_unguard_end:",
 
+    // In front of the exit, for a call that may go elsewhere: C finds its TOC
+    // through its global entry, which r12 must hold.
+    "trampoline_divert:",
+    "ld 0, {nip}(1)",
+    "ld 12, {site}(1)",
+    "cmpd 0, 12",
+    "beq trampoline_divert_end",
+    "std 0, {gpr} + 8 * 12(1)",
+    "trampoline_divert_end:",
+
     "trampoline_exit:",
     "ld 0, {nip}(1)",
     "mtctr 0",
@@ -256,28 +265,6 @@ global_asm!(
     "bctr",
     "trampoline_exit_end:",
 
-    // The same, for a call that may go elsewhere.
-    "trampoline_exit_nip:",
-    "ld 0, {nip}(1)",
-    "mtctr 0",
-    "ld 12, {site}(1)",
-    "cmpd 0, 12",
-    "beq 1f",
-    // C finds its TOC through its global entry, which r12 must hold.
-    "std 0, {gpr} + 8 * 12(1)",
-    "1:",
-    "lwz 0, {cr}(1)",
-    "mtcr 0",
-    ".set n, 2",
-    ".rept 11",
-    "ld n, {gpr} + 8 * n(1)",
-    ".set n, n + 1",
-    ".endr",
-    "ld 0, {frame} + {lr_save}(1)",
-    "mtlr 0",
-    "addi 1, 1, {frame}",
-    "bctr",
-    "trampoline_exit_nip_end:",
     frame = const size_of::<CallFrame>(),
     lr_save = const offset_of!(FrameHeader, lr_save),
     gpr = const offset_of!(CallFrame, gpr),

@@ -1,5 +1,6 @@
 //! The heap, under stress and when it is used up.
 
+use super::Random;
 use crate::{check, mm, time};
 use alloc::{vec, vec::Vec};
 use core::alloc::Layout;
@@ -8,18 +9,6 @@ use core::alloc::Layout;
 const ROUNDS: u32 = 1_000_000;
 /// How many blocks live at a time.
 const SLOTS: usize = 256;
-
-/// A small generator of test data (Marsaglia's xorshift64).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-}
 
 /// A block that knows what it holds.
 struct Block {

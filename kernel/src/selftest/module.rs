@@ -1,5 +1,6 @@
 //! Patch modules: loading, calling, refusing, unloading.
 
+use super::Random;
 use crate::{
     arch::{self, HandedOver},
     check,
@@ -364,13 +365,8 @@ crate::selftest! {
         // The first time makes tables that stay.
         with_demo(|_| Ok(()))?;
         let good = copy()?;
-        let mut random = 0x2545_f491_4f6c_dd1d_u64;
-        let mut next = || {
-            random ^= random << 13;
-            random ^= random >> 7;
-            random ^= random << 17;
-            random as usize
-        };
+        let mut random = Random(0x2545_f491_4f6c_dd1d);
+        let mut next = || random.next() as usize;
         let (mut refusals, mut tried) = (0, 0);
         let before = (mm::usage(), mm::code::used(), ftrace::sites().len());
         while refusals < 300 {
