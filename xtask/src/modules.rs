@@ -91,7 +91,7 @@ pub fn build_all(kernel: &Path) -> Result<Vec<Module>> {
     }
     ensure!(
         failures.is_empty(),
-        "replacement functions break their return convention:{failures}"
+        "functions of the patches break a rule:{failures}"
     );
     Ok(modules)
 }

@@ -1,5 +1,6 @@
 //! Shows that the replacement functions of a linked module keep the return
-//! convention `epilogue`.
+//! convention `epilogue` and check the stack, and that no function of it opens more
+//! stack than the check allows for.
 //!
 //! Such a function must bring its caller's r2 back before it returns, from the
 //! word that the hand-off has put at 12(r1) of the caller's frame. What the
@@ -15,7 +16,13 @@
 //! - no branch leaves the function for good, and none goes where a register says;
 //! - nothing writes 12(r1) of the caller's frame, nor anything else of that
 //!   frame's header but CR and LR;
-//! - it returns with the r1 and to the address that it was called with.
+//! - it returns with the r1 and to the address that it was called with;
+//! - with its frame open, and before every call and return, it has trapped if r1 was
+//!   below the running stack's floor ([`klp::stack`]).
+//!
+//! And for every function of the module, replacement or not: all that its
+//! instructions open together is no larger than [`klp::stack::MOST_FRAME`], so that
+//! none steps over the room below the floor.
 //!
 //! An instruction that is not understood is a violation like any other: it can't
 //! be proved that it is none.
@@ -28,6 +35,8 @@
 //!   its reload) and the nonvolatile registers; and what is called does not write
 //!   into the caller's caller's frame.
 //! - The functions in [`DIVERGING`] do not return.
+//! - In functions that are no replacements: where r1 grows or becomes what another
+//!   register holds, a frame is closed; and no frame is opened in a loop.
 //!
 //! There is a decoder of its own here, beside the kernel's disassembler, because
 //! the proof must know what each instruction reads and writes, and must know
@@ -37,6 +46,7 @@ mod decode;
 mod diverge;
 mod extended;
 mod flow;
+mod frames;
 mod insn;
 mod module;
 mod rule;
@@ -55,7 +65,8 @@ pub const DIVERGING: [&str; 1] = ["klp_panic"];
 /// What became of the proof.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Outcome {
-    /// The module's convention asks nothing of its functions.
+    /// The module's convention asks nothing of its functions, and they keep what
+    /// is asked of all.
     NotNeeded,
     /// All replacement functions keep the rules; so many there are.
     Proved(usize),
@@ -63,16 +74,26 @@ pub enum Outcome {
     Violated(Vec<Violation>),
 }
 
-/// Proves all replacement functions that a module's descriptor names.
+/// Proves all replacement functions that a module's descriptor names, and the
+/// frames of all functions.
 ///
 /// # Errors
 /// When the file is no module, or its descriptor makes no sense.
 pub fn prove(bytes: &[u8]) -> Result<Outcome> {
     let module = Module::parse(bytes)?;
-    if module.convention()? == Convention::Plain {
-        return Ok(Outcome::NotNeeded);
-    }
-    Ok(judge(&module, &module.replacements()?))
+    let convention = module.convention()?;
+    let outcome = judge(&module, &module.replacements()?, module.functions().iter());
+    Ok(match (convention, outcome) {
+        (Convention::Epilogue, outcome) => outcome,
+        (Convention::Plain, Outcome::Violated(mut violations)) => {
+            violations.retain(|violation| violation.rule.is_about_stack());
+            match violations.is_empty() {
+                true => Outcome::NotNeeded,
+                false => Outcome::Violated(violations),
+            }
+        }
+        (Convention::Plain, _) => Outcome::NotNeeded,
+    })
 }
 
 /// Proves the functions of these symbols, in a relocatable file without a
@@ -88,14 +109,20 @@ pub fn prove_functions(bytes: &[u8], names: &[&str]) -> Result<Outcome> {
         found.with_context(|| format!("there is no function {name}"))
     };
     let functions = names.iter().map(find).collect::<Result<Vec<_>>>()?;
-    Ok(judge(&module, &functions))
+    Ok(judge(&module, &functions, functions.iter().copied()))
 }
 
-fn judge(module: &Module<'_>, functions: &[&Code]) -> Outcome {
+/// Judges replacement functions, and the frames of `all` functions.
+fn judge<'m>(
+    module: &'m Module<'_>,
+    functions: &[&Code],
+    all: impl Iterator<Item = &'m Code>,
+) -> Outcome {
     let diverging = diverge::diverging(module, &DIVERGING);
     let violations: Vec<Violation> = functions
         .iter()
         .flat_map(|code| flow::check(module, code, &diverging, &DIVERGING))
+        .chain(all.flat_map(|code| frames::check(module, code)))
         .collect();
     if violations.is_empty() {
         Outcome::Proved(functions.len())

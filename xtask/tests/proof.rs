@@ -1,6 +1,8 @@
 //! The proof, on functions written by hand.
 
-use std::collections::BTreeSet;
+use klp::stack;
+use std::collections::HashSet;
+use std::mem::discriminant;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use xtask::proof::Rule::{self, *};
@@ -15,6 +17,12 @@ fn assemble(name: &str) -> Vec<u8> {
     object.push(format!("{name}-{:?}.o", std::thread::current().id()));
     let mut assembler = Command::new(tool::cross("as"));
     assembler.args(["-mlittle", "-a64", "-I"]).arg(&folder);
+    for (name, value) in [
+        ("STACK_FLOOR", stack::FLOOR),
+        ("MOST_FRAME", stack::MOST_FRAME),
+    ] {
+        assembler.arg("--defsym").arg(format!("{name}={value}"));
+    }
     assembler.arg("-o").arg(&object).arg(folder.join(name));
     assert!(tool::status(&mut assembler).unwrap().success(), "{name}");
     tool::read_file(&object).unwrap()
@@ -56,12 +64,20 @@ fn what_keeps_the_convention_is_proved() {
     );
 }
 
+/// The most that a frame may have.
+const MOST: u64 = stack::MOST_FRAME as u64;
+
 /// Each function of bad.s, with the rules that it breaks and the mnemonics of
 /// the instructions that break them.
-const BAD: [(&str, &[(Rule, &str)]); 64] = [
+const BAD: [(&str, &[(Rule, &str)]); 78] = [
     (
         "no_frame",
-        &[(BadRestore, "lwa"), (BadRestore, "add"), (NoFrame, "blr")],
+        &[
+            (BadRestore, "lwa"),
+            (BadRestore, "add"),
+            (NoFrame, "blr"),
+            (StackUnchecked, "blr"),
+        ],
     ),
     (
         "no_frame_on_one_way",
@@ -69,9 +85,13 @@ const BAD: [(&str, &[(Rule, &str)]); 64] = [
             (NoFrame, "beqlr"),
             (LrNotSaved, "beqlr"),
             (NotRestored, "beqlr"),
+            (StackUnchecked, "beqlr"),
         ],
     ),
-    ("call_without_frame", &[(NoFrame, "bl")]),
+    (
+        "call_without_frame",
+        &[(NoFrame, "bl"), (StackUnchecked, "bl")],
+    ),
     ("lr_not_saved", &[(BadRestore, "add"), (LrNotSaved, "blr")]),
     (
         "lr_saved_elsewhere",
@@ -160,6 +180,8 @@ const BAD: [(&str, &[(Rule, &str)]); 64] = [
             (NoFrame, "blr"),
             (NotRestored, "blr"),
             (Unbalanced, "blr"),
+            (StackUnchecked, "blr"),
+            (UnknownFrame, "stdux"),
         ],
     ),
     (
@@ -168,7 +190,11 @@ const BAD: [(&str, &[(Rule, &str)]); 64] = [
     ),
     (
         "moves_r1",
-        &[(StackPointer, "addi"), (StackPointer, "subi")],
+        &[
+            (StackPointer, "addi"),
+            (StackPointer, "subi"),
+            (UnknownFrame, "subi"),
+        ],
     ),
     (
         "frame_too_small",
@@ -177,6 +203,7 @@ const BAD: [(&str, &[(Rule, &str)]); 64] = [
             (BadRestore, "lwa"),
             (BadRestore, "add"),
             (NoFrame, "blr"),
+            (StackUnchecked, "blr"),
         ],
     ),
     ("frame_left_open", &[(Unbalanced, "blr")]),
@@ -199,6 +226,40 @@ const BAD: [(&str, &[(Rule, &str)]); 64] = [
     ("runs_off_behind_one_that_runs_off", &[(RunsOff, "bl")]),
     ("runs_off_behind_a_tail_call", &[(RunsOff, "bl")]),
     ("writes_reserved_at_its_end", &[(WritesReserved, "stdx")]),
+    (
+        "frame_too_large",
+        &[(FrameTooLarge { bytes: MOST + 16 }, "stdu")],
+    ),
+    (
+        "frame_far_too_large",
+        &[(FrameTooLarge { bytes: 0x8020 }, "stdux")],
+    ),
+    (
+        "two_frames_too_large",
+        &[(FrameTooLarge { bytes: MOST + 16 }, "stdu")],
+    ),
+    (
+        "frame_by_subtraction",
+        &[
+            (StackPointer, "subf"),
+            (StackPointer, "ld"),
+            (NoFrame, "blr"),
+            (NotRestored, "blr"),
+            (Unbalanced, "blr"),
+            (StackUnchecked, "blr"),
+            (UnknownFrame, "subf"),
+        ],
+    ),
+    ("no_check", &[(StackUnchecked, "blr")]),
+    ("no_check_on_one_way", &[(StackUnchecked, "blr")]),
+    ("checks_behind_a_call", &[(StackUnchecked, "bl")]),
+    ("checks_before_the_frame", &[(StackUnchecked, "blr")]),
+    ("checks_another_frame", &[(StackUnchecked, "blr")]),
+    ("checks_another_word", &[(StackUnchecked, "blr")]),
+    ("checks_half_a_word", &[(StackUnchecked, "blr")]),
+    ("checks_another_register", &[(StackUnchecked, "blr")]),
+    ("checks_another_order", &[(StackUnchecked, "blr")]),
+    ("checks_another_cpu", &[(StackUnchecked, "blr")]),
 ];
 
 #[test]
@@ -216,12 +277,14 @@ fn whatever_breaks_a_rule_is_found_where_it_does() {
 
 #[test]
 fn every_rule_and_every_function_has_a_case() {
-    let tried: BTreeSet<Rule> = BAD
+    let tried: HashSet<_> = BAD
         .iter()
         .flat_map(|(_, rules)| *rules)
-        .map(|r| r.0)
+        .map(|r| discriminant(&r.0))
         .collect();
-    assert_eq!(tried, Rule::ALL.into());
+    let all: HashSet<_> = Rule::ALL.iter().map(discriminant).collect();
+    assert_eq!(tried, all);
+    assert_eq!(all.len(), Rule::ALL.len());
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/proof");
     let source = std::fs::read_to_string(folder.join("bad.s")).unwrap();
     let names: Vec<&str> = source
@@ -256,7 +319,7 @@ fn nothing_of_a_function_can_be_left_out() {
         );
         tried += 1;
     }
-    assert_eq!(tried, 10);
+    assert_eq!(tried, 12);
 }
 
 /// Where the words of a function are in the file.
@@ -278,13 +341,34 @@ fn a_violation_names_function_address_and_instruction() {
     let Violation {
         address, offset, ..
     } = found[0];
-    assert_eq!(offset, 36);
+    assert_eq!(offset, 44);
     assert_eq!(
         text,
         format!(
-            "calls_after+0x24 (.text+{address:#x}): `bl outside`: calls after the restore has begun"
+            "calls_after+0x2c (.text+{address:#x}): `bl outside`: calls after the restore has begun"
         )
     );
+}
+
+#[test]
+fn a_frame_that_is_too_large_is_named_with_its_size() {
+    let found = violations(&assemble("bad.s"), "frame_too_large");
+    assert_eq!(found.len(), 1, "{found:#?}");
+    let text = found[0].to_string();
+    assert!(text.starts_with("frame_too_large+0xc "), "{text}");
+    let end = format!(
+        "opens a frame of {} bytes, and a module's function may have {MOST}",
+        MOST + 16
+    );
+    assert!(text.ends_with(&end), "{text}");
+}
+
+/// The kernel recognises the check by its second word.
+#[test]
+fn the_check_traps_with_the_word_that_the_kernel_knows() {
+    let object = assemble("good.s");
+    let is_trap = |&place: &usize| object[place..place + 4] == stack::TRAP.to_le_bytes();
+    assert_eq!(words_of(&object, "plain").filter(is_trap).count(), 1);
 }
 
 #[test]

@@ -1,22 +1,42 @@
 //! The proof and the build id, on a module whose descriptor is made by hand.
 
-use klp::{Convention, Function, Info, info};
+use klp::{Convention, Function, Info, Object, info, stack};
 use std::mem::offset_of;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use xtask::proof::{Outcome, Rule, prove};
 use xtask::{modules, tool};
 
-/// A linked module that replaces two functions by `first` and `second`, the
-/// latter with or without the restore.
-fn module(name: &str, convention: Convention, restores: bool) -> Vec<u8> {
-    let (info, function) = (size_of::<Info>(), size_of::<Function>());
-    let restore = if restores { "restore" } else { "nop" };
+/// What `second` and `helper` are like.
+#[derive(Clone, Copy)]
+struct Parts {
+    restores: bool,
+    checks: bool,
+    frame: usize,
+}
+
+const GOOD: Parts = Parts {
+    restores: true,
+    checks: true,
+    frame: stack::MOST_FRAME,
+};
+
+/// A linked module that replaces a function of the kernel's by `first`, which calls
+/// `helper`, and one of another module's by `second`.
+fn module(name: &str, convention: Convention, parts: Parts) -> Vec<u8> {
+    let (info, function, object) = (
+        size_of::<Info>(),
+        size_of::<Function>(),
+        size_of::<Object>(),
+    );
+    let restore = if parts.restores { "restore" } else { "nop" };
+    let check = if parts.checks { "check" } else { "nop" };
     let source = format!(
         r#"
         .include "common.inc"
 function_with_toc first
         open
+        bl      helper
         restore
         close
         blr
@@ -28,24 +48,45 @@ end first
         .type   second, @function
 second: nop
         nop
-        open
+        mflr    0
+        stdu    1,-32(1)
+        std     0,48(1)
+        {check}
         {restore}
         close
         blr
 end second
 
+        .section .text.helper, "ax"
+        .type   helper, @function
+helper: stdu    1,-{frame}(1)
+        ld      1,0(1)
+        blr
+end helper
+
         .section .text.nobody, "ax"
         .globl  nobody
         .type   nobody, @function
-nobody: blr
+nobody: stdu    1,-0x7000(1)
 end nobody
 
         .section .data.rel.ro.list, "aw"
-list:   .org    list + {new}
+kernels:
+        .org    kernels + {new}
         .quad   first
-        .org    list + {function} + {new}
+        .org    kernels + {function}
+others: .org    others + {new}
         .quad   second
-        .org    list + 2 * {function}
+        .org    others + {function}
+list:   .org    list + {functions}
+        .quad   kernels
+        .org    list + {function_count}
+        .quad   1
+        .org    list + {object} + {functions}
+        .quad   others
+        .org    list + {object} + {function_count}
+        .quad   1
+        .org    list + 2 * {object}
 
         .section {section}, "aw"
         .globl  {symbol}
@@ -55,7 +96,7 @@ list:   .org    list + {new}
         .quad   {magic}
         .org    {symbol} + {convention_at}
         .long   {convention}
-        .org    {symbol} + {functions}
+        .org    {symbol} + {objects}
         .quad   list
         .org    {symbol} + {count}
         .quad   2
@@ -68,8 +109,11 @@ list:   .org    list + {new}
         magic = info::MAGIC,
         convention_at = offset_of!(Info, convention),
         convention = convention as u32,
-        functions = offset_of!(Info, functions),
-        count = offset_of!(Info, function_count),
+        objects = offset_of!(Info, objects),
+        count = offset_of!(Info, object_count),
+        functions = offset_of!(Object, functions),
+        function_count = offset_of!(Object, function_count),
+        frame = parts.frame,
     );
     let file = |end: &str| PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name.to_owned() + end);
     std::fs::write(file(".s"), source).unwrap();
@@ -78,7 +122,9 @@ list:   .org    list + {new}
     let mut assembler = Command::new(tool::cross("as"));
     assembler
         .args(["-mlittle", "-a64", "-I"])
-        .arg(package.join("tests/proof"));
+        .arg(package.join("tests/proof"))
+        .arg("--defsym")
+        .arg(format!("STACK_FLOOR={}", stack::FLOOR));
     run(assembler.arg("-o").arg(file(".o")).arg(file(".s")));
     let mut linker = Command::new(tool::cross("ld"));
     linker.args([
@@ -98,13 +144,17 @@ list:   .org    list + {new}
 
 #[test]
 fn all_functions_of_the_descriptor_are_proved() {
-    let good = module("good", Convention::Epilogue, true);
+    let good = module("good", Convention::Epilogue, GOOD);
     assert_eq!(prove(&good).unwrap(), Outcome::Proved(2));
 }
 
 #[test]
 fn one_that_breaks_a_rule_is_found_among_them() {
-    let bad = module("bad", Convention::Epilogue, false);
+    let parts = Parts {
+        restores: false,
+        ..GOOD
+    };
+    let bad = module("bad", Convention::Epilogue, parts);
     let Outcome::Violated(found) = prove(&bad).unwrap() else {
         panic!("not found");
     };
@@ -117,13 +167,67 @@ fn one_that_breaks_a_rule_is_found_among_them() {
 
 #[test]
 fn without_a_convention_there_is_nothing_to_prove() {
-    let plain = module("plain", Convention::Plain, false);
+    let parts = Parts {
+        restores: false,
+        ..GOOD
+    };
+    let plain = module("plain", Convention::Plain, parts);
     assert_eq!(prove(&plain).unwrap(), Outcome::NotNeeded);
 }
 
 #[test]
+fn a_large_frame_is_found_in_every_function() {
+    let frame = stack::MOST_FRAME + 16;
+    let parts = Parts { frame, ..GOOD };
+    for (name, convention) in [
+        ("large", Convention::Epilogue),
+        ("large-plain", Convention::Plain),
+    ] {
+        let Outcome::Violated(found) = prove(&module(name, convention, parts)).unwrap() else {
+            panic!("not found");
+        };
+        assert_eq!(found.len(), 1, "{found:#?}");
+        let rule = Rule::FrameTooLarge {
+            bytes: frame as u64,
+        };
+        assert_eq!(
+            (found[0].function.as_str(), found[0].rule),
+            ("helper", rule)
+        );
+    }
+}
+
+#[test]
+fn a_replacement_without_the_check_is_found() {
+    let parts = Parts {
+        checks: false,
+        ..GOOD
+    };
+    for (name, convention) in [
+        ("unchecked", Convention::Epilogue),
+        ("unchecked-plain", Convention::Plain),
+    ] {
+        let Outcome::Violated(found) = prove(&module(name, convention, parts)).unwrap() else {
+            panic!("not found");
+        };
+        assert_eq!(found.len(), 1, "{found:#?}");
+        let expected = ("second", Rule::StackUnchecked);
+        assert_eq!((found[0].function.as_str(), found[0].rule), expected);
+    }
+}
+
+#[test]
+fn a_list_that_is_cut_off_is_an_error() {
+    let mut module = module("cut", Convention::Epilogue, GOOD);
+    let place = descriptor(&module) + offset_of!(Info, object_count);
+    module[place] = 99;
+    let error = format!("{:#}", prove(&module).unwrap_err());
+    assert!(error.contains("99 entries reach past the end"), "{error}");
+}
+
+#[test]
 fn a_convention_that_nobody_knows_is_an_error() {
-    let mut module = module("unknown", Convention::Epilogue, true);
+    let mut module = module("unknown", Convention::Epilogue, GOOD);
     let place = descriptor(&module) + offset_of!(Info, convention);
     module[place] = 99;
     let error = prove(&module).unwrap_err().to_string();
@@ -132,7 +236,7 @@ fn a_convention_that_nobody_knows_is_an_error() {
 
 #[test]
 fn the_build_id_and_nothing_else_is_stamped() {
-    let before = module("stamp", Convention::Epilogue, true);
+    let before = module("stamp", Convention::Epilogue, GOOD);
     let id: [u8; info::BUILD_ID_BYTES] = std::array::from_fn(|byte| byte as u8 + 1);
     let after = modules::stamp(before.clone(), &id).unwrap();
     let place = descriptor(&before) + offset_of!(Info, build_id);
@@ -143,7 +247,7 @@ fn the_build_id_and_nothing_else_is_stamped() {
 
 #[test]
 fn a_file_without_a_descriptor_is_not_stamped() {
-    let mut module = module("magic", Convention::Epilogue, true);
+    let mut module = module("magic", Convention::Epilogue, GOOD);
     let place = descriptor(&module);
     module[place] ^= 1;
     let error = modules::stamp(module, &[0; info::BUILD_ID_BYTES])

@@ -1,9 +1,12 @@
-//! The descriptor of a module, as it lies in the module's memory.
+//! The descriptor of a module, as it lies in the module's memory: what Linux keeps
+//! in `struct klp_patch` and the structs that it points to
+//! (include/linux/livepatch.h).
 
-use crate::Convention;
+use crate::{Callbacks, Convention, State};
+use core::ptr;
 
 /// First word of an [`Info`]: the format's name and version.
-pub const MAGIC: u64 = u64::from_le_bytes(*b"KLPMOD\0\x01");
+pub const MAGIC: u64 = u64::from_le_bytes(*b"KLPMOD\0\x02");
 
 /// Section that holds the [`Info`], and nothing else.
 pub const SECTION: &str = ".klp.info";
@@ -14,6 +17,10 @@ pub const SYMBOL: &str = "__klp_info";
 /// Bytes of the kernel's build id.
 pub const BUILD_ID_BYTES: usize = 20;
 
+/// In [`Info::flags`]: the patch takes the place of all patches before it, and
+/// functions that it does not replace become the old ones again.
+pub const REPLACE: u32 = 1;
+
 /// Text of the module's.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
@@ -23,13 +30,28 @@ pub struct Text {
 }
 
 impl Text {
+    /// No text. It refers to nothing, so it needs no relocation.
+    pub const EMPTY: Self = Self::at(ptr::null(), 0);
+
     /// Refers to text that lives as long as the module does.
     #[must_use]
     pub const fn new(text: &'static str) -> Self {
-        Self {
-            start: text.as_ptr(),
-            length: text.len() as u64,
+        if text.is_empty() {
+            return Self::EMPTY;
         }
+        Self::at(text.as_ptr(), text.len() as u64)
+    }
+
+    /// Refers to whatever is at an address; who reads it has to check that. The
+    /// length is in bytes.
+    #[must_use]
+    pub const fn at(start: *const u8, length: u64) -> Self {
+        Self { start, length }
+    }
+
+    /// Where it is.
+    pub(crate) const fn start(&self) -> *const u8 {
+        self.start
     }
 
     /// Address and length in bytes.
@@ -66,6 +88,50 @@ impl Function {
     }
 }
 
+/// What is patched in one object: the kernel, or another module.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Object {
+    /// The module's name; empty for the kernel.
+    pub name: Text,
+    /// Its functions, as many as `function_count` says.
+    pub functions: *const Function,
+    /// How many there are.
+    pub function_count: u64,
+    /// What to call when the object is patched or unpatched.
+    pub callbacks: Callbacks,
+}
+
+impl Object {
+    /// Patches functions of the object of this name.
+    #[must_use]
+    pub const fn new(
+        name: &'static str,
+        functions: &'static [Function],
+        callbacks: Callbacks,
+    ) -> Self {
+        Self {
+            name: Text::new(name),
+            functions: table(functions),
+            function_count: functions.len() as u64,
+            callbacks,
+        }
+    }
+
+    const fn is_empty(&self) -> bool {
+        self.function_count == 0 && self.callbacks.is_empty()
+    }
+}
+
+/// A function that belongs to what the module is there for, though nothing in
+/// the module needs to reach it.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct Provided {
+    /// The function.
+    pub function: *const (),
+}
+
 /// The descriptor.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
@@ -74,7 +140,7 @@ pub struct Info {
     pub magic: u64,
     /// The return convention that the module's functions follow.
     pub convention: u32,
-    /// Bit 0: replaces all patches before it.
+    /// [`REPLACE`] or nothing.
     pub flags: u32,
     /// The build id of the kernel that the module is for. Zero as compiled;
     /// whoever packs the module fills it in.
@@ -82,25 +148,49 @@ pub struct Info {
     pad: [u8; 4],
     /// The module's name.
     pub name: Text,
-    /// The functions, as many as `function_count` says.
-    pub functions: *const Function,
+    /// What is patched, as many objects as `object_count` says.
+    pub objects: *const Object,
+    /// How many there are. None in an ordinary module.
+    pub object_count: u64,
+    /// The system states that the module changes, as many as `state_count` says.
+    pub states: *const *const State,
     /// How many there are.
-    pub function_count: u64,
+    pub state_count: u64,
+    /// Functions that stay in the module, as many as `provided_count` says.
+    pub provides: *const Provided,
+    /// How many there are.
+    pub provided_count: u64,
 }
 
 impl Info {
-    /// Describes a module of this build's convention.
+    /// Describes a module of this build's convention. It patches `objects`, the
+    /// first of which is the kernel: left out if nothing is said of it.
     #[must_use]
-    pub const fn new(name: &'static str, functions: &'static [Function]) -> Self {
+    pub const fn new(
+        name: &'static str,
+        replace: bool,
+        objects: &'static [Object],
+        states: &'static [&'static State],
+        provides: &'static [Provided],
+    ) -> Self {
+        let objects = match objects {
+            [kernel, modules @ ..] if kernel.is_empty() => modules,
+            all => all,
+        };
         Self {
             magic: MAGIC,
             convention: crate::CONVENTION as u32,
-            flags: 0,
+            flags: if replace { REPLACE } else { 0 },
             build_id: [0; BUILD_ID_BYTES],
             pad: [0; 4],
             name: Text::new(name),
-            functions: functions.as_ptr(),
-            function_count: functions.len() as u64,
+            objects: table(objects),
+            object_count: objects.len() as u64,
+            // A reference is a pointer.
+            states: table(states).cast(),
+            state_count: states.len() as u64,
+            provides: table(provides),
+            provided_count: provides.len() as u64,
         }
     }
 
@@ -111,8 +201,20 @@ impl Info {
     }
 }
 
+/// Where a table is; null if there is nothing in it.
+const fn table<T>(entries: &'static [T]) -> *const T {
+    if entries.is_empty() {
+        return ptr::null();
+    }
+    entries.as_ptr()
+}
+
 // SAFETY: plain data that nobody changes while the module lives; the pointers
-// lead to the module's own constants.
+// lead to the module's own constants, and to states, which are atomic.
 unsafe impl Sync for Info {}
 // SAFETY: as above.
+unsafe impl Sync for Object {}
+// SAFETY: as above.
 unsafe impl Sync for Function {}
+// SAFETY: as above.
+unsafe impl Sync for Provided {}

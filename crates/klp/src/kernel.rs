@@ -1,10 +1,20 @@
-//! What the kernel exports to modules.
+//! What the kernel exports to modules. [`shadow`](crate::shadow),
+//! [`state`](crate::state) and [`thread`](crate::thread) make some of it safe, and
+//! name it better.
 
+use crate::State;
 use core::{
     alloc::{GlobalAlloc, Layout},
     fmt::{self, Write},
     panic::PanicInfo,
 };
+
+/// Makes the value of a shadow variable: gets room for it, and the maker's data.
+/// Anything but 0 means that there shall be none.
+pub type Constructor = extern "C" fn(*mut u8, *mut ()) -> i32;
+
+/// Drops the value of a shadow variable: gets the object, and the value.
+pub type Destructor = extern "C" fn(*const (), *mut u8);
 
 unsafe extern "C" {
     /// Prints `length` bytes of UTF-8 at `text` to the console.
@@ -17,6 +27,62 @@ unsafe extern "C" {
     fn klp_panic(text: *const u8, length: usize) -> !;
     /// Ticks since boot.
     safe fn klp_ticks() -> u64;
+    /// The value that is attached to an object under this id; null if there is
+    /// none.
+    pub safe fn klp_shadow_get(object: *const (), id: u64) -> *mut u8;
+    /// Attaches a value of so many bytes to an object and returns it; null if it has
+    /// one of this id already, if there is no memory, or if `init` refused.
+    ///
+    /// # Safety
+    /// `size` is not 0, `align` is a power of two, and `init` may be called with
+    /// room of that size and alignment and `init_data`.
+    pub unsafe fn klp_shadow_alloc(
+        object: *const (),
+        id: u64,
+        size: usize,
+        align: usize,
+        init: Option<Constructor>,
+        init_data: *mut (),
+    ) -> *mut u8;
+    /// The value that is attached to an object under this id; if there is none, as
+    /// [`klp_shadow_alloc`].
+    ///
+    /// # Safety
+    /// As for [`klp_shadow_alloc`].
+    pub unsafe fn klp_shadow_get_or_alloc(
+        object: *const (),
+        id: u64,
+        size: usize,
+        align: usize,
+        init: Option<Constructor>,
+        init_data: *mut (),
+    ) -> *mut u8;
+    /// Takes the value of this id away from an object, if it has one, and frees it
+    /// after `drop` was called.
+    ///
+    /// # Safety
+    /// Nobody uses the value any more, and it is one that `drop` may be called with.
+    pub unsafe fn klp_shadow_free(object: *const (), id: u64, drop: Option<Destructor>);
+    /// The same for all objects.
+    ///
+    /// # Safety
+    /// As for [`klp_shadow_free`], of all values of this id.
+    pub unsafe fn klp_shadow_free_all(id: u64, drop: Option<Destructor>);
+    /// The state of this id in the newest patch that was enabled before the one
+    /// that asks; null if there is none. It lies in that patch's module.
+    pub safe fn klp_previous_state(id: u32) -> *const State;
+    /// Lets the running thread go over to another patch state.
+    pub safe fn klp_safe_point();
+    /// Lets other threads run.
+    pub safe fn klp_yield();
+    /// Sleeps for at least so many milliseconds.
+    pub safe fn klp_sleep(milliseconds: u64);
+    /// Puts the running thread's name, as far as there is room, into a buffer and
+    /// returns how many bytes that are.
+    ///
+    /// # Safety
+    /// `buffer` is room for `room` bytes, which nobody else uses.
+    pub unsafe fn klp_thread_name(buffer: *mut u8, room: usize) -> usize;
     /// The kernel's victim `rust_twice`.
     pub safe fn rust_twice(value: i64) -> i64;
     /// The kernel's victim `c_leaf`.

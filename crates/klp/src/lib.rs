@@ -20,12 +20,19 @@
 //! ```
 #![no_std]
 
+mod callbacks;
 pub mod convention;
 pub mod info;
 pub mod kernel;
 mod macros;
 mod pinned;
+pub mod shadow;
+pub mod stack;
+pub mod state;
+pub mod thread;
 
+pub use callbacks::{Callback, Callbacks, Context, PrePatch};
 pub use convention::{CONVENTION, Convention};
-pub use info::{Function, Info, Text};
+pub use info::{Function, Info, Object, Provided, Text};
 pub use pinned::{FullWord, Pair, Pinned, Word};
+pub use state::State;

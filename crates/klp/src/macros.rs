@@ -2,23 +2,59 @@
 
 /// Describes the module that this crate becomes. Once a crate.
 ///
-/// `replaces` lists pairs of an old function's path, in brackets which of several
-/// functions of that name, and the new function.
+/// Only the name is needed; what there is stands in this order:
+///
+/// ```ignore
+/// klp::module! {
+///     name: "demo",
+///     // Takes the place of all patches before it.
+///     replace: true,
+///     // The kernel's functions: an old one's path, in brackets which of several of
+///     // that path, and the new one.
+///     replaces: ["kernel::x" => x, "twins::same"[2] => same],
+///     // Any of `klp::Callbacks`, in any order.
+///     callbacks: { pre_patch: check, post_patch: begin },
+///     // Functions of other modules, which need not be loaded yet.
+///     targets: ["other": { replaces: ["other::work" => work], callbacks: { pre_unpatch: end } }],
+///     // Statics of type `klp::State`.
+///     states: [CONSOLE],
+///     // Functions that nothing in the module reaches, and that are to be in it.
+///     provides: [fill],
+/// }
+/// ```
 #[macro_export]
 macro_rules! module {
     (
-        name: $name:literal,
-        replaces: [$($old:literal $([$position:literal])? => $new:path),* $(,)?] $(,)?
+        name: $name:literal
+        $(, replace: $replace:literal)?
+        $(, replaces: [$($old:literal $([$position:literal])? => $new:path),* $(,)?])?
+        $(, callbacks: {$($event:ident: $callback:path),* $(,)?})?
+        $(, targets: [$($target:literal: {
+            replaces: [$($their_old:literal $([$their_position:literal])? => $their_new:path),* $(,)?]
+            $(, callbacks: {$($their_event:ident: $their_callback:path),* $(,)?})?
+            $(,)?
+        }),* $(,)?])?
+        $(, states: [$($state:path),* $(,)?])?
+        $(, provides: [$($provided:path),* $(,)?])?
+        $(,)?
     ) => {
         /// The module's descriptor.
         #[used]
         #[unsafe(export_name = "__klp_info")]
         #[unsafe(link_section = ".klp.info")]
         static KLP_INFO: $crate::Info = {
-            static FUNCTIONS: &[$crate::Function] = &[$(
-                $crate::Function::new($old, 0 $(+ $position)?, $new as *const ()),
-            )*];
-            $crate::Info::new($name, FUNCTIONS)
+            static OBJECTS: &[$crate::Object] = &[
+                $crate::__object!("",
+                    [$($($old $([$position])? => $new),*)?] {$($($event: $callback),*)?}),
+                $($($crate::__object!($target,
+                    [$($their_old $([$their_position])? => $their_new),*]
+                    {$($($their_event: $their_callback),*)?})),*)?
+            ];
+            static STATES: &[&$crate::State] = &[$($(&$state),*)?];
+            static PROVIDED: &[$crate::Provided] = &[$($(
+                $crate::Provided { function: $provided as *const () }
+            ),*)?];
+            $crate::Info::new($name, false $(|| $replace)?, OBJECTS, STATES, PROVIDED)
         };
 
         #[cfg(target_os = "none")]
@@ -33,8 +69,30 @@ macro_rules! module {
     };
 }
 
-/// Makes replacement functions: `extern "C"` functions whose return value is
-/// pinned in its registers and whose last act is the return convention.
+/// One [`Object`](crate::Object) of [`module!`](crate::module).
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __object {
+    (
+        $name:literal,
+        [$($old:literal $([$position:literal])? => $new:path),*]
+        {$($event:ident: $callback:path),*}
+    ) => {{
+        static FUNCTIONS: &[$crate::Function] = &[$(
+            $crate::Function::new($old, 0 $(+ $position)?, $new as *const ()),
+        )*];
+        #[allow(clippy::needless_update, reason = "perhaps all are there, perhaps none")]
+        const CALLBACKS: $crate::Callbacks = $crate::Callbacks {
+            $($event: Some($callback),)*
+            ..$crate::Callbacks::NONE
+        };
+        $crate::Object::new($name, FUNCTIONS, CALLBACKS)
+    }};
+}
+
+/// Makes replacement functions: `extern "C"` functions that first check the stack
+/// ([`stack`](crate::stack)), whose return value is pinned in its registers and
+/// whose last act is the return convention.
 ///
 /// The body may `return`, use `?` and loop: it is a closure, and whatever way it
 /// ends, the convention follows. `-> hidden T` is for structs of more than 16
@@ -50,6 +108,7 @@ macro_rules! replacement {
         /// The caller passes room for the result as a hidden first argument (ELFv2
         /// 2.2.4), which nobody else uses meanwhile.
         $visible extern "C" fn $name(hidden: &mut core::mem::MaybeUninit<$result>, $($argument: $type),*) {
+            $crate::stack::check();
             let body = move || -> $result { $body };
             hidden.write(body());
             $crate::Pinned::finish(())
@@ -61,6 +120,7 @@ macro_rules! replacement {
     )+) => {$(
         $(#[$meta])*
         $visible extern "C" fn $name($($argument: $type),*) $(-> $result)? {
+            $crate::stack::check();
             let body = move || $(-> $result)? { $body };
             $crate::Pinned::finish(body())
         }

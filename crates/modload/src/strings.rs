@@ -1,6 +1,7 @@
 //! A table of names.
 
 use crate::problem::StringsProblem;
+use core::ffi::CStr;
 
 /// The longest name that a module may have, in bytes. The longest ones that
 /// compilers make, of generic functions, have some hundreds.
@@ -43,7 +44,9 @@ impl<'a> Strings<'a> {
     /// The name that starts there; empty if none may.
     pub(crate) fn name(&self, offset: u32) -> &'a str {
         let rest = self.0.get(offset as usize..).unwrap_or("");
-        let end = rest.bytes().position(|byte| byte == 0).unwrap_or(0);
+        // Looks for the zero byte a word at a time.
+        let bytes = CStr::from_bytes_until_nul(rest.as_bytes());
+        let end = bytes.map_or(0, CStr::count_bytes);
         rest.get(..end).unwrap_or("")
     }
 

@@ -88,6 +88,7 @@ fn write(symbols: &mut [impl AsSymbol], indexed: bool) -> Vec<u8> {
         table.extend_from_slice(&number(count));
     }
     let mut name_end = 0;
+    let mut entries: Vec<Entry> = Vec::with_capacity(symbols.len());
     for symbol in symbols.iter() {
         name_end += symbol.name.len();
         let mut entry: Entry = [0; _];
@@ -100,8 +101,9 @@ fn write(symbols: &mut [impl AsSymbol], indexed: bool) -> Vec<u8> {
         };
         entry[AT_GLOBAL] = u8::from(symbol.global);
         entry[AT_LOCAL_ENTRY] = symbol.local_entry;
-        table.extend_from_slice(&entry);
+        entries.push(entry);
     }
+    table.extend_from_slice(entries.as_flattened());
     for (hash, symbol) in index {
         table.extend_from_slice(&hash.to_le_bytes());
         table.extend_from_slice(&symbol.to_le_bytes());
@@ -129,6 +131,7 @@ fn index(symbols: &[Symbol<'_>]) -> Vec<(u32, u32)> {
     index
 }
 
+#[inline]
 fn number(n: usize) -> [u8; 4] {
     u32::try_from(n)
         .expect("symbol table beyond 32 bits")

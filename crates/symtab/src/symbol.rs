@@ -62,6 +62,7 @@ impl<'a> Symbol<'a> {
 
     /// The table's order: by address; of several at one address, the one that
     /// [`crate::Table::at`] had best answer with comes first.
+    #[inline]
     pub(crate) fn table_order(&self, other: &Self) -> Ordering {
         // Nearly always the addresses decide.
         let rank = |s: &Self| (s.size == 0, s.kind, !s.global);

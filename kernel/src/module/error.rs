@@ -36,17 +36,69 @@ pub enum ModuleError<'a> {
         /// How long.
         length: u64,
     },
-    /// The table of functions is not in the module.
+    /// A table of the descriptor's is not in the module.
     BadTable {
+        /// Of what.
+        what: &'static str,
         /// Where it should be.
         address: u64,
     },
-    /// A new function is not in the module.
+    /// A table of the descriptor's is longer than it may be.
+    TooMany {
+        /// Of what.
+        what: &'static str,
+        /// How many there are.
+        found: u64,
+        /// How many there may be.
+        most: u64,
+    },
+    /// The descriptor has flags that nobody knows.
+    Flags {
+        /// All of its flags.
+        found: u32,
+    },
+    /// A new function is not code of the module.
     BadFunction {
         /// The old function's path.
         path: String,
         /// Where the new one should be.
         address: u64,
+    },
+    /// A callback is not code of the module.
+    BadCallback {
+        /// The module that it is about; none for the kernel.
+        object: Option<String>,
+        /// Which callback.
+        callback: &'static str,
+        /// Where it should be.
+        address: u64,
+    },
+    /// A provided function is not code of the module.
+    BadProvided {
+        /// Where it should be.
+        address: u64,
+    },
+    /// A system state is not in the module, or not aligned.
+    BadState {
+        /// Where it should be.
+        address: u64,
+    },
+    /// Two of its system states have one id.
+    SameState {
+        /// The id.
+        id: u32,
+    },
+    /// It patches an object twice.
+    SameObject {
+        /// The module that it patches; none for the kernel.
+        object: Option<String>,
+    },
+    /// It replaces a function twice.
+    SameFunction {
+        /// The old function's path, the second time.
+        path: String,
+        /// The module that it belongs to; none for the kernel.
+        object: Option<String>,
     },
     /// It was built for another kernel.
     BuildId {
@@ -65,13 +117,6 @@ pub enum ModuleError<'a> {
         found: u32,
         /// The convention that is in use.
         expected: Convention,
-    },
-    /// It replaces more functions than a module may.
-    TooManyFunctions {
-        /// The module's name.
-        name: String,
-        /// How many.
-        found: u64,
     },
     /// An old function is unknown or ambiguous.
     OldFunction {
@@ -109,6 +154,18 @@ impl fmt::Display for Hex<'_> {
     }
 }
 
+/// What a module patches.
+struct ObjectName<'a>(&'a Option<String>);
+
+impl fmt::Display for ObjectName<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            None => f.write_str("the kernel"),
+            Some(name) => write!(f, "module `{name}`"),
+        }
+    }
+}
+
 impl fmt::Display for ModuleError<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -130,16 +187,63 @@ impl fmt::Display for ModuleError<'_> {
                 f,
                 "the descriptor's text of {length} bytes at {address:#x} is not in the module, or not UTF-8"
             ),
-            Self::BadTable { address } => {
+            Self::BadTable { what, address } => {
                 write!(
                     f,
-                    "the descriptor's table of functions at {address:#x} is not in the module"
+                    "the descriptor's table of {what} at {address:#x} is not in the module"
+                )
+            }
+            Self::TooMany { what, found, most } => {
+                write!(
+                    f,
+                    "the descriptor lists {found} {what}, and {most} are the most"
+                )
+            }
+            Self::Flags { found } => {
+                write!(
+                    f,
+                    "the descriptor's flags are {found:#x}, of which only {:#x} is known",
+                    klp::info::REPLACE
                 )
             }
             Self::BadFunction { path, address } => {
                 write!(
                     f,
-                    "the new function for `{path}` at {address:#x} is not in the module"
+                    "the new function for `{path}` at {address:#x} is not code of the module"
+                )
+            }
+            Self::BadCallback {
+                object,
+                callback,
+                address,
+            } => {
+                write!(
+                    f,
+                    "the callback {callback} for {} at {address:#x} is not code of the module",
+                    ObjectName(object)
+                )
+            }
+            Self::BadProvided { address } => {
+                write!(
+                    f,
+                    "the provided function at {address:#x} is not code of the module"
+                )
+            }
+            Self::BadState { address } => {
+                write!(
+                    f,
+                    "the state at {address:#x} is not in the module, or not at a multiple of 8"
+                )
+            }
+            Self::SameState { id } => write!(f, "two states have the id {id}"),
+            Self::SameObject { object } => {
+                write!(f, "{} is listed twice as an object", ObjectName(object))
+            }
+            Self::SameFunction { path, object } => {
+                write!(
+                    f,
+                    "`{path}` of {} is replaced a second time",
+                    ObjectName(object)
                 )
             }
             Self::BuildId {
@@ -163,12 +267,6 @@ impl fmt::Display for ModuleError<'_> {
                     f,
                     "module `{name}` follows return convention {found} ({found_name}), the hand-off asks for {}",
                     expected.name()
-                )
-            }
-            Self::TooManyFunctions { name, found } => {
-                write!(
-                    f,
-                    "module `{name}` replaces {found} functions, which is too many"
                 )
             }
             Self::OldFunction { reason } => write!(f, "old function: {reason}"),

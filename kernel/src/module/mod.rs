@@ -10,7 +10,8 @@ mod error;
 mod exports;
 mod files;
 
-pub use descriptor::Replacement;
+pub(crate) use descriptor::{Descriptor, build_id, read as read_descriptor};
+pub use descriptor::{Replacement, SystemState, Target, Wanted};
 pub use error::ModuleError;
 pub use exports::find as find_export;
 pub use files::{File, files};
@@ -36,8 +37,15 @@ pub struct Module {
     pub toc: u64,
     /// The return convention of its functions.
     pub convention: Convention,
-    /// What it replaces.
+    /// Whether it takes the place of all patches before it.
+    pub replace: bool,
+    /// What it patches: the kernel, if at all, and other modules, whose functions
+    /// are looked up when both are there.
+    pub targets: Vec<Target>,
+    /// What it replaces of the kernel's: the functions of that target, looked up.
     pub replacements: Vec<Replacement>,
+    /// Its system states.
+    pub states: Vec<SystemState>,
     /// How many stubs its outside calls need.
     pub stubs: usize,
     /// How many relocations were applied, by type.
@@ -52,6 +60,19 @@ impl Module {
     #[must_use]
     pub fn range(&self) -> Range {
         self.block.range()
+    }
+
+    /// What it patches in another module, or with none in the kernel.
+    #[must_use]
+    pub fn target(&self, module: Option<&str>) -> Option<&Target> {
+        let mut targets = self.targets.iter();
+        targets.find(|target| target.module.as_deref() == module)
+    }
+
+    /// Its system state of this id.
+    #[must_use]
+    pub fn state(&self, id: u32) -> Option<&SystemState> {
+        self.states.iter().find(|state| state.id == id)
     }
 
     /// The global entry of one of its functions, by path.
@@ -85,7 +106,7 @@ pub fn load(file: &[u8]) -> Result<Arc<Module>, ModuleError<'_>> {
         .place(block.start(), image, exports::find)
         .map_err(ModuleError::File)?;
     let section = |name| placed.section(name);
-    let info = descriptor::read(&block.range(), section(klp::info::SECTION))?;
+    let info = descriptor::read(&block.range(), &placed.text, section(klp::info::SECTION))?;
     if loaded().iter().any(|module| module.name == info.name) {
         return Err(ModuleError::Loaded(info.name));
     }
@@ -110,7 +131,10 @@ pub fn load(file: &[u8]) -> Result<Arc<Module>, ModuleError<'_>> {
         name: info.name,
         toc: placed.toc,
         convention: info.convention,
+        replace: info.replace,
+        targets: info.targets,
         replacements: info.replacements,
+        states: info.states,
         stubs: placed.stubs().count(),
         relocations: placed.relocations().collect(),
         sites,

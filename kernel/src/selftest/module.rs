@@ -1,5 +1,7 @@
 //! Patch modules: loading, calling, refusing, unloading.
 
+mod descriptor;
+
 use super::Random;
 use crate::{
     arch::{self, HandedOver},
@@ -315,7 +317,7 @@ crate::selftest! {
         let old = position(&bytes, b"kernel::victims::leaf")?;
         // Where, how many bytes from there, and what the sentence must say. The
         // ELF header's offsets are those of the generic ABI, chapter 4.
-        let kinds: [(usize, usize, &str); 11] = [
+        let kinds: [(usize, usize, &str); 15] = [
             (0, 4, "not an elf file"),
             (4, 1, "elf class"),
             (5, 1, "elf byte order"),
@@ -324,6 +326,11 @@ crate::selftest! {
             (48, 1, "abi version"),
             (info, 8, "the descriptor begins with"),
             (info + offset_of!(klp::Info, convention), 1, "follows return convention"),
+            // Bit 0 means something, and so do small numbers.
+            (info + offset_of!(klp::Info, flags) + 1, 3, "the descriptor's flags are"),
+            (info + offset_of!(klp::Info, object_count) + 2, 6, " objects, and "),
+            (info + offset_of!(klp::Info, state_count) + 2, 6, " states, and "),
+            (info + offset_of!(klp::Info, provided_count) + 2, 6, " provided functions, and "),
             (info + offset_of!(klp::Info, build_id), klp::info::BUILD_ID_BYTES, "is for the kernel with build id"),
             (outside, 9, "unresolved symbol `"),
             (old + 17, 4, "old function: no symbol `kernel::victims::"),

@@ -168,7 +168,8 @@ pub fn check(
     found
 }
 
-fn violation(module: &Module<'_>, code: &Code, index: usize, rule: Rule) -> Violation {
+/// What an instruction of a function breaks.
+pub fn violation(module: &Module<'_>, code: &Code, index: usize, rule: Rule) -> Violation {
     let offset = 4 * index as u64;
     let address = code.start.offset + offset;
     let word = code.words.get(index).copied().unwrap_or_default();

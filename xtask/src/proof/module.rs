@@ -2,11 +2,11 @@
 
 use crate::symbols;
 use anyhow::{Context, Result, bail, ensure};
-use klp::{Convention, Function, Info, info};
+use klp::{Convention, Function, Info, Object, info};
 use object::elf;
 use object::read::elf::{ElfFile64, ElfSection64};
 use object::{
-    Endianness, Object, ObjectSection, ObjectSymbol, RelocationFlags, RelocationTarget,
+    Endianness, Object as _, ObjectSection, ObjectSymbol, RelocationFlags, RelocationTarget,
     SectionIndex, SymbolFlags, SymbolIndex, SymbolKind,
 };
 use std::collections::{BTreeMap, HashMap};
@@ -127,40 +127,79 @@ impl<'data> Module<'data> {
             .with_context(|| format!("the descriptor names convention {number}, which is unknown"))
     }
 
-    /// The functions that the descriptor puts in other functions' place.
+    /// The functions that the descriptor puts in other functions' place, in the
+    /// kernel and in other modules.
     pub fn replacements(&self) -> Result<Vec<&Code>> {
-        let (section, at) = (self.info()?.index(), self.descriptor()?);
-        let count = at + offset_of!(Info, function_count) as u64;
-        let count = self.number(section, count, 8)?;
-        let offset = at + offset_of!(Info, functions) as u64;
+        let info = Place {
+            section: self.info()?.index(),
+            offset: self.descriptor()?,
+        };
+        let objects = self.table(
+            info,
+            (offset_of!(Info, objects), offset_of!(Info, object_count)),
+            size_of::<Object>(),
+        );
+        let mut found = Vec::new();
+        for (index, object) in objects
+            .context("the list of objects")?
+            .into_iter()
+            .enumerate()
+        {
+            let functions = self.table(
+                object,
+                (
+                    offset_of!(Object, functions),
+                    offset_of!(Object, function_count),
+                ),
+                size_of::<Function>(),
+            );
+            let functions =
+                functions.with_context(|| format!("the functions of object {index}"))?;
+            let count = functions.len();
+            for (number, function) in functions.into_iter().enumerate() {
+                let what = || format!("replacement {number} of {count} in object {index}");
+                let to = self
+                    .pointer(field(function, offset_of!(Function, new)))
+                    .with_context(what)?;
+                found.push(self.function_at(to).with_context(|| {
+                    format!(
+                        "{}: no function starts at {}+{:#x}",
+                        what(),
+                        self.section_name(to.section),
+                        to.offset
+                    )
+                })?);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Where the entries of a table are. Its address and the number of its entries
+    /// are at two offsets in a struct at `place`.
+    fn table(
+        &self,
+        place: Place,
+        (address, count): (usize, usize),
+        entry: usize,
+    ) -> Result<Vec<Place>> {
+        let count = self.number(place.section, field(place, count).offset, 8)?;
         if count == 0 {
             return Ok(Vec::new());
         }
-        let list = self
-            .pointer(Place { section, offset })
-            .context("the list of functions")?;
-        let mut found = Vec::new();
-        for index in 0..count {
-            let what = || format!("replacement {index} of {count}");
-            let step = index.checked_mul(size_of::<Function>() as u64);
-            let offset = step
-                .and_then(|step| list.offset.checked_add(step))
-                .with_context(what)?;
-            let field = Place {
-                section: list.section,
-                offset: offset + offset_of!(Function, new) as u64,
-            };
-            let to = self.pointer(field).with_context(what)?;
-            found.push(self.function_at(to).with_context(|| {
-                format!(
-                    "{}: no function starts at {}+{:#x}",
-                    what(),
-                    self.section_name(to.section),
-                    to.offset
-                )
-            })?);
-        }
-        Ok(found)
+        let first = self.pointer(field(place, address))?;
+        let size = self.file.section_by_index(first.section)?.size();
+        let bytes = count.checked_mul(entry as u64);
+        let end = bytes.and_then(|bytes| first.offset.checked_add(bytes));
+        ensure!(
+            end.is_some_and(|end| end <= size),
+            "{count} entries reach past the end of {}",
+            self.section_name(first.section)
+        );
+        let at = |index: u64| Place {
+            offset: first.offset + index * entry as u64,
+            ..first
+        };
+        Ok((0..count).map(at).collect())
     }
 
     fn info(&self) -> Result<ElfSection64<'data, '_, Endianness>> {
@@ -201,6 +240,14 @@ impl<'data> Module<'data> {
             bail!("`{}` is not in this module", reference.name);
         };
         Ok(to)
+    }
+}
+
+/// A field of a struct.
+fn field(of: Place, offset: usize) -> Place {
+    Place {
+        offset: of.offset.saturating_add(offset as u64),
+        ..of
     }
 }
 

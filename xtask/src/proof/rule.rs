@@ -1,5 +1,6 @@
 //! What a replacement function must keep, and where it does not.
 
+use klp::stack::MOST_FRAME;
 use std::fmt;
 
 /// What is wrong with an instruction.
@@ -35,6 +36,16 @@ pub enum Rule {
     Unbalanced,
     /// Returns to somewhere else than LR was on entry.
     WrongLr,
+    /// Calls or returns without having checked the stack, its frame being open, on
+    /// every way.
+    StackUnchecked,
+    /// Opens more stack than a function of a module may have.
+    FrameTooLarge {
+        /// How much, together with what instructions before it open.
+        bytes: u64,
+    },
+    /// Changes r1 by nobody knows how much.
+    UnknownFrame,
     /// Runs off the function's end.
     RunsOff,
     /// Is not known to the proof.
@@ -42,8 +53,8 @@ pub enum Rule {
 }
 
 impl Rule {
-    /// All of them.
-    pub const ALL: [Rule; 17] = [
+    /// All of them, with no bytes.
+    pub const ALL: [Rule; 20] = [
         Self::NoFrame,
         Self::LrNotSaved,
         Self::NotRestored,
@@ -59,14 +70,27 @@ impl Rule {
         Self::StackPointer,
         Self::Unbalanced,
         Self::WrongLr,
+        Self::StackUnchecked,
+        Self::FrameTooLarge { bytes: 0 },
+        Self::UnknownFrame,
         Self::RunsOff,
         Self::Unknown,
     ];
+
+    /// Whether it is about how much stack there is: that holds for modules of every
+    /// return convention.
+    #[must_use]
+    pub fn is_about_stack(self) -> bool {
+        matches!(
+            self,
+            Self::StackUnchecked | Self::FrameTooLarge { .. } | Self::UnknownFrame
+        )
+    }
 }
 
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+        let text = match self {
             Self::NoFrame => "no frame is open, or none was opened on the way here",
             Self::LrNotSaved => "LR was not saved at 16 of the caller's frame on every way here",
             Self::NotRestored => "r2 was not restored on every way to this return",
@@ -85,9 +109,20 @@ impl fmt::Display for Rule {
             Self::StackPointer => "changes r1 in a way that is not understood",
             Self::Unbalanced => "returns with another r1 than the caller's",
             Self::WrongLr => "returns to another address than the caller's",
+            Self::StackUnchecked => {
+                "the stack was not checked on every way here, with the frame open"
+            }
+            Self::FrameTooLarge { bytes } => {
+                return write!(
+                    f,
+                    "opens a frame of {bytes} bytes, and a module's function may have {MOST_FRAME}"
+                );
+            }
+            Self::UnknownFrame => "changes r1 by an amount that is not known",
             Self::RunsOff => "runs off the end of the function",
             Self::Unknown => "is not known to the proof",
-        })
+        };
+        f.write_str(text)
     }
 }
 

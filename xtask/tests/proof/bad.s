@@ -25,6 +25,7 @@ function call_without_frame
         bl      outside
         nop
         stdu    1,-32(1)
+        check
         restore
         close
         blr
@@ -32,6 +33,7 @@ end call_without_frame
 
 function lr_not_saved
         stdu    1,-32(1)
+        check
         restore
         addi    1,1,32
         blr
@@ -40,6 +42,7 @@ end lr_not_saved
 function lr_saved_elsewhere
         mflr    0
         stdu    1,-48(1)
+        check
         std     0,40(1)
         restore
         addi    1,1,48
@@ -49,6 +52,7 @@ end lr_saved_elsewhere
 function wrong_lr_saved
         mflr    0
         stdu    1,-32(1)
+        check
         std     3,48(1)
         restore
         addi    1,1,32
@@ -318,6 +322,7 @@ function writes_reserved_before
         mflr    0
         stw     3,12(1)
         stdu    1,-32(1)
+        check
         std     0,48(1)
         restore
         close
@@ -329,6 +334,7 @@ function saves_cr_as_a_doubleword
         mfcr    12
         std     12,8(1)
         stdu    1,-32(1)
+        check
         std     0,48(1)
         restore
         close
@@ -437,6 +443,7 @@ function opens_by_an_unknown_size
         mflr    0
         std     0,16(1)
         stdux   1,1,3
+        check
         ld      1,0(1)
         mtlr    0
         blr
@@ -563,3 +570,152 @@ function writes_reserved_at_its_end
         close
         blr
 end writes_reserved_at_its_end
+
+function frame_too_large
+        open    MOST_FRAME+16
+        restore
+        close   MOST_FRAME+16
+        blr
+end frame_too_large
+
+# More than a displacement can hold.
+function frame_far_too_large
+        mflr    0
+        std     0,16(1)
+        lis     0,-1
+        ori     0,0,0x7fe0
+        stdux   1,1,0
+        check
+        restore
+        ld      1,0(1)
+        ld      0,16(1)
+        mtlr    0
+        blr
+end frame_far_too_large
+
+# Either of them would do.
+function two_frames_too_large
+        open    MOST_FRAME/2+16
+        restore
+        close   MOST_FRAME/2+16
+        blr
+        stdu    1,-(MOST_FRAME/2)(1)
+        addi    1,1,MOST_FRAME/2
+        blr
+end two_frames_too_large
+
+function frame_by_subtraction
+        mflr    0
+        std     0,16(1)
+        subf    1,3,1
+        ld      1,0(1)
+        blr
+end frame_by_subtraction
+
+function no_check
+        mflr    0
+        stdu    1,-32(1)
+        std     0,48(1)
+        restore
+        close
+        blr
+end no_check
+
+function no_check_on_one_way
+        mflr    0
+        stdu    1,-32(1)
+        std     0,48(1)
+        cmpdi   3,0
+        beq     1f
+        check
+1:      restore
+        close
+        blr
+end no_check_on_one_way
+
+function checks_behind_a_call
+        mflr    0
+        stdu    1,-32(1)
+        std     0,48(1)
+        bl      outside
+        nop
+        check
+        restore
+        close
+        blr
+end checks_behind_a_call
+
+function checks_before_the_frame
+        check
+        mflr    0
+        stdu    1,-32(1)
+        std     0,48(1)
+        restore
+        close
+        blr
+end checks_before_the_frame
+
+function checks_another_frame
+        open
+        close
+        stdu    1,-48(1)
+        restore
+        close   48
+        blr
+end checks_another_frame
+
+function checks_another_word
+        mflr    0
+        stdu    1,-32(1)
+        std     0,48(1)
+        ld      11,STACK_FLOOR+8(13)
+        tdllt   1,11
+        restore
+        close
+        blr
+end checks_another_word
+
+function checks_half_a_word
+        mflr    0
+        stdu    1,-32(1)
+        std     0,48(1)
+        lwa     11,STACK_FLOOR(13)
+        tdllt   1,11
+        restore
+        close
+        blr
+end checks_half_a_word
+
+function checks_another_register
+        mflr    0
+        stdu    1,-32(1)
+        std     0,48(1)
+        ld      11,STACK_FLOOR(13)
+        tdllt   3,11
+        restore
+        close
+        blr
+end checks_another_register
+
+# With sign.
+function checks_another_order
+        mflr    0
+        stdu    1,-32(1)
+        std     0,48(1)
+        ld      11,STACK_FLOOR(13)
+        tdlt    1,11
+        restore
+        close
+        blr
+end checks_another_order
+
+function checks_another_cpu
+        mflr    0
+        stdu    1,-32(1)
+        std     0,48(1)
+        mr      13,3
+        check
+        restore
+        close
+        blr
+end checks_another_cpu

@@ -73,13 +73,12 @@ function recurses
         blr
 end recurses
 
-# More than a displacement can hold.
+# The most that there may be.
 function large_frame
         mflr    0
         std     0,16(1)
-        lis     0,-1
-        ori     0,0,0x7fe0
-        stdux   1,1,0
+        stdu    1,-MOST_FRAME(1)
+        check
         restore
         ld      1,0(1)
         ld      0,16(1)
@@ -95,6 +94,7 @@ function saves
         stw     12,8(1)
         std     30,-16(1)
         stdu    1,-64(1)
+        check
         std     0,80(1)
         ld      30,64+96(1)
         addi    4,1,40
@@ -141,6 +141,7 @@ function frame_pointer
         mflr    0
         std     31,-8(1)
         stdu    1,-48(1)
+        check
         std     0,64(1)
         mr      31,1
         std     3,32(31)
