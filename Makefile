@@ -3,7 +3,9 @@
 #
 # MACHINE=NAME      the machine shape to boot, from tests/machines.toml
 # ARGS='WORDS'      boot arguments, such as ARGS='mode=selftest log=debug'
+# VARIANT=NAME      for run: the way to hand calls over to patches
 # FILTER=PATTERN    for test and accept: only the tests whose names contain it
+# COUNT=NUMBER      for soak: how many transitions, if not a million
 # FUNC=NAME         for disasm: the function to show
 # V=1               show the commands
 
@@ -12,11 +14,11 @@
 # cargo takes all the processors by itself.
 .NOTPARALLEL:
 .SUFFIXES:
-.PHONY: help run test bench check accept gdb disasm doctor setup clean
+.PHONY: help run test bench soak check accept gdb disasm doctor setup clean
 
 # The recipes take these from the environment, so that no shell and no make
 # interprets what is in them.
-export MACHINE ARGS FILTER FUNC
+export MACHINE ARGS VARIANT FILTER FUNC COUNT
 
 Q := $(if $(V),,@)
 xtask := cargo run --locked --quiet --package xtask --
@@ -27,14 +29,18 @@ help: ## show this list
 	@echo
 	@sed -n '/^# [A-Z]*=/s/^# //p' Makefile
 
-run: ## build the kernel and boot it in QEMU (MACHINE=, ARGS=)
-	$(Q)scripts/setup $(xtask) run $${MACHINE:+--machine="$$MACHINE"} --append="$$ARGS"
+run: ## build the kernel and see it patch itself in QEMU (MACHINE=, ARGS=, VARIANT=)
+	$(Q)scripts/setup $(xtask) run $${MACHINE:+--machine="$$MACHINE"} --append="$$ARGS$${VARIANT:+ variant=$$VARIANT}"
 
 test: ## run all tests, on the host and in QEMU (FILTER=)
 	$(Q)scripts/setup $(xtask) test $${FILTER:+"$$FILTER"}
 
 bench: ## count what things cost, in instructions
 	$(Q)scripts/setup $(xtask) run --machine=icount --append=mode=bench
+
+soak: ## enable and disable a patch a million times under load (MACHINE=, COUNT=)
+	$(Q)scripts/setup $(xtask) run $${MACHINE:+--machine="$$MACHINE"} --timeout=21600 \
+		--append="mode=soak count=$${COUNT:-1000000}"
 
 check: ## check formatting, clippy with warnings denied, and the docs
 	$(Q)scripts/setup $(xtask) check

@@ -119,6 +119,8 @@ end_function trap_entry
 function trap_return
 	li	r3, 0
 	mtmsrd	r3, 1			/* EE = RI = 0: SRR0 and SRR1 are ours */
+	/* Or a later frame at this place looks like an interrupt's to a stack walk. */
+	std	r3, TRAP_MARK(r1)
 	/* An interrupted larx must not succeed at its stcx. */
 	ld	r4, FRAME_BACK_CHAIN(r1)
 	stdcx.	r4, 0, r1

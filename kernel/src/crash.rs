@@ -1,7 +1,7 @@
 //! Crashes on purpose, by the boot argument `crash=`: the tests look at what the
 //! kernel then prints.
 
-use crate::{arch, stack, time};
+use crate::{arch, stack, thread, time};
 use alloc::vec::Vec;
 use core::{arch::asm, fmt, hint::black_box, time::Duration};
 use report::Verdict;
@@ -29,6 +29,13 @@ const KINDS: &[(&str, fn())] = &[
     }),
     ("guard", guard),
     ("stack-pointer", stack_pointer),
+    ("thread-panic", || in_thread(|| panic!("on purpose"))),
+    ("thread-overflow", || {
+        in_thread(|| {
+            black_box(recurse(black_box(1 << 40)));
+        });
+    }),
+    ("thread-overrun", || in_thread(overrun)),
 ];
 
 // What a backtrace is to show is not inlined: golden output names it.
@@ -137,4 +144,24 @@ fn guard() {
 fn stack_pointer() {
     // SAFETY: r1 is of no use from here on; the trap ends the kernel.
     unsafe { asm!("li 1, 0x7770", "trap", options(noreturn)) }
+}
+
+/// Runs a crash in a thread of its own.
+#[inline(never)]
+fn in_thread(crash: fn()) {
+    match thread::spawn("doomed", crash) {
+        Ok(thread) => drop(thread.join()),
+        Err(error) => println!("{error}"),
+    }
+}
+
+/// Uses up more stack than there is, and returns before a tick can notice.
+#[inline(never)]
+fn overrun() {
+    let before = arch::interrupts_off();
+    let (bottom, _) = stack::running();
+    let word = (bottom + stack::GUARD_BYTES - 8) as *mut u64;
+    // SAFETY: the guard belongs to the running stack and holds no data.
+    unsafe { word.write_volatile(0x0bad) };
+    let _ = before; // they stay off
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     arch::{self, Cpu},
-    fault, stack, time,
+    fault, stack, thread, time,
 };
 use core::sync::atomic::Ordering;
 use layout::TrapFrame;
@@ -34,6 +34,8 @@ fn dispatch(cpu: &Cpu, frame: &mut TrapFrame) {
                 fault::guard_damaged(frame, damage);
             }
             time::tick();
+            // Last: returns when this thread has the CPU again.
+            thread::tick();
         }
         _ => fault::unexpected(frame),
     }

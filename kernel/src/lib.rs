@@ -13,15 +13,20 @@
 //!
 //! # What it is not
 //! There is no user mode, no address translation and one CPU: all code runs in
-//! real mode with the rights of a kernel. Interrupt handlers do not nest.
+//! real mode with the rights of a kernel. Threads are preempted anywhere;
+//! interrupt handlers do not nest.
 //!
 //! # Who knows whom
 //! `arch` knows only `crates/`. `sync` and `console` stand on `arch`; `platform`
 //! reads the device tree; `mm` hands out memory; `fault` reports what should
-//! not have happened; `interrupt` and `time` drive the clock. `selftest`, `crash`
-//! and `job` know all, and nobody knows them.
+//! not have happened; `interrupt` and `time` drive the clock, and `thread` shares the
+//! CPU. `text` writes code; `ftrace` knows `text`; `backtrace` reads stacks through
+//! whatever `ftrace` and `tracing` have put on them; `module` loads code; `livepatch`
+//! knows all of these, and they know it only through hooks that it sets. `exports` is
+//! what modules may call. `selftest`, `crash` and `job` know all, and nobody knows
+//! them.
 #![no_std]
-#![feature(patchable_function_entry)]
+#![feature(allocator_api, patchable_function_entry)]
 
 extern crate alloc;
 
@@ -29,12 +34,15 @@ pub mod arch;
 #[macro_use]
 pub mod console;
 pub mod backtrace;
+pub mod bank;
 pub mod bench;
 pub mod crash;
+mod exports;
 pub mod fault;
 pub mod ftrace;
 pub mod interrupt;
 pub mod job;
+pub mod livepatch;
 pub mod mm;
 pub mod module;
 pub mod platform;
@@ -44,6 +52,7 @@ mod start;
 pub mod symbols;
 pub mod sync;
 pub mod text;
+pub mod thread;
 pub mod time;
 pub mod tracing;
 pub mod victims;

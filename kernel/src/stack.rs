@@ -4,9 +4,9 @@
 //! the low end of a stack. Three things notice an overrun: interrupt entry,
 //! when r1 is below where an interrupt still fits (it then goes on to the
 //! fallback stack); every tick, when the pattern is damaged; and the end of the
-//! run. The main stack lies at the top of memory with the heap below, so that
-//! what an overrun destroys before the next tick is not the code that reports
-//! it.
+//! run. The main stack lies at the top of memory, the threads' stacks below it and the
+//! heap below those, so that what an overrun destroys before the next tick is
+//! not the code that reports it.
 
 use crate::{
     arch::{self, Stack},
@@ -18,6 +18,8 @@ use core::{cell::UnsafeCell, fmt, sync::atomic::Ordering};
 pub const MAIN_BYTES: u64 = 256 * 1024;
 /// Size of the guard at a stack's low end, in bytes.
 pub const GUARD_BYTES: u64 = 4096;
+/// Words at the guard's low end that show whether a stack was left there.
+const LOWEST_WORDS: u64 = 128;
 const FALLBACK_BYTES: usize = 32 * 1024;
 /// What the guard consists of: no address, and no small number.
 const PATTERN: u64 = 0x5af0_9ac3_6b1d_e247;
@@ -57,17 +59,43 @@ pub fn use_last_resort() {
         .store(LAST_RESORT.stack().top(), Ordering::Relaxed);
 }
 
-/// Makes `stack` the one that interrupts accept, with a fresh guard.
+/// Fills in a stack's guard.
 ///
 /// # Safety
-/// Interrupts are off and stay off until r1 is on `stack`, whose lowest
-/// [`GUARD_BYTES`] are free.
-pub unsafe fn make_running(stack: &Stack) {
+/// The lowest [`GUARD_BYTES`] of `stack` are free.
+pub unsafe fn fill_guard(stack: &Stack) {
     let guard = stack.bottom() as *mut u64;
     for word in 0..GUARD_BYTES as usize / size_of::<u64>() {
         // SAFETY: inside the stack, whose low end is free, says the caller.
         unsafe { guard.add(word).write(PATTERN) };
     }
+}
+
+/// Back to the fallback stack, after a report that was not the last.
+pub fn use_fallback() {
+    arch::cpu()
+        .entry
+        .fallback_stack
+        .store(FALLBACK.stack().top(), Ordering::Relaxed);
+}
+
+/// Whether the lowest words of the running stack's guard are as they were: then
+/// nothing has run off its end, unless it jumped over them.
+#[must_use]
+pub fn lowest_is_intact() -> bool {
+    let (bottom, _) = running();
+    (0..LOWEST_WORDS).all(|word| {
+        let address = bottom + 8 * word;
+        // SAFETY: the guard of the running stack, as in `check_guard`.
+        unsafe { (address as *const u64).read_volatile() == PATTERN }
+    })
+}
+
+/// Makes `stack` the one that interrupts accept.
+///
+/// # Safety
+/// Interrupts are off and stay off until r1 is on `stack`, whose guard is filled in.
+pub unsafe fn use_stack(stack: &Stack) {
     let cpu = arch::cpu();
     let floor = stack.bottom() + GUARD_BYTES + layout::INTERRUPT_ROOM as u64;
     cpu.stack_bottom.store(stack.bottom(), Ordering::Relaxed);

@@ -1,13 +1,17 @@
 //! The kernel's first steps, in the order in which they depend on each other.
 
 use crate::{
-    arch, bench, console, crash, fault, ftrace, interrupt, job, mm, platform, selftest, stack, time,
+    arch, bench, console, crash, fault, ftrace, interrupt, job, livepatch, mm, platform, selftest,
+    stack, thread, time,
 };
 use boot::BootInfo;
 use bootargs::{BootArgs, Color, LogLevel, Mode};
 use core::fmt::Display;
 use log::LevelFilter;
 use report::Verdict;
+
+/// How often the soak goes round if nobody says.
+const SOAK: u32 = 10_000;
 
 /// Starts the kernel on the boot stack, and continues on the main stack.
 pub fn start(info: &BootInfo) -> ! {
@@ -27,7 +31,8 @@ pub fn start(info: &BootInfo) -> ! {
     // SAFETY: interrupts are off, and go on being off until `on_main_stack`
     // turns them on; the stack is fresh.
     unsafe {
-        stack::make_running(&main_stack);
+        stack::fill_guard(&main_stack);
+        stack::use_stack(&main_stack);
         arch::call_on_stack(&main_stack, on_main_stack)
     }
 }
@@ -51,6 +56,12 @@ extern "C" fn on_main_stack() -> ! {
     if let Err(error) = ftrace::start() {
         refuse(&error);
     }
+    if let Err(error) = thread::start() {
+        refuse(&error);
+    }
+    if let Err(error) = livepatch::start() {
+        refuse(&error);
+    }
     time::start();
     arch::interrupts_on();
     let verdict = run(&arguments);
@@ -64,6 +75,12 @@ extern "C" fn on_main_stack() -> ! {
 #[inline(never)] // its name is in every backtrace
 fn run(arguments: &BootArgs<'_>) -> Verdict {
     job::report_boot();
+    if let Some(name) = arguments.variant
+        && let Err(error) = livepatch::variants::choose(name)
+    {
+        println!("boot argument `variant={name}`: {error}");
+        return Verdict::BadArgument;
+    }
     if let Some(kind) = arguments.crash {
         return crash::provoke(kind);
     }
@@ -72,6 +89,7 @@ fn run(arguments: &BootArgs<'_>) -> Verdict {
         Mode::Bench => bench::run(),
         Mode::Echo => job::echo(),
         Mode::List => selftest::list(arguments.tests()),
+        Mode::Soak => selftest::soak(arguments.count.map_or(SOAK, u32::from)),
         Mode::Selftest => selftest::run(arguments.tests()),
     }
 }

@@ -6,13 +6,15 @@
 //! step still runs, with addresses instead of names.
 
 use crate::{mm, sync::IrqLock};
-use alloc::{boxed::Box, collections::TryReserveError, sync::Arc, vec::Vec};
+use alloc::{
+    boxed::Box, collections::TryReserveError, format, string::String, sync::Arc, vec::Vec,
+};
 use core::fmt;
 use memmap::Range;
 use symtab::{Kind, ParseError, Symbol, Table};
 
 /// Room for the table, in bytes. The build says so when it no longer fits.
-const ROOM: usize = 512 * 1024;
+const ROOM: usize = 1024 * 1024;
 
 /// Filled in after the link, so nothing may assume that it is zero.
 #[unsafe(link_section = ".ksyms")]
@@ -113,6 +115,13 @@ fn with_symbol_at<T>(address: u64, look: impl FnOnce(Symbol<'_>, u64) -> T) -> O
     Some(look(symbol, offset))
 }
 
+/// How many bytes the function has whose global entry is at an address.
+#[must_use]
+pub fn size_at(address: u64) -> Option<u64> {
+    let size = |symbol: Symbol<'_>, offset| (offset == 0).then_some(symbol.size);
+    with_symbol_at(address, size).flatten()
+}
+
 /// Where a function begins, and how.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct FunctionEntry {
@@ -199,6 +208,28 @@ pub fn find_in(start: u64, path: &str) -> Option<u64> {
         .clone();
     drop(extra);
     table.table().find(path).ok().map(|symbol| symbol.address)
+}
+
+/// The address of a symbol of the module that starts at `start`, by path and, with
+/// `position` not 0, by its place among those of that path.
+///
+/// # Errors
+/// Why there is none, in a sentence.
+pub fn find_in_position(start: u64, path: &str, position: usize) -> Result<u64, String> {
+    let table = {
+        let extra = EXTRA.lock();
+        let of = extra.iter().find(|extra| extra.range.start == start);
+        of.ok_or("it has no symbols")?.table.clone()
+    };
+    let table = table.table();
+    match position.checked_sub(1) {
+        None => table.find(path).map_err(|error| format!("{error}")),
+        Some(index) => {
+            let found = table.candidates(path).nth(index);
+            found.ok_or_else(|| format!("there is no number {position} of that name"))
+        }
+    }
+    .map(|symbol| symbol.address)
 }
 
 /// Why a path does not name a symbol.

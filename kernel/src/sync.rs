@@ -1,4 +1,4 @@
-//! A lock that an interrupt handler can't deadlock on.
+//! A lock that an interrupt handler can't deadlock on, and what is made of it.
 
 use crate::arch::{self, Interrupts};
 use core::ops::{Deref, DerefMut};
@@ -80,5 +80,35 @@ impl<T> Drop for IrqGuard<'_, T> {
     fn drop(&mut self) {
         self.guard = None;
         arch::interrupts_restore(self.before);
+    }
+}
+
+/// A function that one part of the kernel sets and another calls, so that the second
+/// need not know the first.
+#[derive(Debug)]
+pub struct Hook<F>(IrqLock<Option<F>>);
+
+impl<F: Copy> Hook<F> {
+    /// Nothing to call yet.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(IrqLock::new(None))
+    }
+
+    /// Sets what is called.
+    pub fn set(&self, function: Option<F>) {
+        *self.0.lock() = function;
+    }
+
+    /// What is to be called, outside the lock.
+    #[must_use]
+    pub fn get(&self) -> Option<F> {
+        *self.0.lock()
+    }
+}
+
+impl<F: Copy> Default for Hook<F> {
+    fn default() -> Self {
+        Self::new()
     }
 }

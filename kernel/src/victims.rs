@@ -1,6 +1,8 @@
 //! Functions to be traced and patched. Each counts its own calls, so that what a
 //! tracer counts can be compared with something that it has not touched.
 
+pub mod live;
+
 use core::{
     ffi::{c_int, c_long},
     hint::black_box,

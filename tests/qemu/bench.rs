@@ -12,10 +12,12 @@ pub const GOLDEN: &str = "bench";
 
 /// What depends on how many functions the kernel has, and where they lie. The
 /// kernel holds these to their limits itself.
-const LOOSE: [&str; 3] = ["sites", "switch_", "load_"];
+const LOOSE: [&str; 8] = [
+    "sites", "switch_", "load_", "context_", "spawn_", "enable_", "disable_", "gap_",
+];
 
 /// What is measured once and as a whole.
-const LONG: [&str; 1] = ["load_"];
+const LONG: [&str; 4] = ["load_", "enable_", "disable_", "gap_"];
 
 pub fn trials() -> Vec<Trial> {
     vec![

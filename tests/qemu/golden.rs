@@ -13,7 +13,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use xtask::outcome::Outcome;
 
 /// Kinds of crash and the status that each ends with.
-const CRASHES: [(&str, u8); 14] = [
+const CRASHES: [(&str, u8); 17] = [
     ("panic", 3),
     ("bounds", 3),
     ("heap-exhausted", 3),
@@ -28,10 +28,13 @@ const CRASHES: [(&str, u8); 14] = [
     ("recursion", 5),
     ("guard", 5),
     ("stack-pointer", 5),
+    ("thread-panic", 3),
+    ("thread-overflow", 5),
+    ("thread-overrun", 5),
 ];
 
 /// Boot arguments that the kernel refuses.
-const REFUSED: [(&str, &str); 9] = [
+const REFUSED: [(&str, &str); 10] = [
     ("unknown-key", "mood=run"),
     ("no-key", "=run"),
     ("bad-value", "mode=walk"),
@@ -41,6 +44,7 @@ const REFUSED: [(&str, &str); 9] = [
     ("test-without-mode", "test=heap::*"),
     ("no-such-test", "mode=selftest test=no::such"),
     ("crash-kind", "crash=boredom"),
+    ("variant", "variant=telepathy"),
 ];
 
 /// What differs without meaning anything: a pattern and what replaces it.
@@ -92,6 +96,7 @@ fn complete() -> Trial {
             let file = entry?.file_name().into_string().unwrap_or_default();
             let name = file.trim_end_matches(".new").trim_end_matches(".snap");
             let known = name == crate::bench::GOLDEN
+                || crate::livepatch::is_golden(name)
                 || CRASHES
                     .iter()
                     .any(|(kind, _)| name == format!("crash-{kind}"))
@@ -113,12 +118,22 @@ fn golden(name: &str, append: &str, status: u8) -> Result<()> {
 
 /// Compares a text with `tests/golden/FILE.snap`, what the filters name aside.
 pub fn compare(file: &str, append: &str, text: &str) -> Result<()> {
+    compare_filtered(file, append, text, &[])
+}
+
+/// The same with further filters, which come first.
+pub fn compare_filtered(
+    file: &str,
+    append: &str,
+    text: &str,
+    filters: &[(&str, &str)],
+) -> Result<()> {
     let mut settings = insta::Settings::clone_current();
     settings.set_snapshot_path("../golden");
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
     settings.set_description(format!("boot arguments: {append}"));
-    for (pattern, replacement) in FILTERS {
+    for &(pattern, replacement) in filters.iter().chain(&FILTERS) {
         settings.add_filter(pattern, replacement);
     }
     let compare = || settings.bind(|| insta::assert_snapshot!(file, text));

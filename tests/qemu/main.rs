@@ -7,12 +7,15 @@
 
 mod bench;
 mod boots;
+mod demo;
 mod dialogues;
 mod disassembly;
 mod golden;
 mod harness;
+mod livepatch;
 mod readme;
 mod selftests;
+mod soak;
 
 use libtest_mimic::{Arguments, Trial};
 use std::process::ExitCode;
@@ -27,9 +30,12 @@ fn main() -> ExitCode {
 fn trials() -> Vec<Trial> {
     // The long ones first, so that the last thread does not run alone for long.
     let groups = [
+        soak::trials(),
         boots::trials(),
+        demo::trials(),
         bench::trials(),
         selftests::trials(),
+        livepatch::trials(),
         golden::trials(),
         dialogues::trials(),
         disassembly::trials(),

@@ -41,9 +41,11 @@ fn run() -> Result<()> {
 /// `0x400000`, `4.5ms`) and one blank between two words: columns move with the
 /// width of the numbers.
 fn without_numbers(text: &str) -> Vec<String> {
-    let mark = |word: &str| match word.starts_with(|c: char| c.is_ascii_digit()) {
-        true => "#".to_owned(),
-        false => word.to_owned(),
+    let mark = |word: &str| match word {
+        word if word.starts_with(|c: char| c.is_ascii_digit()) => "#".to_owned(),
+        // An `addi` of a negative number, such as half an address.
+        "subi" => "addi".to_owned(),
+        word => word.to_owned(),
     };
     let line = |line: &str| {
         line.split_whitespace()

@@ -32,7 +32,7 @@ pub enum Refusal {
     NoRoom,
 }
 
-pub static KEYS: &[Key; 6] = &[
+pub static KEYS: &[Key; 8] = &[
     Key {
         name: "mode",
         value: Value::OneOf(Mode::WORDS),
@@ -51,6 +51,17 @@ pub static KEYS: &[Key; 6] = &[
         repeats: true,
         about: "run or list these self-tests only; may be repeated",
         set: |args, value| args.tests.try_push(value).map_err(|_| Refusal::NoRoom),
+    },
+    Key {
+        name: "count",
+        value: Value::Any {
+            name: "NUMBER",
+            form: "a whole number from 1 to 4294967295",
+        },
+        default: None,
+        repeats: false,
+        about: "how often mode=soak enables and disables its patch",
+        set: |args, value| put(&mut args.count, value.parse().ok().map(Some)),
     },
     Key {
         name: "log",
@@ -77,13 +88,18 @@ pub static KEYS: &[Key; 6] = &[
         default: None,
         repeats: false,
         about: "crash on purpose",
-        set: |args, value| {
-            let fits = |b: u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-');
-            put(
-                &mut args.crash,
-                value.bytes().all(fits).then_some(Some(value)),
-            )
+        set: |args, value| put(&mut args.crash, word(value)),
+    },
+    Key {
+        name: "variant",
+        value: Value::Any {
+            name: "NAME",
+            form: "a variant's name, in the characters a-z, 0-9 and -",
         },
+        default: None,
+        repeats: false,
+        about: "hand calls over to patches in this way",
+        set: |args, value| put(&mut args.variant, word(value)),
     },
     Key {
         name: "reenter",
@@ -98,6 +114,12 @@ pub static KEYS: &[Key; 6] = &[
 fn put<T>(place: &mut T, value: Option<T>) -> Result<(), Refusal> {
     *place = value.ok_or(Refusal::BadValue)?;
     Ok(())
+}
+
+/// A value in the characters of a name.
+fn word(value: &str) -> Option<Option<&str>> {
+    let fits = |b: u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-');
+    value.bytes().all(fits).then_some(Some(value))
 }
 
 /// Writes `items` with `between` them.

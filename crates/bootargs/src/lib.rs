@@ -22,7 +22,7 @@ pub use select::select;
 pub use values::{Color, LogLevel, Mode, Reenter};
 
 use arrayvec::ArrayVec;
-use core::{error, fmt};
+use core::{error, fmt, num::NonZeroU32};
 use keys::{KEYS, Key, Value};
 
 /// How many `test=` patterns one line may hold.
@@ -37,9 +37,14 @@ pub struct BootArgs<'a> {
     pub log: LogLevel,
     /// Whether the console output is coloured.
     pub color: Color,
+    /// How often the soak enables and disables its patch.
+    pub count: Option<NonZeroU32>,
     /// The kind of crash to provoke, of the form `[a-z0-9-]+`. Which kinds
     /// there are is for the kernel to know.
     pub crash: Option<&'a str>,
+    /// The variant to hand calls over by, of the form `[a-z0-9-]+`. Which ones
+    /// there are is for the kernel to know.
+    pub variant: Option<&'a str>,
     /// How the boot stage is to enter the kernel a second time.
     pub reenter: Option<Reenter>,
     tests: ArrayVec<&'a str, MAX_TESTS>,

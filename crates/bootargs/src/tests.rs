@@ -20,13 +20,15 @@ fn an_empty_line_means_the_defaults() {
 
 #[test]
 fn every_argument_is_parsed() {
-    let line = "test=a::b log=trace mode=selftest color=auto crash=stack-2 \
+    let line = "test=a::b count=12 log=trace mode=selftest color=auto crash=stack-2 variant=mini-frame \
                 reenter=flat-tree-big-endian test=c::* \0";
     let args = parse(line).unwrap();
     assert_eq!(args.mode, Mode::Selftest);
     assert_eq!(args.log, LogLevel::Trace);
     assert_eq!(args.color, Color::Auto);
+    assert_eq!(args.count.map(u32::from), Some(12));
     assert_eq!(args.crash, Some("stack-2"));
+    assert_eq!(args.variant, Some("mini-frame"));
     assert_eq!(args.reenter, Some(Reenter::FlatTreeBigEndian));
     assert_eq!(args.tests(), ["a::b", "c::*"]);
 }
@@ -36,15 +38,15 @@ fn messages_say_what_is_wrong_and_what_is_allowed() {
     let cases = [
         (
             "mode=fly",
-            "boot argument `mode=fly`: unknown value `fly`; allowed: run, selftest, list, echo, bench",
+            "boot argument `mode=fly`: unknown value `fly`; allowed: run, selftest, list, echo, bench, soak",
         ),
         (
             "colour=on",
-            "boot argument `colour=on`: unknown; allowed: mode, test, log, color, crash, reenter",
+            "boot argument `colour=on`: unknown; allowed: mode, test, count, log, color, crash, variant, reenter",
         ),
         (
             "=",
-            "boot argument `=`: unknown; allowed: mode, test, log, color, crash, reenter",
+            "boot argument `=`: unknown; allowed: mode, test, count, log, color, crash, variant, reenter",
         ),
         (
             "color",
@@ -63,6 +65,10 @@ fn messages_say_what_is_wrong_and_what_is_allowed() {
             "boot argument `crash=Now`: malformed value `Now`; allowed: a kind of crash, in the characters a-z, 0-9 and -",
         ),
         (
+            "count=0",
+            "boot argument `count=0`: malformed value `0`; allowed: a whole number from 1 to 4294967295",
+        ),
+        (
             "reenter=flat\u{7}é",
             "boot argument `reenter=flat\\u{7}\\u{e9}`: unknown value `flat\\u{7}\\u{e9}`; allowed: flat-tree, little-endian, flat-tree-big-endian",
         ),
@@ -76,7 +82,7 @@ fn messages_say_what_is_wrong_and_what_is_allowed() {
         ),
         (
             "mode=run\0color=auto",
-            "boot argument `mode=run\\u{0}color=auto`: unknown value `run\\u{0}color=auto`; allowed: run, selftest, list, echo, bench",
+            "boot argument `mode=run\\u{0}color=auto`: unknown value `run\\u{0}color=auto`; allowed: run, selftest, list, echo, bench, soak",
         ),
     ];
     for (line, expected) in cases {
@@ -180,7 +186,7 @@ fn naive_matches(pattern: &[char], path: &[char]) -> bool {
 
 /// Lines made of pieces of right ones, so that many get past the first check.
 fn any_line() -> impl Strategy<Value = String> {
-    let piece = "mode|test|log|color|crash|reenter|=|=| | |run|list|echo|info|auto|a-1|little-endian|\0|\\PC|.";
+    let piece = "mode|test|log|color|crash|variant|reenter|=|=| | |run|list|echo|info|auto|a-1|little-endian|\0|\\PC|.";
     prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
 }
 

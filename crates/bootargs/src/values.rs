@@ -42,7 +42,7 @@ words! {
     /// What the kernel does once it has booted.
     #[derive(Default)]
     pub enum Mode {
-        /// Boot, say so, and power off.
+        /// Show how the kernel patches itself, and check it.
         #[default]
         Run = "run",
         /// Run the self-tests.
@@ -53,6 +53,8 @@ words! {
         Echo = "echo",
         /// Count what things cost, in instructions.
         Bench = "bench",
+        /// Enable and disable a patch under load, again and again.
+        Soak = "soak",
     }
 }
 

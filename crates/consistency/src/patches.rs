@@ -209,7 +209,8 @@ impl Patches {
     fn place(&mut self, patch: PatchId, functions: &[Function]) {
         for &Function { old, new } in functions {
             let at = self.find(old).unwrap_or_else(|at| {
-                let entries = Vec::new();
+                // Most functions have one replacement.
+                let entries = Vec::with_capacity(1);
                 self.stacks.insert(at, Stack { old, entries });
                 at
             });

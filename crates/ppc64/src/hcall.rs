@@ -5,6 +5,9 @@
 pub const H_GET_TERM_CHAR: u64 = 0x54;
 /// Writes up to 16 characters to a virtual terminal (PAPR 16.6.2.1).
 pub const H_PUT_TERM_CHAR: u64 = 0x58;
+/// Gives the processor away until the next interrupt, and turns interrupts on
+/// (PAPR 14.11.3.1).
+pub const H_CEDE: u64 = 0xe0;
 /// Sets a processor mode (PAPR 14.5.4.3.14).
 pub const H_SET_MODE: u64 = 0x31c;
 /// QEMU's own: an RTAS call, argument buffer in r4. The code that QEMU lets

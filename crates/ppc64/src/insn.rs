@@ -178,10 +178,45 @@ pub const fn mtctr(rs: u32) -> u32 {
     0x7c09_03a6 | register(rs) << 21
 }
 
+/// `mfctr rt` (3.3.17).
+#[must_use]
+pub const fn mfctr(rt: u32) -> u32 {
+    0x7c09_02a6 | register(rt) << 21
+}
+
+/// `mtlr rs` (3.3.17).
+#[must_use]
+pub const fn mtlr(rs: u32) -> u32 {
+    0x7c08_03a6 | register(rs) << 21
+}
+
+/// `beq . + displacement`, on CR0 (2.4): a multiple of 4 bytes.
+#[must_use]
+pub const fn beq(displacement: i16) -> u32 {
+    assert!(
+        displacement & 3 == 0,
+        "beq: displacement not a multiple of 4"
+    );
+    0x4182_0000 | displacement.cast_unsigned() as u32
+}
+
 /// `bctr`: to the address in CTR (2.4).
 #[must_use]
 pub const fn bctr() -> u32 {
     0x4e80_0420
+}
+
+/// Whether an instruction reads CTR: a branch to it (2.4), one that counts it down, or
+/// `mfctr` (3.3.17).
+#[must_use]
+pub const fn reads_ctr(word: u32) -> bool {
+    let counts_down = word >> 21 & 0b00100 == 0;
+    match (word >> 26, word >> 1 & 0x3ff) {
+        (16, _) | (19, 16) => counts_down,
+        (19, 528) => true,
+        (31, 339) => word >> 11 & 0x3ff == 0x120,
+        _ => false,
+    }
 }
 
 /// `sldi ra,rs,n` (3.3.14): shifts left by `n` bits, 1 to 63. It is `rldicr` that
@@ -223,6 +258,10 @@ const fn register(number: u32) -> u32 {
     assert!(number < 32, "no such register");
     number
 }
+
+mod epilogue;
+
+pub use epilogue::loads_return_address;
 
 #[cfg(test)]
 mod tests;

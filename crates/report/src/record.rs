@@ -56,6 +56,55 @@ pub enum Record<'a> {
         /// How much.
         value: u64,
     },
+    /// A transition of a live patch has begun, or goes the other way round from
+    /// now on.
+    Transition {
+        /// The transition's number.
+        number: u64,
+        /// The patch.
+        patch: &'a str,
+        /// What it was started for: `enable` or `disable`.
+        direction: &'a str,
+        /// Whether threads go back.
+        reversed: bool,
+        /// When, in timebase ticks.
+        time: u64,
+    },
+    /// A thread has gone over.
+    Switch {
+        /// The transition's number.
+        number: u64,
+        /// The thread's number.
+        thread: u32,
+        /// Its name.
+        name: &'a str,
+        /// How: `safe_point`, `asleep`, `itself` or `forced`.
+        how: &'a str,
+        /// When, in timebase ticks.
+        time: u64,
+    },
+    /// A thread was seen to hold the transition up.
+    Held {
+        /// The thread's number.
+        thread: u32,
+        /// Its name.
+        name: &'a str,
+        /// Why it can't go over, in words.
+        reason: &'a str,
+        /// When, in timebase ticks.
+        time: u64,
+    },
+    /// A transition has ended: all threads have gone over, or back.
+    TransitionEnd {
+        /// The transition's number.
+        number: u64,
+        /// The patch.
+        patch: &'a str,
+        /// Whether it is enabled now.
+        enabled: bool,
+        /// When, in timebase ticks.
+        time: u64,
+    },
     /// All self-tests have ended.
     Summary {
         /// How many passed.
@@ -120,6 +169,21 @@ mod tests {
         assert_eq!(value["event"], "test");
         assert_eq!(value["outcome"], "fail");
         assert_eq!(value["message"], "got \"1\"\n\\");
+    }
+
+    #[test]
+    fn records_are_named_in_snake_case() {
+        let record = Record::TransitionEnd {
+            number: 3,
+            patch: "fix",
+            enabled: true,
+            time: u64::MAX,
+        };
+        let mut line = [0; 200];
+        let written = record.write(&mut line).unwrap();
+        let value: serde_json::Value = serde_json::from_slice(written).unwrap();
+        assert_eq!(value["event"], "transition_end");
+        assert_eq!(value["time"], u64::MAX);
     }
 
     #[test]

@@ -133,6 +133,10 @@ pub enum Tone {
     Bad,
     /// A heading.
     Heading,
+    /// What belongs to the old side of a transition.
+    Old,
+    /// What belongs to its new side.
+    New,
 }
 
 /// Text in a tone: coloured where colours are on, else plain.
@@ -148,6 +152,8 @@ impl<T: fmt::Display> fmt::Display for Painted<T> {
             Tone::Good => Style::new().fg_color(Some(AnsiColor::Green.into())),
             Tone::Bad => Style::new().bold().fg_color(Some(AnsiColor::Red.into())),
             Tone::Heading => Style::new().bold(),
+            Tone::Old => Style::new().fg_color(Some(AnsiColor::Yellow.into())),
+            Tone::New => Style::new().fg_color(Some(AnsiColor::Cyan.into())),
         };
         write!(f, "{style}")?;
         self.1.fmt(f)?;

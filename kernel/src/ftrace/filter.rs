@@ -50,18 +50,18 @@ impl Filter {
         &self.unwanted
     }
 
-    /// For each of `sites`, whether its function passes.
+    /// The places of those of `sites` whose function passes.
     ///
     /// # Errors
     /// When there is no memory for the answer.
-    pub fn choose(&self, sites: &[Site]) -> Result<Vec<bool>, TryReserveError> {
+    pub fn choose(&self, sites: &[Site]) -> Result<Vec<usize>, TryReserveError> {
         let mut chosen = Vec::new();
         chosen.try_reserve_exact(sites.len())?;
         if self.wanted.is_empty() && self.unwanted.is_empty() {
             // No names to look up: that is most of the time for the rest.
-            chosen.resize(sites.len(), true);
+            chosen.extend(0..sites.len());
         } else {
-            chosen.extend(sites.iter().map(|site| self.admits(site)));
+            chosen.extend((0..sites.len()).filter(|&place| self.admits(&sites[place])));
         }
         Ok(chosen)
     }

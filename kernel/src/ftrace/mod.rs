@@ -18,17 +18,19 @@ mod filter;
 pub mod notrace;
 mod ops;
 mod registry;
+mod retired;
 mod sets;
 mod sites;
 mod trampoline;
 
 pub use error::FtraceError;
 pub use filter::Filter;
-pub use ops::{Callback, Flags, Ops};
+pub use ops::{Callback, Flags, HandOff, Ops};
 pub use registry::{
-    add_sites, attached, in_trampoline, is_enabled, register, remove_sites, set_enabled,
-    trampoline_of, unregister,
+    add_sites, attached, detach_at, in_trampoline, is_enabled, redirect_at, register, register_at,
+    remove_sites, set_enabled, trampoline_of, unregister,
 };
+pub use retired::{count as retired, reclaim, retire, wait as wait_for_retired};
 pub use sites::{
     Counts, Kind, Refused, Site, at_entry, bring_to_rest, counts, find as find_site, from_record,
     refused, sites, start,

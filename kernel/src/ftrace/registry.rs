@@ -1,7 +1,7 @@
 //! Registering ops, and the switch for all of them.
 
 use super::{
-    Filter, Flags, FtraceError, Ops, Site,
+    Filter, Flags, FtraceError, Ops, Site, retired,
     sets::{Edit, OPS_ON_A_SITE, Sets},
     sites,
 };
@@ -28,18 +28,36 @@ static REGISTRY: IrqLock<Registry> = IrqLock::new(Registry {
 /// # Errors
 /// [`FtraceError`]; nothing has changed then.
 pub fn register(ops: &'static Ops, filter: &Filter) -> Result<usize, FtraceError> {
+    attach(ops, |table| Ok(filter.choose(table)?))
+}
+
+/// Attaches `ops` to one site.
+///
+/// # Errors
+/// [`FtraceError`]; nothing has changed then.
+pub fn register_at(ops: &'static Ops, site: &Site) -> Result<(), FtraceError> {
+    let choose = |table: &[Site]| {
+        let place = table.binary_search_by_key(&site.address, |one| one.address);
+        Ok(Vec::from_iter(place.ok()))
+    };
+    attach(ops, choose).map(drop)
+}
+
+fn attach(
+    ops: &'static Ops,
+    choose: impl Fn(&[Site]) -> Result<Vec<usize>, FtraceError>,
+) -> Result<usize, FtraceError> {
     // Names are looked up outside the lock, for that takes time; again, if a
     // module came or went meanwhile.
     let (chosen, mut registry) = loop {
         let table = sites::sites();
-        let chosen = filter.choose(&table)?;
+        let chosen = choose(&table)?;
         let mut registry = REGISTRY.lock();
         if Arc::ptr_eq(&registry.sets.table()?, &table) {
             break (chosen, registry);
         }
     };
-    let count = chosen.iter().filter(|&&chosen| chosen).count();
-    if count == 0 {
+    if chosen.is_empty() {
         return Err(FtraceError::NoFunction);
     }
     if registry.registered.iter().any(|one| one.is(ops)) {
@@ -49,24 +67,75 @@ pub fn register(ops: &'static Ops, filter: &Filter) -> Result<usize, FtraceError
         return Err(FtraceError::Off(ops.name));
     }
     registry.registered.try_reserve(1)?;
-    registry.sets.edit(&chosen, Edit::Add(ops))?;
-    registry.registered.push(ops);
-    Ok(count)
+    let result = registry.sets.edit(&chosen, Edit::Add(ops));
+    if result.is_ok() {
+        registry.registered.push(ops);
+    }
+    drop(registry);
+    retired::reclaim();
+    result.map(|()| chosen.len())
 }
 
 /// Detaches `ops` from all functions. When this returns, its callback is not
-/// running and will not be called again.
+/// running and will not be called again, except by what this very call was made
+/// from.
 ///
 /// # Errors
 /// [`FtraceError`]; nothing has changed then.
 pub fn unregister(ops: &'static Ops) -> Result<(), FtraceError> {
-    let mut registry = REGISTRY.lock();
-    let place = registry.registered.iter().position(|one| one.is(ops));
-    let place = place.ok_or(FtraceError::NotRegistered(ops.name))?;
-    let chosen = registry.sets.having(ops);
-    registry.sets.edit(&chosen, Edit::Remove(ops))?;
-    registry.registered.remove(place);
+    detach(ops, Sets::having)?;
+    retired::wait();
     Ok(())
+}
+
+/// Detaches `ops`, which is attached to one site, without waiting: until everything
+/// [retired](super::retired) is gone, the callback may still run or be called.
+///
+/// # Errors
+/// [`FtraceError`]; nothing has changed then.
+pub fn detach_at(ops: &'static Ops, site: &Site) -> Result<(), FtraceError> {
+    detach(ops, |sets, ops| {
+        let has = |_: &usize| sets.of(site).iter().any(|one| one.is(ops));
+        Vec::from_iter(sets.place_of(site).filter(has))
+    })
+}
+
+fn detach(
+    ops: &'static Ops,
+    having: impl Fn(&Sets, &'static Ops) -> Vec<usize>,
+) -> Result<(), FtraceError> {
+    let mut registry = REGISTRY.lock();
+    // What was attached last goes first more often than not.
+    let place = registry.registered.iter().rposition(|one| one.is(ops));
+    let place = place.ok_or(FtraceError::NotRegistered(ops.name))?;
+    let chosen = having(&registry.sets, ops);
+    registry.sets.edit(&chosen, Edit::Remove(ops))?;
+    registry.registered.swap_remove(place);
+    Ok(())
+}
+
+/// Lets the site of `ops`, if it has this ops alone, call `code` and not the
+/// trampoline; or the trampoline again. A thread that is on the old way goes on there.
+///
+/// # Errors
+/// [`FtraceError`]; nothing has changed then.
+///
+/// # Safety
+/// `ops` is attached to this site and no other. `code` does what the trampoline with this ops's callback would do, and stays
+/// until no thread can be in it after another `redirect_at` or a `detach_at`.
+pub unsafe fn redirect_at(
+    ops: &'static Ops,
+    site: &Site,
+    code: Option<u64>,
+) -> Result<(), FtraceError> {
+    let mut registry = REGISTRY.lock();
+    let before = ops.direct();
+    ops.set_direct(code);
+    let result = registry.sets.redirect(ops, site);
+    if result.is_err() {
+        ops.set_direct(before);
+    }
+    result
 }
 
 /// Turns all tracing on or off; what is registered stays registered.
@@ -123,20 +192,17 @@ pub fn in_trampoline(address: u64) -> bool {
     (region.start..region.end).contains(&address)
         && REGISTRY
             .try_lock()
-            .is_none_or(|registry| registry.sets.is_trampoline(address))
+            .is_none_or(|registry| registry.sets.is_trampoline(address) || retired::holds(address))
 }
 
-/// Adds the sites of a module. They must be at rest.
+/// Adds the sites of a module, by address. They must be at rest.
 ///
 /// # Errors
 /// When there is no memory; nothing has changed then.
 pub fn add_sites(new: &[Site]) -> Result<(), FtraceError> {
-    change_sites(|sites| {
-        sites.try_reserve_exact(new.len())?;
-        sites.extend_from_slice(new);
-        sites.sort_unstable_by_key(|site| site.address);
-        Ok(())
-    })
+    // A module's sites lie together.
+    let first = new.first().map_or(0, |site| site.address);
+    change_sites(first..first, new)
 }
 
 /// Forgets the sites in `range`, with whatever is attached to them.
@@ -144,20 +210,21 @@ pub fn add_sites(new: &[Site]) -> Result<(), FtraceError> {
 /// # Errors
 /// When there is no memory; nothing has changed then.
 pub fn remove_sites(range: Range) -> Result<(), FtraceError> {
-    change_sites(|sites| {
-        sites.retain(|site| !(range.start..range.end).contains(&site.address));
-        Ok(())
-    })
+    change_sites(range.start..range.end, &[])?;
+    retired::reclaim();
+    Ok(())
 }
 
-fn change_sites(
-    change: impl FnOnce(&mut Vec<Site>) -> Result<(), FtraceError>,
-) -> Result<(), FtraceError> {
+/// Puts sites in the place of those with addresses in a range.
+fn change_sites(range: core::ops::Range<u64>, new: &[Site]) -> Result<(), FtraceError> {
     let mut registry = REGISTRY.lock();
     let table = registry.sets.table()?;
+    let place = |address| table.partition_point(|site| site.address < address);
+    let (before, behind) = (&table[..place(range.start)], &table[place(range.end)..]);
     let mut sites = Vec::new();
-    sites.try_reserve_exact(table.len())?;
-    sites.extend_from_slice(&table);
-    change(&mut sites)?;
+    sites.try_reserve_exact(before.len() + new.len() + behind.len())?;
+    for piece in [before, new, behind] {
+        sites.extend_from_slice(piece);
+    }
     registry.sets.replace_table(sites.into())
 }

@@ -4,14 +4,11 @@
 //! few, however many sites there are, and each has one trampoline.
 
 use super::{
-    Flags, FtraceError, Ops, Site,
+    Flags, FtraceError, Ops, Site, retired,
     sites::{set_sites, sites},
     trampoline::Trampoline,
 };
-use crate::{
-    backtrace,
-    text::{self, Change},
-};
+use crate::text::{self, Change};
 use alloc::{sync::Arc, vec::Vec};
 use arrayvec::ArrayVec;
 use ppc64::insn;
@@ -31,6 +28,8 @@ struct Set {
     ops: SetOps,
     /// Nothing for the empty set.
     trampoline: Option<Trampoline>,
+    /// Where the sites go instead, past the trampoline; see [`Sets::redirect`].
+    direct: Option<u64>,
     /// How many sites have this set.
     sites: usize,
 }
@@ -46,8 +45,6 @@ pub struct Sets {
     sets: Vec<Option<Set>>,
     /// Whether sites call their trampolines.
     live: bool,
-    /// Trampolines that no site goes to any more, but that are still on a stack.
-    retired: Vec<Trampoline>,
 }
 
 /// What is done to a site's set.
@@ -74,6 +71,15 @@ fn call(site: &Site, entry: Option<u64>) -> u32 {
         .unwrap_or(insn::NOP)
 }
 
+/// Where sites with these ops go past their trampoline: an ops that has the site for
+/// itself may have a shorter way.
+fn direct_of(ops: &[&'static Ops]) -> Option<u64> {
+    match ops {
+        [only] => only.direct(),
+        _ => None,
+    }
+}
+
 impl Sets {
     /// No sites have any ops.
     pub const fn new() -> Self {
@@ -82,27 +88,26 @@ impl Sets {
             state: Vec::new(),
             sets: Vec::new(),
             live: true,
-            retired: Vec::new(),
         }
     }
 
     /// Where the sites of a set call; nowhere for the empty one.
     fn entry(&self, set: u16) -> Option<u64> {
         let set = self.sets.get(usize::from(set))?.as_ref()?;
-        Some(set.trampoline.as_ref()?.entry())
+        set.direct
+            .or_else(|| Some(set.trampoline.as_ref()?.entry()))
     }
 
-    /// Which sites have an ops in their set.
-    pub fn having(&self, ops: &'static Ops) -> Vec<bool> {
+    /// Which sites have an ops in their set, by their places in the table.
+    pub fn having(&self, ops: &'static Ops) -> Vec<usize> {
         let has = |set: &Option<Set>| {
             set.as_ref()
                 .is_some_and(|set| set.ops.iter().any(|one| one.is(ops)))
         };
         let sets: Vec<bool> = self.sets.iter().map(has).collect();
-        self.state
-            .iter()
-            .map(|&set| sets[usize::from(set)])
-            .collect()
+        let mut places = self.state.iter().enumerate();
+        let having = |(place, &set): (usize, &u16)| sets[usize::from(set)].then_some(place);
+        core::iter::from_fn(|| places.find_map(having)).collect()
     }
 
     /// Makes sure that there is a state for every site, and returns the table.
@@ -117,6 +122,7 @@ impl Sets {
         self.sets.push(Some(Set {
             ops: ArrayVec::new(),
             trampoline: None,
+            direct: None,
             sites: table.len(),
         }));
         self.sites = Some(table.clone());
@@ -127,8 +133,17 @@ impl Sets {
     /// ops, or out of which they were taken in one place.
     pub fn replace_table(&mut self, new: Arc<[Site]>) -> Result<(), FtraceError> {
         let old = self.table()?;
-        let same = |(one, other): &(&Site, &Site)| one.address == other.address;
-        let before = old.iter().zip(new.iter()).take_while(same).count();
+        // Both are sorted: from where they differ on, they go on differing.
+        let mut places = 0..old.len().min(new.len());
+        while !places.is_empty() {
+            let middle = places.start + places.len() / 2;
+            if old[middle].address == new[middle].address {
+                places.start = middle + 1;
+            } else {
+                places.end = middle;
+            }
+        }
+        let before = places.start;
         let behind = old.len().min(new.len()) - before;
         let (gone, come) = (old.len() - before - behind, new.len() - before - behind);
         self.state.try_reserve(come)?;
@@ -149,9 +164,9 @@ impl Sets {
         Ok(())
     }
 
-    /// Edits the sets of the chosen sites, and writes their code.
-    pub fn edit(&mut self, chosen: &[bool], edit: Edit) -> Result<(), FtraceError> {
-        self.reclaim();
+    /// Edits the sets of the chosen sites, by their places in the table and in its
+    /// order, and writes their code.
+    pub fn edit(&mut self, chosen: &[usize], edit: Edit) -> Result<(), FtraceError> {
         let result = self.plan(chosen, edit).and_then(|(moves, changes)| {
             // SAFETY: a trampoline follows the ABI as far as a site's function
             // and its caller can tell, so each site may change at any time and
@@ -169,20 +184,17 @@ impl Sets {
     /// What becomes of each set, and the words that change.
     fn plan(
         &mut self,
-        chosen: &[bool],
+        chosen: &[usize],
         edit: Edit,
     ) -> Result<(Vec<Option<Move>>, Vec<Change>), FtraceError> {
         let mut moves: Vec<Option<Move>> = Vec::new();
         moves.try_reserve_exact(self.sets.len())?;
         moves.resize(self.sets.len(), None);
         let mut changes = Vec::new();
-        changes.try_reserve_exact(chosen.iter().filter(|&&chosen| chosen).count())?;
+        changes.try_reserve_exact(chosen.len())?;
         let table = self.table()?;
-        for (index, (site, &chosen)) in table.iter().zip(chosen).enumerate() {
-            if !chosen {
-                continue;
-            }
-            let old = self.state[index];
+        for &index in chosen {
+            let (site, old) = (&table[index], self.state[index]);
             let step = match &mut moves[usize::from(old)] {
                 Some(step) => step,
                 none => {
@@ -208,13 +220,9 @@ impl Sets {
     }
 
     /// Writes down what [`plan`](Self::plan) has planned.
-    fn settle(&mut self, chosen: &[bool], moves: &[Option<Move>]) {
-        for (state, _) in self
-            .state
-            .iter_mut()
-            .zip(chosen)
-            .filter(|&(_, &chosen)| chosen)
-        {
+    fn settle(&mut self, chosen: &[usize], moves: &[Option<Move>]) {
+        for &index in chosen {
+            let state = &mut self.state[index];
             if let Some(step) = moves[usize::from(*state)] {
                 *state = step.to;
             }
@@ -268,6 +276,7 @@ impl Sets {
         }
         let trampoline = Trampoline::new(&ops).map_err(FtraceError::Trampoline)?;
         let set = Set {
+            direct: direct_of(&ops),
             ops,
             trampoline: Some(trampoline),
             sites: 0,
@@ -288,22 +297,50 @@ impl Sets {
     /// Takes sets that no site has out of the table.
     fn retire(&mut self) {
         for set in self.sets.iter_mut().skip(1) {
-            if set.as_ref().is_some_and(|set| set.sites == 0) {
-                self.retired
-                    .extend(set.take().and_then(|set| set.trampoline));
+            let gone = set.take_if(|set| set.sites == 0);
+            if let Some(trampoline) = gone.and_then(|set| set.trampoline) {
+                retired::retire(trampoline.into_block());
             }
         }
-        self.reclaim();
     }
 
-    /// Gives back retired trampolines that nothing will return into. With one
-    /// CPU and no threads yet, whatever runs now is on this stack: the caller,
-    /// and what it has interrupted.
-    fn reclaim(&mut self) {
-        self.retired.retain(|trampoline| {
-            let range = trampoline.range();
-            backtrace::any_in(&(range.start..range.end))
-        });
+    /// Lets the site of an ops go where the ops now says it should, if it has this
+    /// ops alone: straight to some code, or through the trampoline again.
+    pub fn redirect(&mut self, ops: &'static Ops, site: &Site) -> Result<(), FtraceError> {
+        let Some(place) = self.place_of(site).map(|place| self.state[place]) else {
+            return Ok(());
+        };
+        let before = self.entry(place);
+        let Some(set) = &mut self.sets[usize::from(place)] else {
+            return Ok(());
+        };
+        if !matches!(set.ops[..], [only] if only.is(ops)) {
+            return Ok(());
+        }
+        let old = core::mem::replace(&mut set.direct, ops.direct());
+        if !self.live {
+            return Ok(());
+        }
+        let change = Change {
+            address: site.address,
+            expected: call(site, before),
+            new: call(site, self.entry(place)),
+        };
+        // SAFETY: where an ops sends its site follows the same rules as its
+        // trampoline, and both stay until `retired` says otherwise.
+        let result = unsafe { text::apply(&[change]) }.map_err(FtraceError::Text);
+        if let (Err(_), Some(set)) = (&result, &mut self.sets[usize::from(place)]) {
+            set.direct = old;
+        }
+        result
+    }
+
+    /// A site's place in the table.
+    pub fn place_of(&self, site: &Site) -> Option<usize> {
+        let table = self.sites.as_ref()?;
+        table
+            .binary_search_by_key(&site.address, |one| one.address)
+            .ok()
     }
 
     /// Whether sites call their trampolines.
@@ -340,11 +377,12 @@ impl Sets {
 
     /// The ops of a site.
     pub fn of(&self, site: &Site) -> &[&'static Ops] {
-        let Some(table) = &self.sites else { return &[] };
-        let index = table.partition_point(|one| one.address < site.address);
+        let Some(place) = self.place_of(site) else {
+            return &[];
+        };
         let set = self
             .state
-            .get(index)
+            .get(place)
             .and_then(|&set| self.sets.get(usize::from(set)));
         set.and_then(Option::as_ref).map_or(&[], |set| &set.ops)
     }
@@ -363,14 +401,14 @@ impl Sets {
             .map(|set| set.ops.clone())
     }
 
-    /// Whether an address is in a trampoline, retired ones included.
+    /// Whether an address is in a trampoline that sites go to.
     pub fn is_trampoline(&self, address: u64) -> bool {
         let live = self
             .sets
             .iter()
             .flatten()
             .filter_map(|set| set.trampoline.as_ref());
-        live.chain(&self.retired).any(|trampoline| {
+        { live }.any(|trampoline| {
             let range = trampoline.range();
             (range.start..range.end).contains(&address)
         })

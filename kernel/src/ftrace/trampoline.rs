@@ -56,8 +56,9 @@ pub struct Trampoline {
     block: CodeBlock,
 }
 
-/// A piece's words.
-macro_rules! piece {
+/// The words between two labels.
+#[macro_export]
+macro_rules! code_between {
     ($start:ident, $end:ident) => {{
         unsafe extern "C" {
             static $start: u32;
@@ -77,28 +78,48 @@ impl Trampoline {
     pub fn new(all: &[&'static Ops]) -> Result<Self, TrampolineError> {
         let any = |flag| all.iter().any(|ops| ops.flags.contains(flag));
         let mut words = Vec::new();
-        words.extend_from_slice(piece!(trampoline_entry, trampoline_entry_end));
-        if any(Flags::ALL_REGISTERS) || any(Flags::CHANGES_NIP) {
-            words.extend_from_slice(piece!(trampoline_more, trampoline_more_end));
+        words.extend_from_slice(code_between!(trampoline_entry, trampoline_entry_end));
+        if any(Flags::ALL_REGISTERS) {
+            words.extend_from_slice(code_between!(trampoline_more, trampoline_more_end));
+        }
+        let diverting = all
+            .iter()
+            .find(|ops| ops.flags.contains(Flags::CHANGES_NIP));
+        if diverting.is_some() {
+            words.extend_from_slice(code_between!(trampoline_site, trampoline_site_end));
         }
         let mut branches = Vec::new();
         for ops in all {
             let guarded = !ops.flags.contains(Flags::RECURSION_SAFE);
             if guarded {
-                words.extend_from_slice(piece!(trampoline_guard, trampoline_guard_end));
+                words.extend_from_slice(code_between!(trampoline_guard, trampoline_guard_end));
             }
+            // An ops before this one may have changed `nip`.
+            words.extend_from_slice(if diverting.is_some() {
+                code_between!(trampoline_ip_of_site, trampoline_ip_of_site_end)
+            } else {
+                code_between!(trampoline_ip, trampoline_ip_end)
+            });
             let start = words.len();
-            words.extend_from_slice(piece!(trampoline_call, trampoline_call_end));
+            words.extend_from_slice(code_between!(trampoline_call, trampoline_call_end));
             fill_in_ops(&mut words[start..], ops)?;
             branches.push((words.len() - 1, ops.callback as usize as u64));
             if guarded {
-                words.extend_from_slice(piece!(trampoline_unguard, trampoline_unguard_end));
+                words.extend_from_slice(code_between!(trampoline_unguard, trampoline_unguard_end));
             }
         }
-        if any(Flags::CHANGES_NIP) {
-            words.extend_from_slice(piece!(trampoline_divert, trampoline_divert_end));
+        let exit = code_between!(trampoline_exit, trampoline_exit_end);
+        if let Some(ops) = diverting {
+            words.extend_from_slice(code_between!(trampoline_divert, trampoline_divert_end));
+            let branch = words.len() - 1;
+            words.extend_from_slice(exit);
+            words.push(insn::mfctr(12));
+            words.extend_from_slice((ops.hand_off)());
+            // Over all that, for a call that stays.
+            words[branch] = insn::beq(4 * (words.len() - branch) as i16);
         }
-        words.extend_from_slice(piece!(trampoline_exit, trampoline_exit_end));
+        words.extend_from_slice(exit);
+        words.push(insn::bctr());
 
         let block = CodeBlock::new(words.len()).map_err(TrampolineError::NoCodeMemory)?;
         for (index, callback) in branches {
@@ -122,6 +143,12 @@ impl Trampoline {
     #[must_use]
     pub fn entry(&self) -> u64 {
         self.block.start()
+    }
+
+    /// The memory that it lies in.
+    #[must_use]
+    pub fn into_block(self) -> CodeBlock {
+        self.block
     }
 
     /// The trampoline's code.
@@ -160,8 +187,7 @@ fn local_entry(function: u64) -> u64 {
 // caller's. r2 may be any TOC, or none: a leaf without TOC set-up has whatever its
 // caller had. r13 = this CPU's CpuEntry.
 // On exit: the traced function goes on behind its site, or, when a callback has
-// changed `nip`, the function at `nip` is entered at its global entry, with
-// r12 = `nip`. LR = the caller's return address, as found in the caller's frame
+// changed `nip`, the ops's hand-off enters the function at `nip`. LR = the caller's return address, as found in the caller's frame
 // after the callbacks. r1, r2, r3 to r12, CR and all nonvolatile registers are
 // what they were, except for what a callback has changed in the frame.
 // Clobbers: r0, CTR.
@@ -175,7 +201,10 @@ global_asm!(
     // The compiler may put the code that names these elsewhere.
     ".globl trampoline_entry, trampoline_entry_end",
     ".globl trampoline_more, trampoline_more_end",
+    ".globl trampoline_site, trampoline_site_end",
     ".globl trampoline_guard, trampoline_guard_end",
+    ".globl trampoline_ip, trampoline_ip_end",
+    ".globl trampoline_ip_of_site, trampoline_ip_of_site_end",
     ".globl trampoline_call, trampoline_call_end",
     ".globl trampoline_unguard, trampoline_unguard_end",
     ".globl trampoline_exit, trampoline_exit_end",
@@ -214,8 +243,19 @@ global_asm!(
     "std 12, {site}(1)",
     "trampoline_more_end:",
 
+    // What `nip` was, to see whether it has changed.
+    "trampoline_site:",
+    "mflr 12",
+    "std 12, {site}(1)",
+    "trampoline_site_end:",
+
+    // In place of `trampoline_ip`, which is as long, where `nip` may change.
+    "trampoline_ip_of_site:",
+    "ld 3, {site}(1)",
+    "trampoline_ip_of_site_end:",
+
     // Skips the call behind it if a guarded callback is running already. Guard,
-    // call and unguard are copied one behind the other, as they stand here.
+    // ip, call and unguard are copied one behind the other, as they stand here.
     "trampoline_guard:",
     "ld 12, {tracing}(13)",
     "cmpdi 12, 0",
@@ -223,10 +263,14 @@ global_asm!(
     "std 1, {tracing}(13)",
     "trampoline_guard_end:",
 
-    // callback(nip, parent, ops, frame). Its last word becomes the `bl`.
+    // callback(ip, parent, ops, frame): the first argument.
+    "trampoline_ip:",
+    "ld 3, {nip}(1)",
+    "trampoline_ip_end:",
+
+    // The others, and the call: its last word becomes the `bl`.
     "trampoline_call:",
     "ld 2, {toc}(13)",
-    "ld 3, {nip}(1)",
     "ld 4, {frame} + {lr_save}(1)",
     "lis 5, 0",
     "ori 5, 5, 0",
@@ -239,16 +283,17 @@ global_asm!(
     "std 3, {tracing}(13)",
     "trampoline_unguard_end:",
 
-    // In front of the exit, for a call that may go elsewhere: C finds its TOC
-    // through its global entry, which r12 must hold.
+    // In front of an exit and the hand-off, for a call that may go elsewhere. Its
+    // last word becomes the branch over them.
     "trampoline_divert:",
     "ld 0, {nip}(1)",
     "ld 12, {site}(1)",
     "cmpd 0, 12",
-    "beq trampoline_divert_end",
-    "std 0, {gpr} + 8 * 12(1)",
+    "trap",
     "trampoline_divert_end:",
 
+    // Everything as it was, CTR = where to go on. r0 = LR, which the function
+    // behind its site is about to save.
     "trampoline_exit:",
     "ld 0, {nip}(1)",
     "mtctr 0",
@@ -262,7 +307,6 @@ global_asm!(
     "ld 0, {frame} + {lr_save}(1)",
     "mtlr 0",
     "addi 1, 1, {frame}",
-    "bctr",
     "trampoline_exit_end:",
 
     frame = const size_of::<CallFrame>(),

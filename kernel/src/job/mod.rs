@@ -1,20 +1,29 @@
-//! The main job: shows what the kernel found and checks that it works.
+//! The main job: the demonstration. It shows one function of a bank being replaced
+//! while everybody calls it, and checks everything that it shows.
+//!
+//! - `acts`: what happens, in order;
+//! - `staff`: who calls the function, and what they are answered;
+//! - `events`: what is seen of transitions;
+//! - `show`: code for the reader;
+//! - `machine`, `tracing`, `modules`: what all of it stands on;
+//! - `line`: the closing table.
 
+mod acts;
+pub(crate) mod events;
+pub(crate) mod line;
+mod machine;
 mod modules;
+mod show;
+pub(crate) mod staff;
 mod tracing;
 
-use crate::{
-    arch,
-    console::{self, Painted, Tone},
-    mm, platform, stack, symbols, time,
-};
-use alloc::{format, string::String, vec::Vec};
+use crate::{console, mm, platform, symbols, text};
+use alloc::vec::Vec;
 use boot::{Endian, Entry};
-use core::time::Duration;
+use line::{Line, Lines};
+use log::LevelFilter;
 use report::{Record, Verdict};
-
-/// How long the main job waits for ticks.
-const TICKS: u64 = 5;
+use show::heading;
 
 /// Writes the first record of the report channel.
 pub fn report_boot() {
@@ -36,175 +45,64 @@ pub fn report_boot() {
     });
 }
 
-/// One line of the summary: what, how it turned out, and whether that is right.
-struct Line {
-    what: &'static str,
-    found: String,
-    right: bool,
+/// All words of the kernel's text.
+fn text_words() -> impl Iterator<Item = u32> {
+    let range = text::kernel_text();
+    (range.start..range.end).step_by(4).map(text::read)
 }
 
-/// Shows the machine, runs each part once, and says whether all of it works.
+/// Runs the demonstration, and says whether all of it was as it should be.
 pub fn run() -> Verdict {
+    // What the kernel logs of each transition is shown in other words here.
+    if log::max_level() == LevelFilter::Info {
+        log::set_max_level(LevelFilter::Warn);
+    }
+    let words: Vec<u32> = text_words().collect();
+    heading("klplab: a kernel that patches itself while it runs");
     println!(
-        "{}",
-        Painted(
-            Tone::Heading,
-            "klplab: a kernel that patches itself while it runs"
-        )
+        "Live patching replaces functions of a kernel that nobody stops. Each thread changes to the"
     );
-    let ftrace = tracing::run();
-    let modules = modules::run();
     println!(
-        "{}",
-        Painted(Tone::Heading, "what was found, and whether it works")
+        "new version by itself, when it is not inside the old one, and never uses both at a time."
     );
-    let lines = [
-        machine(),
-        entry(),
-        memory(),
-        heap(),
-        names(),
-        ticks(),
-        guard(),
-        ftrace,
-        modules,
-    ];
-    for Line { what, found, right } in &lines {
-        let mark = if *right {
-            Painted(Tone::Good, "ok")
-        } else {
-            Painted(Tone::Bad, "not ok")
-        };
-        println!("  {what:<9} {found:<66} {mark}");
-    }
-    if lines.iter().all(|line| line.right) {
-        Verdict::Passed
-    } else {
-        Verdict::ChecksFailed
-    }
-}
+    let mut lines = Lines::new();
+    machine::check(&mut lines);
+    lines.push(tracing::check());
+    lines.push(modules::check());
 
-fn machine() -> Line {
-    let platform = platform::get();
-    let (cpu, cpus) = (platform.cpu, platform.cpus);
-    let (version, mhz) = (arch::processor_version(), platform.timebase_hz / 1_000_000);
-    Line {
-        what: "machine",
-        found: format!("{cpus} x {cpu} (version {version:#010x}), timebase {mhz} MHz"),
-        right: platform.power_off.is_some(),
+    events::reserve();
+    if let Err(problem) = acts::rehearse() {
+        lines.push(Line::new("rehearsal", format_args!("{problem}"), false));
     }
-}
-
-fn entry() -> Line {
-    let platform = platform::get();
-    let through = match platform.entry {
-        Entry::OpenFirmware => "Open Firmware",
-        Entry::FlatTree => "a flattened device tree",
-    };
-    let endian = match platform.endian {
-        Endian::Big => "big",
-        Endian::Little => "little",
-    };
-    Line {
-        what: "entry",
-        found: format!("through {through}, in {endian} endian"),
-        right: true,
-    }
-}
-
-fn memory() -> Line {
-    let platform = platform::get();
-    let image = mm::kernel_image();
-    Line {
-        what: "memory",
-        found: format!(
-            "{} MiB; kernel at {:#x} to {:#x}",
-            platform.memory_bytes() >> 20,
-            image.start,
-            image.end
+    let memory = (mm::usage().used, mm::code::used());
+    acts::run(&mut lines);
+    let now = (mm::usage().used, mm::code::used());
+    lines.push(compared(&words));
+    lines.push(Line::new(
+        "returned",
+        format_args!(
+            "{} bytes of heap and {} of code memory in use; before: {}, {}",
+            now.0, now.1, memory.0, memory.1
         ),
-        right: platform.memory.iter().any(|range| range.end >= image.end),
-    }
+        now == memory,
+    ));
+    heading("what was checked");
+    line::conclude(&lines)
 }
 
-fn heap() -> Line {
-    let before = mm::usage();
-    let block: Vec<u64> = (0..10_000).collect();
-    let sum: u64 = block.iter().sum();
-    let during = mm::usage();
-    drop(block);
-    let after = mm::usage();
-    Line {
-        what: "heap",
-        found: format!(
-            "{} MiB free, a block of 10,000 words came and went",
-            after.free >> 20
-        ),
-        right: sum == 49_995_000 && during.used >= before.used + 80_000 && after == before,
-    }
-}
-
-fn names() -> Line {
-    let table = match symbols::table() {
-        Ok(table) => table,
-        Err(error) => {
-            return Line {
-                what: "symbols",
-                found: format!("{error}"),
-                right: false,
-            };
-        }
-    };
-    // This very function, by name and by address.
-    let path = "kernel::job::run";
-    let (found, right) = match symbols::find(path) {
-        Ok(symbol) => (
-            format!(
-                "{}, `{path}` at {:#x} with {} bytes",
-                table.len(),
-                symbol.address,
-                symbol.size
-            ),
-            symbol.address == run as fn() -> Verdict as usize as u64,
-        ),
-        Err(error) => (format!("{error}"), false),
-    };
-    Line {
-        what: "symbols",
-        found,
-        right,
-    }
-}
-
-fn ticks() -> Line {
-    let before = time::ticks();
-    let start = arch::timebase();
-    let limit = time::timebase_ticks(Duration::from_secs(5));
-    while time::ticks() < before + TICKS && arch::timebase() - start < limit {
-        arch::wait();
-    }
-    let took = time::duration(arch::timebase() - start);
-    Line {
-        what: "ticks",
-        found: format!(
-            "{TICKS} at {} a second arrived in {took:.1?}",
-            time::TICKS_PER_SECOND
-        ),
-        right: time::ticks() >= before + TICKS,
-    }
-}
-
-fn guard() -> Line {
-    let (bottom, top) = stack::running();
-    let (found, right) = match stack::check_guard() {
-        Ok(()) => (format!("{bottom:#x} to {top:#x}, guard untouched"), true),
-        Err(damage) => (format!("{damage}"), false),
-    };
-    Line {
-        what: "stack",
-        found,
-        right,
-    }
+/// Compares the kernel's text with a copy.
+fn compared(words: &[u32]) -> Line {
+    let changed = words
+        .iter()
+        .zip(text_words())
+        .filter(|&(&then, now)| then != now);
+    let changed = changed.count();
+    let right = changed == 0 && !words.is_empty();
+    let found = format_args!(
+        "{} words of code, {changed} of them not as at boot",
+        words.len()
+    );
+    Line::new("text", found, right)
 }
 
 /// Repeats what is typed on the console, until `quit`.

@@ -24,6 +24,10 @@ static FREE: IrqLock<Heap> = IrqLock::new(Heap::empty());
 #[derive(Debug)]
 pub struct CodeBlock {
     start: u64,
+    /// How much of it was asked for, in bytes.
+    size: usize,
+    /// The whole block: it ends where another can begin, so that no piece is left
+    /// between them for every search to pass over.
     layout: Layout,
 }
 
@@ -64,9 +68,11 @@ impl CodeBlock {
             words: size / size_of::<u32>(),
         };
         let layout = Layout::from_size_align(size.max(1), align.max(ALIGN)).map_err(|_| error)?;
+        let layout = layout.pad_to_align();
         let block = FREE.lock().allocate_first_fit(layout).map_err(|()| error)?;
         Ok(Self {
             start: block.addr().get() as u64,
+            size,
             layout,
         })
     }
@@ -76,7 +82,7 @@ impl CodeBlock {
     /// # Safety
     /// Nothing runs in the block while the reference is used.
     pub unsafe fn bytes<'a>(&mut self) -> &'a mut [u8] {
-        let size = self.layout.size();
+        let size = self.size;
         // SAFETY: the block is ours and this long, and has a value everywhere:
         // `start` has cleared the region once.
         unsafe { core::slice::from_raw_parts_mut(self.start as *mut u8, size) }
@@ -85,7 +91,7 @@ impl CodeBlock {
     /// Makes what was written visible to instruction fetch.
     pub fn flush(&self) {
         // SAFETY: the block is ours, and memory.
-        unsafe { crate::arch::flush_code(self.start, self.layout.size() as u64) };
+        unsafe { crate::arch::flush_code(self.start, self.size as u64) };
     }
 
     /// Address of the first instruction.
@@ -99,7 +105,7 @@ impl CodeBlock {
     pub fn range(&self) -> Range {
         Range {
             start: self.start,
-            end: self.start + self.layout.size() as u64,
+            end: self.start + self.size as u64,
         }
     }
 }

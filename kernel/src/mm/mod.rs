@@ -3,7 +3,7 @@
 pub mod code;
 mod heap;
 
-pub use heap::{Usage, usage};
+pub use heap::{Usage, allocate_stack, free_stack, stack_usage, usage};
 
 use crate::{
     arch::Stack,

@@ -137,6 +137,13 @@ pub enum ModuleError<'a> {
     NotLoaded(&'a str),
     /// Somebody holds on to it.
     InUse(&'a str),
+    /// A patch that is enabled can't be applied to it.
+    NotWanted {
+        /// The module's name.
+        name: String,
+        /// Why not.
+        reason: String,
+    },
     /// Its code is being run.
     Running(&'a str),
     /// No code memory.
@@ -282,6 +289,9 @@ impl fmt::Display for ModuleError<'_> {
             Self::Loaded(name) => write!(f, "a module `{name}` is loaded already"),
             Self::NotLoaded(name) => write!(f, "no module `{}` is loaded", name.escape_default()),
             Self::InUse(name) => write!(f, "module `{name}` is in use"),
+            Self::NotWanted { name, reason } => {
+                write!(f, "module `{name}` is not wanted: {reason}")
+            }
             Self::Running(name) => write!(f, "code of module `{name}` is running"),
             Self::NoCodeMemory(error) => error.fmt(f),
             Self::NoMemory => f.write_str("no memory"),

@@ -7,21 +7,20 @@
 
 mod descriptor;
 mod error;
-mod exports;
 mod files;
 
 pub(crate) use descriptor::{Descriptor, build_id, read as read_descriptor};
 pub use descriptor::{Replacement, SystemState, Target, Wanted};
 pub use error::ModuleError;
-pub use exports::find as find_export;
 pub use files::{File, files};
 
 use crate::{
-    backtrace,
+    backtrace, exports,
     ftrace::{self, Site},
     mm::code::CodeBlock,
     symbols::{self, FunctionEntry},
     sync::IrqLock,
+    thread,
 };
 use alloc::{string::String, sync::Arc, vec::Vec};
 use klp::Convention;
@@ -93,6 +92,46 @@ pub fn loaded() -> Vec<Arc<Module>> {
     LOADED.lock().clone()
 }
 
+/// Whether an address is in a module.
+#[must_use]
+pub fn is_code(address: u64) -> bool {
+    LOADED.lock().iter().any(|module| {
+        let range = module.range();
+        (range.start..range.end).contains(&address)
+    })
+}
+
+/// The module that an address is in.
+#[must_use]
+pub fn at(address: u64) -> Option<Arc<Module>> {
+    let loaded = LOADED.lock();
+    let found = loaded.iter().find(|module| {
+        let range = module.range();
+        (range.start..range.end).contains(&address)
+    });
+    found.cloned()
+}
+
+/// The module with a name.
+#[must_use]
+pub fn find(name: &str) -> Option<Arc<Module>> {
+    let loaded = LOADED.lock();
+    loaded.iter().find(|module| module.name == name).cloned()
+}
+
+/// Is told of a module that has been loaded, before anybody can call it. It may
+/// refuse, with a reason.
+pub type Coming = fn(&Arc<Module>) -> Result<(), String>;
+/// Is told of a module that goes away, when nobody is in it any more.
+pub type Going = fn(&Module);
+
+static NOTIFIED: spin::Once<(Coming, Going)> = spin::Once::new();
+
+/// Sets who is told of modules that come and go. Once.
+pub fn notify(coming: Coming, going: Going) {
+    NOTIFIED.call_once(|| (coming, going));
+}
+
 /// Loads a module.
 ///
 /// # Errors
@@ -147,6 +186,16 @@ pub fn load(file: &[u8]) -> Result<Arc<Module>, ModuleError<'_>> {
         module.range(),
         module.toc
     );
+    if let Some((coming, _)) = NOTIFIED.get()
+        && let Err(reason) = coming(&module)
+    {
+        let name = module.name.clone();
+        let range = module.range();
+        LOADED.lock().retain(|one| !Arc::ptr_eq(one, &module));
+        ftrace::remove_sites(range).map_err(ModuleError::Ftrace)?;
+        symbols::remove(range.start);
+        return Err(ModuleError::NotWanted { name, reason });
+    }
     Ok(module)
 }
 
@@ -187,26 +236,48 @@ fn sites_of<'a>(
     Ok(sites.len())
 }
 
+/// Whether anybody is in a module's code. A thread that an interrupt has taken off
+/// the CPU counts if a register of its leads there, by what it did before perhaps:
+/// so it gets the chance to go on.
+fn is_running(range: core::ops::Range<u64>) -> bool {
+    const LOOKS: usize = 100;
+    let ranges = [range];
+    (0..LOOKS).all(|look| {
+        if look > 0 {
+            thread::yield_now();
+        }
+        backtrace::any_in(&ranges)
+    })
+}
+
 /// Unloads a module.
 ///
 /// # Errors
 /// When there is none of this name, when somebody still holds on to it, or when
 /// its code is on the stack; nothing has changed then.
 pub fn unload(name: &str) -> Result<(), ModuleError<'_>> {
-    let mut loaded = LOADED.lock();
-    let place = loaded.iter().position(|module| module.name == name);
-    let place = place.ok_or(ModuleError::NotLoaded(name))?;
-    let module = &loaded[place];
+    let (place, module) = {
+        let mut loaded = LOADED.lock();
+        let place = loaded.iter().position(|module| module.name == name);
+        let place = place.ok_or(ModuleError::NotLoaded(name))?;
+        if Arc::strong_count(&loaded[place]) > 1 {
+            return Err(ModuleError::InUse(name));
+        }
+        // From here on nobody finds it any more.
+        (place, loaded.remove(place))
+    };
+    // Not under the lock: looks at the stacks of all threads.
     let range = module.range();
-    if Arc::strong_count(module) > 1 {
-        return Err(ModuleError::InUse(name));
-    }
-    // One CPU and no threads yet: whatever runs is on this stack.
-    if backtrace::any_in(&(range.start..range.end)) {
+    if is_running(range.start..range.end) {
+        let mut loaded = LOADED.lock();
+        let place = place.min(loaded.len());
+        loaded.insert(place, module);
         return Err(ModuleError::Running(name));
+    }
+    if let Some((_, going)) = NOTIFIED.get() {
+        going(&module);
     }
     ftrace::remove_sites(range).map_err(ModuleError::Ftrace)?;
     symbols::remove(range.start);
-    loaded.remove(place);
     Ok(())
 }

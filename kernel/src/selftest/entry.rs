@@ -2,8 +2,11 @@
 
 use crate::{
     arch::{self, probe},
-    check, platform, provoke, time,
+    check, platform, provoke, stack, time,
 };
+use alloc::format;
+use core::mem::offset_of;
+use layout::TrapFrame;
 use ppc64::vector;
 
 crate::selftest! {
@@ -49,6 +52,31 @@ crate::selftest! {
         Ok(())
     }
 
+    /// A trap frame that an interrupt leaves behind does not look like one any more: a
+    /// later frame at its place would be taken for it.
+    fn trap_frames_lose_their_marker() {
+        let ticks = time::ticks();
+        while time::ticks() < ticks + 3 {
+            arch::wait();
+        }
+        let before = arch::interrupts_off();
+        let (bottom, _) = stack::running();
+        let unused = (bottom + stack::GUARD_BYTES).next_multiple_of(16)..arch::stack_pointer();
+        let room = core::mem::size_of::<TrapFrame>() as u64;
+        let left = (unused.start..unused.end - room).step_by(16).filter(|&address| {
+            let word = |offset: usize| {
+                // SAFETY: the unused part of the running stack, above its guard; no
+                // interrupt writes there now.
+                unsafe { ((address + offset as u64) as *const u64).read_volatile() }
+            };
+            word(offset_of!(TrapFrame, marker)) == layout::TRAP_MARKER
+                && word(offset_of!(TrapFrame, vector)) == vector::DECREMENTER
+        }).count();
+        arch::interrupts_restore(before);
+        check!(left == 0, "{left} frames of interrupts that are over still look like it");
+        Ok(())
+    }
+
     /// Ticks leave every register and the protected zone as they were.
     fn ticks_change_no_register() {
         let ticks = time::ticks();
@@ -62,5 +90,23 @@ crate::selftest! {
             check!(took.as_secs() < 10, "only {} ticks in {took:?}", time::ticks() - ticks);
         }
         Ok(())
+    }
+
+    /// An interrupt that is over leaves no marker below the stack pointer, where it
+    /// would make a later frame look like an interrupt's.
+    fn leaves_no_marker() {
+        let until = time::ticks() + 3;
+        while time::ticks() < until {}
+        let before = arch::interrupts_off();
+        let (bottom, _) = stack::running();
+        let r1 = arch::stack_pointer();
+        let words = (bottom..r1).step_by(size_of::<u64>());
+        // SAFETY: memory of the running stack, below everything that is in use.
+        let found = { words }.find(|&address| unsafe { (address as *const u64).read_volatile() } == layout::TRAP_MARKER);
+        arch::interrupts_restore(before);
+        match found {
+            None => Ok(()),
+            Some(address) => Err(format!("there is a marker at {address:#x}, {:#x} below r1", r1 - address)),
+        }
     }
 }

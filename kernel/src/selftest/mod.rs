@@ -5,14 +5,19 @@
 //! and the boot arguments choose among them.
 
 mod control;
+mod demo;
 mod entry;
 mod ftrace;
 mod heap;
+mod livepatch;
 mod machine;
 mod module;
 mod names;
 mod text;
+mod thread;
 mod tracing;
+
+pub use livepatch::soak;
 
 use crate::{
     arch,

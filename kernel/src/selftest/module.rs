@@ -108,22 +108,14 @@ fn refused(bytes: &[u8]) -> Result<String, String> {
 }
 
 static HITS: AtomicU64 = AtomicU64::new(0);
-static COUNT: Ops = Ops {
-    name: "count",
-    callback: count as Callback,
-    flags: Flags::empty(),
-};
+static COUNT: Ops = Ops::new("count", count as Callback, Flags::empty());
 
 extern "C" fn count(_: u64, _: u64, _: &'static Ops, _: &mut CallFrame) {
     HITS.fetch_add(1, Ordering::Relaxed);
 }
 
 /// Tries to unload the module whose function is being traced.
-static PULL: Ops = Ops {
-    name: "pull",
-    callback: pull as Callback,
-    flags: Flags::empty(),
-};
+static PULL: Ops = Ops::new("pull", pull as Callback, Flags::empty());
 
 /// What came of it: 1 if it was refused because the code is running.
 static PULLED: AtomicU64 = AtomicU64::new(0);

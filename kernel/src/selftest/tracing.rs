@@ -5,6 +5,7 @@ use crate::{
     backtrace::{self, Step, What},
     check, ftrace,
     symbols::Place,
+    thread,
     tracing::{self, ControlError, graph, hits},
     victims::{self, CALLS},
 };
@@ -207,7 +208,7 @@ crate::selftest! {
     /// home.
     fn deep_recursion_comes_home() {
         reset()?;
-        let depth = 2 * graph::DEPTH as u64;
+        let depth = 2 * thread::DEPTH as u64;
         let missed = graph::missed();
         set("set_ftrace_filter", "kernel::victims::recursive")?;
         set("current_tracer", "function_graph")?;
@@ -215,7 +216,7 @@ crate::selftest! {
         reset()?;
         let expected = depth * (depth + 1) / 2 + 1;
         check!(found == expected, "{found} instead of {expected}");
-        check!(graph::missed() - missed == depth + 1 - graph::DEPTH as u64, "{} missed", graph::missed() - missed);
+        check!(graph::missed() - missed == depth + 1 - thread::DEPTH as u64, "{} missed", graph::missed() - missed);
         Ok(())
     }
 

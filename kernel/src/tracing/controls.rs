@@ -313,10 +313,17 @@ fn trace(out: &mut dyn Write) -> fmt::Result {
         format::function_header(out, kept.len(), record::written())?;
     }
     format::losses(out, record::dropped())?;
-    let mut previous = None;
+    let mut previous: Option<&(Context, Event)> = None;
     for (index, record) in kept.iter().enumerate() {
-        if !format::is_folded(previous, record) {
-            format::line(out, record, kept.get(index + 1))?;
+        let same = |other: &&(Context, Event)| other.0.thread == record.0.thread;
+        if let Some(previous) = previous
+            && !same(&previous)
+            && tracer == "function_graph"
+        {
+            format::thread_switch(out, &previous.0, &record.0)?;
+        }
+        if !format::is_folded(previous.filter(same), record) {
+            format::line(out, record, kept.get(index + 1).filter(same))?;
         }
         previous = Some(record);
     }

@@ -4,11 +4,17 @@ use super::{
     graph,
     record::{Context, Event},
 };
-use crate::{ftrace, symbols::Path, time};
+use crate::{ftrace, symbols::Path, thread, time};
+use alloc::{format, string::String};
 use core::fmt;
 
-/// What runs when there are no threads yet.
-const TASK: &str = "main-0";
+/// A thread's name and number, as Linux writes them: `<...>` if it has ended.
+fn task(id: u32) -> String {
+    match thread::find(id) {
+        Some(thread) => format!("{}-{id}", thread.name()),
+        None => format!("<...>-{id}"),
+    }
+}
 
 pub fn function_header(f: &mut dyn fmt::Write, kept: usize, written: u64) -> fmt::Result {
     writeln!(f, "# tracer: function")?;
@@ -51,7 +57,8 @@ pub fn line(
             let now = time::duration(context.time);
             writeln!(
                 f,
-                "{TASK:>16}      [000] {}.{}. {:5}.{:06}: {} <-{}",
+                "{:>16}      [000] {}.{}. {:5}.{:06}: {} <-{}",
+                task(context.thread),
                 if context.interrupts_off { 'd' } else { '.' },
                 if context.in_interrupt { 'h' } else { '.' },
                 now.as_secs(),
@@ -88,6 +95,13 @@ pub fn line(
             writeln!(f, "{:indent$}}}", "")
         }
     }
+}
+
+/// Another thread's calls follow, with their own nesting.
+pub fn thread_switch(f: &mut dyn fmt::Write, from: &Context, to: &Context) -> fmt::Result {
+    const RULE: &str = " ------------------------------------------";
+    let (from, to) = (task(from.thread), task(to.thread));
+    writeln!(f, "{RULE}\n 0) {from:>16}  =>  {to}\n{RULE}")
 }
 
 fn duration(f: &mut dyn fmt::Write, ticks: u64) -> fmt::Result {

@@ -9,11 +9,7 @@ use layout::CallFrame;
 
 /// The tracer. Everything that its callback calls is listed as not to be
 /// traced, or inlined.
-pub static OPS: Ops = Ops {
-    name: "function",
-    callback,
-    flags: Flags::RECURSION_SAFE,
-};
+pub static OPS: Ops = Ops::new("function", callback, Flags::RECURSION_SAFE);
 
 #[patchable_function_entry(prefix_nops = 0, entry_nops = 0)]
 extern "C" fn callback(ip: u64, parent: u64, _: &'static Ops, _: &mut CallFrame) {

@@ -1,7 +1,7 @@
 //! The function graph tracer: how long each call took, and what it called.
 //!
 //! At a function's entry its return address is replaced by that of the *return
-//! hook*, and the real one goes onto a shadow stack. The hook notes how long the
+//! hook*, and the real one goes onto the thread's shadow stack. The hook notes how long the
 //! call took, and returns to the real address. A stack walk that meets the hook
 //! takes the real address from the shadow stack: the n-th hook from the top of
 //! the stack belongs to the n-th entry from the top.
@@ -10,50 +10,20 @@ use super::record::{self, Event};
 use crate::{
     arch,
     ftrace::{Flags, Ops},
+    thread::{self, ReturnStack},
 };
 use core::{
     arch::global_asm,
     mem::{offset_of, size_of},
-    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
+    sync::atomic::{AtomicU64, Ordering},
 };
 use layout::{CallFrame, CpuEntry, FrameHeader};
 
 /// The tracer. It hooks returns, so it must come last of all that look at them.
-pub static OPS: Ops = Ops {
-    name: "function_graph",
-    callback: enter,
-    flags: Flags::RECURSION_SAFE,
-};
+pub static OPS: Ops = Ops::new("function_graph", enter, Flags::RECURSION_SAFE);
 
-/// Calls that can be hooked at a time. Deeper ones go unhooked, and are counted.
-pub const DEPTH: usize = 256;
-
-/// A hooked call.
-struct Hooked {
-    parent: AtomicU64,
-    ip: AtomicU64,
-    start: AtomicU64,
-}
-
-/// The shadow stack. Interrupts push onto it above what they interrupt, and are
-/// done before that goes on.
-struct Shadow {
-    calls: [Hooked; DEPTH],
-    used: AtomicUsize,
-    missed: AtomicU64,
-}
-
-static SHADOW: Shadow = Shadow {
-    calls: [const {
-        Hooked {
-            parent: AtomicU64::new(0),
-            ip: AtomicU64::new(0),
-            start: AtomicU64::new(0),
-        }
-    }; DEPTH],
-    used: AtomicUsize::new(0),
-    missed: AtomicU64::new(0),
-};
+/// How many calls were too deep to be hooked.
+static MISSED: AtomicU64 = AtomicU64::new(0);
 
 unsafe extern "C" {
     fn return_hook();
@@ -70,38 +40,38 @@ pub fn hook() -> u64 {
 #[must_use]
 pub fn real_parent(parent: u64) -> u64 {
     if parent == hook() {
-        hooked_parent(0).unwrap_or(parent)
+        thread::with_current(|thread| thread.returns.parent(0))
+            .flatten()
+            .unwrap_or(parent)
     } else {
         parent
     }
 }
 
-/// The real return address of the n-th hooked call from the top.
-#[must_use]
-pub fn hooked_parent(n: usize) -> Option<u64> {
-    let index = SHADOW.used.load(Ordering::Relaxed).checked_sub(n + 1)?;
-    Some(SHADOW.calls.get(index)?.parent.load(Ordering::Relaxed))
-}
-
 /// How many calls were too deep to be hooked.
 #[must_use]
 pub fn missed() -> u64 {
-    SHADOW.missed.load(Ordering::Relaxed)
+    MISSED.load(Ordering::Relaxed)
 }
 
-/// How many calls are hooked now.
+/// How many calls of the running thread are hooked now.
 #[must_use]
 pub fn depth() -> usize {
-    SHADOW.used.load(Ordering::Relaxed)
+    thread::with_current(|thread| thread.returns.used.load(Ordering::Relaxed)).unwrap_or(0)
 }
 
 #[patchable_function_entry(prefix_nops = 0, entry_nops = 0)]
 extern "C" fn enter(ip: u64, parent: u64, _: &'static Ops, frame: &mut CallFrame) {
+    thread::with_current(|thread| hook_return(&thread.returns, ip, parent, frame));
+}
+
+#[inline(always)]
+fn hook_return(stack: &ReturnStack, ip: u64, parent: u64, frame: &mut CallFrame) {
     // Reserved before it is filled: an interrupt in between pushes above it.
-    let index = SHADOW.used.fetch_add(1, Ordering::Relaxed);
-    let Some(call) = SHADOW.calls.get(index) else {
-        SHADOW.used.fetch_sub(1, Ordering::Relaxed);
-        SHADOW.missed.fetch_add(1, Ordering::Relaxed);
+    let index = stack.used.fetch_add(1, Ordering::Relaxed);
+    let Some(call) = stack.calls.get(index) else {
+        stack.used.fetch_sub(1, Ordering::Relaxed);
+        MISSED.fetch_add(1, Ordering::Relaxed);
         return;
     };
     call.parent.store(parent, Ordering::Relaxed);
@@ -121,8 +91,14 @@ extern "C" fn enter(ip: u64, parent: u64, _: &'static Ops, frame: &mut CallFrame
 #[patchable_function_entry(prefix_nops = 0, entry_nops = 0)]
 extern "C" fn leave() -> u64 {
     let now = arch::timebase();
-    let index = SHADOW.used.load(Ordering::Relaxed) - 1;
-    let call = &SHADOW.calls[index];
+    // Only `enter` sends returns here, and only when there is a thread.
+    thread::with_current(|thread| unhook_return(&thread.returns, now)).unwrap_or(0)
+}
+
+#[inline(always)]
+fn unhook_return(stack: &ReturnStack, now: u64) -> u64 {
+    let index = stack.used.load(Ordering::Relaxed) - 1;
+    let call = &stack.calls[index];
     let (ip, start) = (
         call.ip.load(Ordering::Relaxed),
         call.start.load(Ordering::Relaxed),
@@ -133,7 +109,7 @@ extern "C" fn leave() -> u64 {
         ticks: now - start,
     });
     let parent = call.parent.load(Ordering::Relaxed);
-    SHADOW.used.store(index, Ordering::Relaxed);
+    stack.used.store(index, Ordering::Relaxed);
     parent
 }
 

@@ -9,12 +9,11 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use layout::CallFrame;
 
 /// The tracer.
-pub static OPS: Ops = Ops {
-    name: "function_profile",
-    callback,
-    // It calls a library, which may be traced itself.
-    flags: Flags::empty(),
-};
+pub static OPS: Ops = Ops::new(
+    "function_profile",
+    callback, // It calls a library, which may be traced itself.
+    Flags::empty(),
+);
 
 /// A counter for every eight bytes of code, modules' included: no two sites are as
 /// close as that, so a call finds its counter without a search. Made once.

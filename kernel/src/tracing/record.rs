@@ -1,6 +1,9 @@
 //! What tracers write, and the ring they write it to.
 
-use crate::arch;
+use crate::{
+    arch,
+    thread::{self, Thread},
+};
 use core::sync::atomic::Ordering;
 use ring::Ring;
 
@@ -49,18 +52,22 @@ pub struct Context {
     pub in_interrupt: bool,
     /// Timebase.
     pub time: u64,
+    /// The running thread's number.
+    pub thread: u32,
 }
 
 /// Bits of a record's first word, above its kind.
 const OFF: u64 = 1 << 8;
 const IN_INTERRUPT: u64 = 1 << 9;
 const DEPTH_SHIFT: u32 = 16;
+const THREAD_SHIFT: u32 = 32;
+const _: () = assert!(thread::DEPTH < 1 << (THREAD_SHIFT - DEPTH_SHIFT));
 
 /// Writes a record, or counts it as dropped.
 #[inline(always)]
 pub fn push(event: Event) {
     let time = arch::timebase();
-    let mut head = 0;
+    let mut head = u64::from(thread::with_current(Thread::id).unwrap_or(0)) << THREAD_SHIFT;
     if arch::machine_state() & ppc64::msr::EE == 0 {
         head |= OFF;
     }
@@ -82,8 +89,9 @@ pub fn pop() -> Option<(Context, Event)> {
         interrupts_off: head & OFF != 0,
         in_interrupt: head & IN_INTERRUPT != 0,
         time,
+        thread: (head >> THREAD_SHIFT) as u32,
     };
-    let depth = head >> DEPTH_SHIFT;
+    let depth = head >> DEPTH_SHIFT & 0xffff;
     let event = match head & 0xff {
         0 => Event::Call { ip, parent: extra },
         1 => Event::Enter { ip, depth },

@@ -7,6 +7,31 @@ use std::string::ToString;
 /// Distance of the two neighbours in either direction of the furthest reach.
 const REACH: u64 = 0x200_0000;
 
+#[test]
+fn readers_of_ctr() {
+    let readers = [
+        bctr(),
+        0x4e80_0421, // bctrl
+        0x4d82_0420, // beqctr
+        mfctr(0),
+        mfctr(31),
+        0x4200_fffc, // bdnz .-4
+        0x4e00_0020, // bdnzlr
+    ];
+    assert!(readers.into_iter().all(reads_ctr));
+    let others = [
+        NOP,
+        BLR,
+        TRAP,
+        MFLR_R0,
+        mtctr(12),
+        mtlr(0),
+        beq(8),
+        lis(12, 1),
+    ];
+    assert!(!others.into_iter().any(reads_ctr));
+}
+
 /// What GNU as 2.40 makes of the text behind each.
 #[test]
 fn words_are_those_of_the_assembler() {
@@ -32,6 +57,11 @@ fn words_are_those_of_the_assembler() {
         (mtctr(12), 0x7d89_03a6),             // mtctr 12
         (mtctr(31), 0x7fe9_03a6),             // mtctr 31
         (bctr(), 0x4e80_0420),                // bctr
+        (mfctr(12), 0x7d89_02a6),             // mfctr 12
+        (mtlr(0), 0x7c08_03a6),               // mtlr 0
+        (mtlr(12), 0x7d88_03a6),              // mtlr 12
+        (beq(8), 0x4182_0008),                // beq .+8
+        (beq(-4), 0x4182_fffc),               // beq .-4
         (oris(12, 12, 0x1234), 0x658c_1234),  // oris 12,12,0x1234
         (sldi(12, 12, 32), 0x798c_07c6),      // sldi 12,12,32
         (sldi(3, 4, 63), 0x7883_f806),        // sldi 3,4,63

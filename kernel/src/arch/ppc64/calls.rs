@@ -13,7 +13,12 @@ unsafe extern "C" {
     fn call_repeatedly_asm(function: u64, count: u64) -> u64;
     fn bench_plain();
     fn bench_site();
+    fn bench_many_000();
 }
+
+/// How many functions like `bench_site` there are to be patched, `bench_many_000`
+/// being the first.
+pub const MANY: usize = 1000;
 
 /// A function that returns at once, without a site.
 #[must_use]
@@ -25,6 +30,12 @@ pub fn bench_plain_address() -> u64 {
 #[must_use]
 pub fn bench_site_address() -> u64 {
     bench_site as *const () as u64
+}
+
+/// The first of [`MANY`] functions that return at once, each with a site.
+#[must_use]
+pub fn bench_many_address() -> u64 {
+    bench_many_000 as *const () as u64
 }
 
 /// Calls a function `count` times with unspecified arguments, and returns how
@@ -95,6 +106,21 @@ global_asm!(
     "bl _mcount",
     "blr",
     ".size bench_site, . - bench_site",
+    "",
+    ".irp a, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9",
+    ".irp b, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9",
+    ".irp c, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9",
+    ".globl bench_many_\\a\\b\\c",
+    ".type bench_many_\\a\\b\\c, @function",
+    ".balign 16",
+    "bench_many_\\a\\b\\c:",
+    "mflr 0",
+    "bl _mcount",
+    "blr",
+    ".size bench_many_\\a\\b\\c, . - bench_many_\\a\\b\\c",
+    ".endr",
+    ".endr",
+    ".endr",
     lr_save = const offset_of!(FrameHeader, lr_save),
     frame = const size_of::<LoopFrame>(),
     nonvolatile = const offset_of!(LoopFrame, nonvolatile),

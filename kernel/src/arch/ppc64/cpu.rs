@@ -20,6 +20,8 @@ pub struct Cpu {
     pub stack_bottom: AtomicU64,
     /// Not zero while an interrupt is being handled.
     pub in_interrupt: AtomicU32,
+    /// Address of the running thread; zero before there are threads.
+    pub current: AtomicU64,
     /// How many faults are being reported, one inside the other.
     pub fault_depth: AtomicU32,
     /// Armed while a self-test provokes an interrupt on purpose.
@@ -43,6 +45,7 @@ static BOOT_CPU: Cpu = Cpu {
     next_tick: AtomicU64::new(0),
     stack_bottom: AtomicU64::new(0),
     in_interrupt: AtomicU32::new(0),
+    current: AtomicU64::new(0),
     fault_depth: AtomicU32::new(0),
     probe: super::probe::Probe::new(),
 };
@@ -68,6 +71,7 @@ pub fn start_cpu() {
 /// Valid from [`start_cpu`] on. A thread that moves to another CPU must not
 /// keep the reference, so interrupts are best off while it is used.
 #[must_use]
+#[inline(always)]
 pub fn cpu() -> &'static Cpu {
     let cpu: *const Cpu;
     // SAFETY: reads a register.

@@ -8,7 +8,8 @@
 //! - [`install_vectors`], with the handler that every interrupt is given to;
 //! - [`capture`], the registers as they are now, and [`walk`], a stack's frames;
 //! - [`store_instruction`], which changes a word of code, and [`load_instruction`];
-//! - [`call_on_stack`].
+//! - [`call_on_stack`], [`prepare_stack`] and [`switch_context`]: from stack to stack;
+//! - [`cede`], which lets the hypervisor have the CPU until an interrupt.
 
 pub mod abi;
 mod call;
@@ -18,9 +19,12 @@ mod code;
 mod cpu;
 mod handed_over;
 mod hcall;
+mod kept;
 pub mod probe;
 mod registers;
 mod soak;
+pub mod specimen;
+mod switch;
 mod vectors;
 mod walk;
 
@@ -29,11 +33,13 @@ pub use capture::capture;
 pub use code::{flush_code, load_instruction, store_instruction, store_instruction_words};
 pub use cpu::{Cpu, cpu, start_cpu};
 pub use handed_over::{HandedOver, handed_over};
-pub use hcall::{hypervisor_call, take_interrupts_in_little_endian};
+pub use hcall::{cede, hypervisor_call, take_interrupts_in_little_endian};
+pub use kept::{Kept, kept};
 pub use registers::{
-    Interrupts, interrupts_off, interrupts_on, interrupts_restore, machine_state,
-    processor_version, set_decrementer, stack_pointer, timebase, wait,
+    Interrupts, interrupts_are_on, interrupts_off, interrupts_on, interrupts_restore,
+    machine_state, processor_version, set_decrementer, stack_pointer, timebase, wait,
 };
 pub use soak::register_soak;
+pub use switch::{prepare_stack, switch_context};
 pub use vectors::{Handler, install_vectors};
 pub use walk::{Frame, Walk, walk};

@@ -9,6 +9,7 @@ pub struct Interrupts(u64);
 
 /// The machine state register.
 #[must_use]
+#[inline(always)]
 pub fn machine_state() -> u64 {
     let value: u64;
     // SAFETY: reads a register.
@@ -20,6 +21,7 @@ pub fn machine_state() -> u64 {
 ///
 /// With L=1, mtmsrd changes these two bits alone (ISA Book III, 5.4.4.1). The
 /// compiler must not move memory accesses across it, hence no `nomem`.
+#[inline(always)]
 fn set_enable(enable: u64) {
     // SAFETY: EE and RI don't change what any instruction does; an interrupt
     // that comes now finds the vectors, because nothing turns interrupts on
@@ -30,13 +32,21 @@ fn set_enable(enable: u64) {
 }
 
 /// Turns interrupts off, and returns what they were.
+#[inline(always)]
 pub fn interrupts_off() -> Interrupts {
     let before = Interrupts(machine_state() & msr::EE);
     set_enable(0);
     before
 }
 
+/// Whether interrupts are on.
+#[must_use]
+pub fn interrupts_are_on() -> bool {
+    machine_state() & msr::EE != 0
+}
+
 /// Puts back what [`interrupts_off`] returned.
+#[inline(always)]
 pub fn interrupts_restore(before: Interrupts) {
     set_enable(before.0);
 }

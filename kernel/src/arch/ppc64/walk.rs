@@ -10,6 +10,9 @@ pub struct Frame<'a> {
     /// Where its function goes on: the return address that the callee saved in
     /// it, or the interrupted instruction.
     pub code: u64,
+    /// What is in the LR save doubleword behind this frame: the same, or, where an
+    /// interrupt has put its state, what the interrupted function's frame has there.
+    pub lr_save: u64,
     /// Set where an interrupt has put its state on the stack.
     pub trap: Option<&'a TrapFrame>,
 }
@@ -17,6 +20,7 @@ pub struct Frame<'a> {
 /// An iterator over frames, from the innermost out.
 #[derive(Debug)]
 pub struct Walk {
+    /// A frame's header is there, or it is 0: the walk has ended.
     next: u64,
     bounds: [(u64, u64); 3],
 }
@@ -30,14 +34,14 @@ pub struct Walk {
 /// writes to the frames in it.
 #[must_use]
 pub unsafe fn walk(start: u64, bounds: [(u64, u64); 3]) -> Walk {
-    Walk {
-        next: start,
-        bounds,
-    }
+    let mut walk = Walk { next: 0, bounds };
+    walk.go_on_at(start);
+    walk
 }
 
 impl Walk {
     /// Whether `size` bytes at `address` are stack memory.
+    #[inline]
     fn holds(&self, address: u64, size: usize) -> bool {
         let end = address.checked_add(size as u64);
         address.is_multiple_of(16)
@@ -46,6 +50,13 @@ impl Walk {
                     .iter()
                     .any(|&(low, high)| low <= address && end <= high)
             })
+    }
+
+    /// The walk's next frame is there, if it can be.
+    #[inline]
+    fn go_on_at(&mut self, address: u64) {
+        let fits = self.holds(address, size_of::<FrameHeader>());
+        self.next = if fits { address } else { 0 };
     }
 
     fn same_stack(&self, one: u64, other: u64) -> bool {
@@ -58,41 +69,45 @@ impl Walk {
 impl Iterator for Walk {
     type Item = Frame<'static>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         let address = self.next;
-        if !self.holds(address, size_of::<FrameHeader>()) {
+        if address == 0 {
             return None;
         }
-        // SAFETY: inside the bounds and aligned; `walk`'s caller promises that
-        // this is readable and does not change.
-        let header = unsafe { *(address as *const FrameHeader) };
-        let caller = header.back_chain;
+        // SAFETY: inside the bounds and aligned, as `go_on_at` has found; `walk`'s
+        // caller promises that this is readable and does not change.
+        let caller = unsafe { (*(address as *const FrameHeader)).back_chain };
         // Chains lead upwards, except from the fallback stack back to another.
-        self.next = if caller > address || !self.same_stack(caller, address) {
-            caller
+        if caller > address || !self.same_stack(caller, address) {
+            self.go_on_at(caller);
         } else {
-            0
-        };
-
-        if self.holds(address, size_of::<TrapFrame>()) {
+            self.next = 0;
+        }
+        // SAFETY: as above, for the caller's header, where a callee saves LR.
+        let lr_save = || unsafe { (*(caller as *const FrameHeader)).lr_save };
+        // A smaller frame is none that an interrupt has made.
+        let is_large = caller.wrapping_sub(address) >= size_of::<TrapFrame>() as u64;
+        if is_large && self.holds(address, size_of::<TrapFrame>()) {
             // SAFETY: as above, for the whole trap frame.
             let trap = unsafe { &*(address as *const TrapFrame) };
             if trap.marker == TRAP_MARKER {
                 return Some(Frame {
                     address,
                     code: trap.nip,
+                    lr_save: if self.next == 0 { 0 } else { lr_save() },
                     trap: Some(trap),
                 });
             }
         }
-        if !self.holds(caller, size_of::<FrameHeader>()) {
+        if self.next == 0 {
             return None;
         }
-        // SAFETY: as above, for the caller's header, where a callee saves LR.
-        let code = unsafe { (*(caller as *const FrameHeader)).lr_save };
+        let code = lr_save();
         Some(Frame {
             address: caller,
             code,
+            lr_save: code,
             trap: None,
         })
     }

@@ -25,22 +25,14 @@ static ALL: Counter = Counter::new("all registers", Flags::ALL_REGISTERS);
 static STAYS: Counter = Counter::new("stays", Flags::CHANGES_NIP);
 
 /// A callback that calls what it traces.
-static NESTED: Ops = Ops {
-    name: "nested",
-    callback: nested,
-    flags: Flags::empty(),
-};
+static NESTED: Ops = Ops::new("nested", nested, Flags::empty());
 
 extern "C" fn nested(_: u64, _: u64, _: &'static Ops, _: &mut CallFrame) {
     black_box(victims::leaf(1));
 }
 
 /// A guarded callback that takes its time.
-static SLOW: Ops = Ops {
-    name: "slow",
-    callback: slow,
-    flags: Flags::empty(),
-};
+static SLOW: Ops = Ops::new("slow", slow, Flags::empty());
 
 extern "C" fn slow(_: u64, _: u64, _: &'static Ops, _: &mut CallFrame) {
     let ticks = time::ticks();
@@ -50,16 +42,8 @@ extern "C" fn slow(_: u64, _: u64, _: &'static Ops, _: &mut CallFrame) {
 }
 
 /// Sends calls of `leaf` to `instead`.
-static DIVERT: Ops = Ops {
-    name: "divert",
-    callback: divert,
-    flags: Flags::CHANGES_NIP,
-};
-static DIVERT_TOO: Ops = Ops {
-    name: "divert too",
-    callback: divert,
-    flags: Flags::CHANGES_NIP,
-};
+static DIVERT: Ops = Ops::new("divert", divert, Flags::CHANGES_NIP);
+static DIVERT_TOO: Ops = Ops::new("divert too", divert, Flags::CHANGES_NIP);
 
 extern "C" fn divert(_: u64, _: u64, _: &'static Ops, frame: &mut CallFrame) {
     frame.nip = match frame.gpr[3] {
@@ -86,11 +70,7 @@ fn with<T>(
 }
 
 /// Takes a backtrace from inside a callback.
-static LOOK: Ops = Ops {
-    name: "look",
-    callback: look,
-    flags: Flags::empty(),
-};
+static LOOK: Ops = Ops::new("look", look, Flags::empty());
 
 /// What [`LOOK`] has seen.
 static SEEN: IrqLock<([Step; 8], usize)> = IrqLock::new((
@@ -218,6 +198,20 @@ crate::selftest! {
         check!(found == 13 && PLAIN.take() == 1, "{found}");
         let parent = Place(PLAIN.parent.load(Ordering::Relaxed) - 4);
         check!(format!("{parent}").contains("tail_calls_are_traced"), "called from {parent}");
+        Ok(())
+    }
+
+    /// Beside an ops that sends the call elsewhere, the others are told the function
+    /// that was called, whichever of them came first.
+    fn ip_is_the_sites_beside_a_diversion() {
+        let site = site_of(victims::leaf as *const () as u64)?;
+        let path = "kernel::victims::leaf";
+        for (first, second) in [(&PLAIN.ops, &DIVERT), (&DIVERT, &PLAIN.ops)] {
+            let found = with(first, path, || with(second, path, || victims::leaf(1)))??;
+            let (hits, ip) = (PLAIN.take(), PLAIN.ip.load(Ordering::Relaxed));
+            check!(found == 1_000_001 && hits == 1, "{found}, {hits} hits");
+            check!(ip == site.ip(), "behind `{}`, ip is {ip:#x} instead of {:#x}", first.name, site.ip());
+        }
         Ok(())
     }
 

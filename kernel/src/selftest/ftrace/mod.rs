@@ -36,11 +36,7 @@ extern "C" fn count(ip: u64, parent: u64, ops: &'static Ops, frame: &mut CallFra
 impl Counter {
     const fn new(name: &'static str, flags: Flags) -> Self {
         Self {
-            ops: Ops {
-                name,
-                callback: count as Callback,
-                flags,
-            },
+            ops: Ops::new(name, count as Callback, flags),
             hits: AtomicU64::new(0),
             ip: AtomicU64::new(0),
             parent: AtomicU64::new(0),

@@ -1,8 +1,18 @@
 //! Who called whom, from a stack: return addresses, seen through what tracing
 //! and interrupts have put between them.
 
-use crate::{arch, ftrace, stack, tracing::graph};
-use core::ops::Range;
+mod reach;
+mod reliable;
+
+pub use reach::{any_in, caller_is_in, held};
+pub use reliable::{Found, Unreliable, check, check_running};
+
+use crate::{
+    arch::{self, Walk},
+    ftrace, stack,
+    thread::{self, Activity, Thread},
+    tracing::graph,
+};
 use layout::{CallFrame, TrapFrame};
 
 /// What a step of a backtrace is.
@@ -42,17 +52,43 @@ impl Step {
     }
 }
 
-/// The steps from the frame at `r1` outwards. With `interrupted`, the function
-/// that the frame belongs to was interrupted.
+/// The steps from the frame at `r1` outwards, on a stack of the running thread.
+/// With `interrupted`, the function that the frame belongs to was interrupted.
 ///
 /// # Safety
 /// Nobody changes the stack that `r1` is on while the steps are taken.
 pub unsafe fn steps(r1: u64, interrupted: bool) -> impl Iterator<Item = Step> {
-    let mut stale = interrupted;
-    let mut hooked = 0;
+    let hooked = |n| thread::with_current(|thread| thread.returns.parent(n)).flatten();
     // SAFETY: the bounds are the kernel's stacks, or memory that one of them has
     // overrun; the frames stay as they are, says the caller.
     let frames = unsafe { arch::walk(r1, stack::bounds(r1)) };
+    seen(frames, interrupted, hooked)
+}
+
+/// The steps of a thread that does not run, from where it gave way outwards; none
+/// for the running one.
+///
+/// # Safety
+/// The thread does not run while the steps are taken.
+pub unsafe fn steps_of(thread: &Thread) -> impl Iterator<Item = Step> {
+    let r1 = match thread.activity() {
+        Activity::Waiting(r1) | Activity::Preempted(r1) => r1,
+        Activity::Running => 0,
+    };
+    let hooked = |n| thread.returns.parent(n);
+    // SAFETY: the thread's own stack, on which nothing happens, says the caller.
+    let frames = unsafe { arch::walk(r1, [thread.stack().range(); 3]) };
+    seen(frames, false, hooked)
+}
+
+/// Frames as steps. `hooked` finds the n-th hooked return address.
+fn seen(
+    frames: Walk,
+    interrupted: bool,
+    hooked: impl Fn(usize) -> Option<u64>,
+) -> impl Iterator<Item = Step> {
+    let mut stale = interrupted;
+    let mut hooks = 0;
     frames.filter(|frame| frame.code != 0).map(move |frame| {
         let mut step = Step {
             code: frame.code,
@@ -66,9 +102,9 @@ pub unsafe fn steps(r1: u64, interrupted: bool) -> impl Iterator<Item = Step> {
             step.code = unsafe { (*(frame.address as *const CallFrame)).nip };
             step.what = What::Traced;
         } else if frame.code == graph::hook() {
-            step.code = graph::hooked_parent(hooked).unwrap_or(frame.code);
+            step.code = hooked(hooks).unwrap_or(frame.code);
             step.what = What::Hooked;
-            hooked += 1;
+            hooks += 1;
         } else if stale {
             step.what = What::PerhapsStale;
         }
@@ -90,17 +126,4 @@ pub fn here(steps_out: &mut [Step]) -> usize {
         count += 1;
     }
     count
-}
-
-/// Whether code in `range` is on the running stack: called, interrupted or about
-/// to be entered from a trampoline, and not returned from. `range` may be a
-/// trampoline's own.
-#[inline(never)]
-#[must_use]
-pub fn any_in(range: &Range<u64>) -> bool {
-    let r1 = arch::stack_pointer();
-    // SAFETY: the bounds are the kernel's stacks, and what runs on them now are
-    // this function and its callers, whose frames stay as they are meanwhile.
-    let (mut frames, mut steps) = unsafe { (arch::walk(r1, stack::bounds(r1)), steps(r1, false)) };
-    frames.any(|frame| range.contains(&frame.code)) || steps.any(|step| range.contains(&step.code))
 }

@@ -1,9 +1,15 @@
 //! What should not have happened: panics and unexpected interrupts.
 //!
 //! Each ends the run with a report and a failing verdict: cause, registers,
-//! backtrace, `EXIT: STATUS=n`. A fault inside the report gets a shorter one
+//! backtrace, `EXIT: STATUS=n`. Only where the fault is a patch's and the kernel is
+//! whole, it ends the thread instead: see `isolation`. A fault
+//! inside the report gets a shorter one
 //! that uses neither locks nor formatting, on a stack of its own; a fault inside
 //! that leaves the run without a verdict, which is a failure too.
+
+mod isolation;
+
+pub use isolation::{Judge, judged_by};
 
 use crate::{
     arch,
@@ -11,6 +17,7 @@ use crate::{
     console, platform,
     stack::{self, Damage},
     symbols::Place,
+    thread,
 };
 use core::{panic::PanicInfo, sync::atomic::Ordering};
 use layout::TrapFrame;
@@ -53,22 +60,26 @@ fn begin() {
 const LAST_LINE: &[u8] = b"EXIT: STATUS=6\n";
 const _: () = assert!(LAST_LINE[13] == b'0' + Verdict::FaultInFault.status());
 
-/// The kernel has panicked.
+/// The kernel, or a module by way of it, has panicked.
 #[panic_handler]
 fn panicked(info: &PanicInfo<'_>) -> ! {
+    let interrupts = arch::interrupts_are_on();
     begin();
     let mut frame = TrapFrame::default();
     arch::capture(&mut frame);
+    if interrupts {
+        frame.msr |= msr::EE;
+    }
     println!();
     match info.location() {
         Some(place) => println!("PANIC: {} at {place}", info.message()),
         None => println!("PANIC: {}", info.message()),
     }
-    finish(&frame, Verdict::Panicked)
+    finish(&mut frame, Verdict::Panicked)
 }
 
 /// An interrupt that nothing asked for.
-pub fn unexpected(frame: &TrapFrame) -> ! {
+pub fn unexpected(frame: &mut TrapFrame) -> ! {
     begin();
     println!();
     let name = vector::name(frame.vector);
@@ -83,7 +94,7 @@ pub fn unexpected(frame: &TrapFrame) -> ! {
 }
 
 /// An interrupt found r1 outside the running stack.
-pub fn overflowed(frame: &TrapFrame) -> ! {
+pub fn overflowed(frame: &mut TrapFrame) -> ! {
     begin();
     let (bottom, top) = stack::running();
     println!();
@@ -96,19 +107,54 @@ pub fn overflowed(frame: &TrapFrame) -> ! {
     finish(frame, Verdict::StackOverflow)
 }
 
+/// A thread has returned, and the guard of its stack has been written to.
+pub fn left_damage(damage: Damage) -> ! {
+    begin();
+    let mut frame = TrapFrame::default();
+    arch::capture(&mut frame);
+    println!();
+    println!("STACK OVERFLOW: {damage}");
+    finish(&mut frame, Verdict::StackOverflow)
+}
+
+/// A thread gives way with its r1 outside the usable part of its stack.
+pub fn overrun(r1: u64) -> ! {
+    begin();
+    let mut frame = TrapFrame::default();
+    arch::capture(&mut frame);
+    let (bottom, top) = stack::running();
+    println!();
+    println!(
+        "STACK OVERFLOW: gave way with r1 = {r1:#x} outside the usable part of the stack from {bottom:#x} to {top:#x}"
+    );
+    finish(&mut frame, Verdict::StackOverflow)
+}
+
 /// A stack's guard has been written to.
-pub fn guard_damaged(frame: &TrapFrame, damage: Damage) -> ! {
+pub fn guard_damaged(frame: &mut TrapFrame, damage: Damage) -> ! {
     begin();
     println!();
     println!("STACK OVERFLOW: {damage}");
     finish(frame, Verdict::StackOverflow)
 }
 
-/// Prints registers and backtrace, and ends the run.
-fn finish(frame: &TrapFrame, verdict: Verdict) -> ! {
+/// Prints registers and backtrace, and ends the run; or the thread alone, where
+/// the fault is a patch's and the rest is whole.
+fn finish(frame: &mut TrapFrame, verdict: Verdict) -> ! {
     print_registers(frame);
     print_backtrace(frame);
+    if isolation::is_possible(frame) {
+        // The stack's next owner must not take it for an interrupt's.
+        frame.marker = 0;
+        isolation::stop_thread()
+    }
     exit(verdict)
+}
+
+/// Ends a report that is not the last.
+fn end() {
+    stack::use_fallback();
+    arch::cpu().fault_depth.fetch_sub(1, Ordering::Relaxed);
 }
 
 fn print_registers(frame: &TrapFrame) {
@@ -138,6 +184,7 @@ fn print_backtrace(frame: &TrapFrame) {
     if platform::try_get().is_none() {
         return; // there is no stack but the boot stack yet
     }
+    thread::with_current(|thread| println!("thread: {}-{}", thread.name(), thread.id()));
     println!("backtrace:");
     println!("   {:016x}  {}", frame.nip, Place(frame.nip));
     // SAFETY: nothing runs on the stack of `frame` but this report, which is

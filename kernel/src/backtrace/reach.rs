@@ -1,0 +1,135 @@
+//! Whether anybody can still get into a piece of code, so that its memory must stay.
+
+use crate::{
+    arch, ftrace, stack, text,
+    thread::{self, Activity, Thread},
+    tracing::graph,
+};
+use alloc::vec::Vec;
+use consistency::Ranges;
+use core::ops::Range;
+use layout::{CallFrame, TrapFrame};
+use ppc64::insn;
+
+/// Instructions to look through for a function's end.
+const EPILOGUE: u64 = 64;
+
+/// Whether code in one of `ranges` is on any thread's stack: see [`held`].
+#[inline(never)]
+#[must_use]
+pub fn any_in(ranges: &[Range<u64>]) -> bool {
+    !held(ranges).is_empty()
+}
+
+/// Which of `ranges` are on any thread's stack, by where they start: code that was
+/// called, interrupted or is about to be entered, and not returned from. `ranges` may
+/// be trampolines, and do not overlap.
+///
+/// A thread that has been looked at can run on, so the answer is worth something
+/// only where nobody can get into the code anew: nothing leads there any more.
+/// Interrupts are off for one thread at a time.
+#[inline(never)]
+#[must_use]
+pub fn held(ranges: &[Range<u64>]) -> Vec<u64> {
+    let mut found = Vec::new();
+    if ranges.is_empty() {
+        return found;
+    }
+    let ranges = Ranges::new(ranges.iter().cloned());
+    let mut take = |start| {
+        if !found.contains(&start) {
+            found.push(start);
+        }
+    };
+    look_at_caller(&ranges, &mut take);
+    for thread in thread::all() {
+        look_at(&thread, &ranges, &mut take);
+    }
+    found
+}
+
+/// The same as [`any_in`] for what runs now alone: this function's callers, and what
+/// they have interrupted.
+#[inline(never)]
+#[must_use]
+pub fn caller_is_in(ranges: &[Range<u64>]) -> bool {
+    let mut found = false;
+    let ranges = Ranges::new(ranges.iter().cloned());
+    look_at_caller(&ranges, &mut |_| found = true);
+    found
+}
+
+#[inline(never)]
+fn look_at_caller(ranges: &Ranges, take: &mut impl FnMut(u64)) {
+    let r1 = arch::stack_pointer();
+    let hooked = |n| thread::with_current(|thread| thread.returns.parent(n)).flatten();
+    // SAFETY: the bounds are the kernel's stacks, and what runs on them now are
+    // this function and its callers, whose frames stay as they are meanwhile.
+    let frames = unsafe { arch::walk(r1, stack::bounds(r1)) };
+    look(frames, hooked, ranges, take);
+}
+
+fn look_at(thread: &Thread, ranges: &Ranges, take: &mut impl FnMut(u64)) {
+    let before = arch::interrupts_off();
+    match thread.activity() {
+        Activity::Running => {}
+        Activity::Waiting(r1) | Activity::Preempted(r1) => {
+            // SAFETY: the thread's own stack, and the thread does not run while
+            // interrupts are off.
+            let frames = unsafe { arch::walk(r1, [thread.stack().range(); 3]) };
+            look(frames, |n| thread.returns.parent(n), ranges, take);
+        }
+    }
+    arch::interrupts_restore(before);
+}
+
+/// Looks at return addresses, hooked ones too, at the function that a trampoline is
+/// about to enter, and at whatever an interrupted function had in its registers: it
+/// may have been about to jump there. `hooked` finds the n-th hooked return address.
+#[inline]
+fn look(
+    frames: arch::Walk,
+    hooked: impl Fn(usize) -> Option<u64>,
+    ranges: &Ranges,
+    take: &mut impl FnMut(u64),
+) {
+    let kernel = text::kernel_text();
+    let hook = graph::hook();
+    let mut hooks = 0;
+    let mut see = |address| {
+        if let Some(start) = ranges.find(address) {
+            take(start);
+        }
+    };
+    for frame in frames {
+        see(frame.code);
+        if let Some(trap) = frame.trap {
+            let values = [trap.lr, trap.ctr].into_iter().chain(trap.gpr);
+            values
+                .chain(epilogue_return(&frame, trap))
+                .for_each(&mut see);
+        } else if frame.code == hook {
+            if let Some(parent) = hooked(hooks) {
+                see(parent);
+            }
+            hooks += 1;
+        } else if (kernel.start..kernel.end).contains(&frame.code) {
+            // No trampoline: most frames.
+        } else if ftrace::in_trampoline(frame.code) {
+            // SAFETY: a frame that code in a trampoline has called from is the
+            // trampoline's own, and the walk has found it on a stack.
+            see(unsafe { (*(frame.address as *const CallFrame)).nip });
+        }
+    }
+}
+
+/// Where an interrupted function will return to, if it was interrupted in its
+/// epilogue: after it had given up its frame and before it loaded the address, that
+/// is in its caller's frame and nowhere else.
+///
+/// At other times an address from an earlier call may be there, and stay for ever;
+/// so the instructions that come next decide.
+fn epilogue_return(frame: &arch::Frame<'_>, trap: &TrapFrame) -> Option<u64> {
+    let next = (0..EPILOGUE).map(|n| text::read(trap.nip.wrapping_add(4 * n)));
+    insn::loads_return_address(next).then_some(frame.lr_save)
+}

@@ -1,0 +1,140 @@
+//! Why a patch is not as somebody asked.
+
+use crate::{ftrace::FtraceError, symbols::Place};
+use alloc::string::String;
+use consistency::Refused;
+use core::fmt;
+use klp::Convention;
+
+/// Why a patch was not enabled, disabled, reversed or forced. Nothing has changed
+/// then.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum LivepatchError {
+    /// Another transition runs.
+    Busy {
+        /// The patch that it is about.
+        patch: String,
+    },
+    /// A callback of a patch asks for what only happens after it.
+    FromCallback,
+    /// There is no enabled patch of this name.
+    NotEnabled(String),
+    /// The patch is enabled already.
+    Enabled(String),
+    /// The module replaces nothing and has no callbacks.
+    NothingToDo(String),
+    /// No transition runs.
+    NoTransition,
+    /// The module's functions follow another return convention.
+    Convention {
+        /// The module.
+        module: String,
+        /// What they follow.
+        found: Convention,
+        /// What the variant in use asks for.
+        expected: Convention,
+        /// The variant.
+        variant: &'static str,
+    },
+    /// A function of a module that is loaded does not exist.
+    NoFunction {
+        /// The module.
+        module: String,
+        /// The function's path.
+        path: String,
+        /// More about it.
+        reason: String,
+    },
+    /// A function has no site that could be diverted.
+    NoSite {
+        /// Its global entry.
+        function: u64,
+    },
+    /// A callback before patching has refused.
+    PrePatch {
+        /// The object.
+        object: String,
+        /// What it returned.
+        code: i32,
+    },
+    /// An earlier patch has changed a system state that this one does not know, or
+    /// knows in an older version.
+    State {
+        /// The earlier patch.
+        patch: String,
+        /// The state.
+        id: u32,
+        /// The earlier patch's version.
+        has: u32,
+        /// This one's, if it knows the state.
+        found: Option<u32>,
+    },
+    /// A module could not be loaded or unloaded.
+    Module(String),
+    /// Tracing refuses.
+    Ftrace(FtraceError),
+    /// The model refuses.
+    Model(Refused),
+}
+
+impl fmt::Display for LivepatchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Busy { patch } => write!(f, "a transition of patch `{patch}` is running"),
+            Self::FromCallback => f.write_str("a callback can't change patches"),
+            Self::NotEnabled(name) => write!(f, "patch `{name}` is not enabled"),
+            Self::Enabled(name) => write!(f, "patch `{name}` is enabled already"),
+            Self::NothingToDo(name) => {
+                write!(f, "module `{name}` is no patch: it replaces nothing")
+            }
+            Self::NoTransition => f.write_str("no transition is running"),
+            Self::Convention {
+                module,
+                found,
+                expected,
+                variant,
+            } => write!(
+                f,
+                "patch `{module}` follows the return convention `{}`; variant `{variant}` asks for `{}`",
+                found.name(),
+                expected.name()
+            ),
+            Self::NoFunction {
+                module,
+                path,
+                reason,
+            } => write!(f, "module `{module}` has no function `{path}`: {reason}"),
+            Self::NoSite { function } => {
+                write!(f, "{} can't be patched: it has no site", Place(*function))
+            }
+            Self::PrePatch { object, code } => {
+                write!(
+                    f,
+                    "pre-patch callback failed for object '{object}' with {code}"
+                )
+            }
+            Self::State {
+                patch,
+                id,
+                has,
+                found: Some(found),
+            } => write!(
+                f,
+                "system state {id} is at version {has} by patch `{patch}`, and this one has version {found}"
+            ),
+            Self::State { patch, id, has, .. } => write!(
+                f,
+                "patch `{patch}` has changed system state {id} (version {has}), which this one does not know"
+            ),
+            Self::Module(reason) => f.write_str(reason),
+            Self::Ftrace(error) => error.fmt(f),
+            Self::Model(refused) => refused.fmt(f),
+        }
+    }
+}
+
+impl From<Refused> for LivepatchError {
+    fn from(refused: Refused) -> Self {
+        Self::Model(refused)
+    }
+}

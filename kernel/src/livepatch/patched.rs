@@ -1,0 +1,251 @@
+//! A function that patches replace: its site, the ways from it, and what calls of it
+//! run.
+
+use super::{LivepatchError, variants};
+use crate::{
+    arch,
+    ftrace::{self, Flags, Ops, Site},
+    mm::code::CodeBlock,
+    sync::IrqLock,
+    text::{self, Change},
+    thread::{self, Thread},
+};
+use alloc::{boxed::Box, vec, vec::Vec};
+use consistency::{Choice, Code};
+use core::{
+    mem::offset_of,
+    ptr,
+    sync::atomic::{AtomicU64, Ordering},
+};
+use layout::CallFrame;
+use ppc64::insn;
+
+/// The number of the running transition: a thread with this patch state is on its
+/// new side. While none runs it makes no difference.
+static NUMBER: AtomicU64 = AtomicU64::new(0);
+
+/// A patched function. Its address is what the trampoline hands the callback, so it
+/// stays where it is.
+#[derive(Debug)]
+pub struct Patched {
+    /// One for each function, so that a call costs the same however many are
+    /// patched.
+    ops: Ops,
+    site: Site,
+    /// The original's global entry.
+    old: Code,
+    /// What runs for a thread on the old side of the running transition, and on its
+    /// new side.
+    codes: [AtomicU64; 2],
+    /// The short way, while nothing moves.
+    stub: IrqLock<Option<CodeBlock>>,
+}
+
+/// A [`Patched`] that is registered, until it is dropped.
+#[derive(Debug)]
+pub struct Registered(&'static Patched);
+
+impl Registered {
+    /// Diverts the calls of the function at `old`, for now to itself.
+    ///
+    /// # Errors
+    /// When it has no site, or tracing refuses; nothing has changed then.
+    pub fn new(old: Code) -> Result<Self, LivepatchError> {
+        let site = ftrace::find_site(old).filter(|site| site.function == old);
+        let site = site.ok_or(LivepatchError::NoSite { function: old })?;
+        let flags = Flags::CHANGES_NIP
+            .union(Flags::PERMANENT)
+            .union(Flags::RECURSION_SAFE);
+        let patched = Box::new(Patched {
+            ops: Ops::new("livepatch", divert, flags).with_hand_off(variants::current().hand_off),
+            site,
+            old,
+            codes: [AtomicU64::new(old), AtomicU64::new(old)],
+            stub: IrqLock::new(None),
+        });
+        let patched = Box::into_raw(patched);
+        let _ = patched.expose_provenance();
+        // SAFETY: just made, and freed in `drop` below alone.
+        let patched: &'static Patched = unsafe { &*patched };
+        let registered = Self(patched);
+        match ftrace::register_at(&patched.ops, &site) {
+            Ok(()) => Ok(registered),
+            Err(error) => {
+                registered.free();
+                Err(LivepatchError::Ftrace(error))
+            }
+        }
+    }
+
+    fn free(self) {
+        let patched = ptr::from_ref(self.0).cast_mut();
+        core::mem::forget(self);
+        // SAFETY: made by `Box::new` in `new`; no trampoline knows its ops any more,
+        // and nobody else keeps the reference.
+        drop(unsafe { Box::from_raw(patched) });
+    }
+
+    /// Sets what calls run. Interrupts are off for all functions together, or a
+    /// thread could see some of a patch and not the rest.
+    pub fn publish(&self, choice: Choice) {
+        for (code, side) in self.0.codes.iter().zip([false, true]) {
+            code.store(choice.of(side), Ordering::Relaxed);
+        }
+    }
+
+    /// Sends calls through the trampoline, where each thread's side decides.
+    ///
+    /// # Errors
+    /// When the site can't be written; nothing has changed then.
+    pub fn unsettle(&self) -> Result<(), LivepatchError> {
+        if self.0.ops.direct().is_none() {
+            return Ok(());
+        }
+        // SAFETY: the trampoline's callback decides as it always did.
+        unsafe { ftrace::redirect_at(&self.0.ops, &self.0.site, None) }
+            .map_err(LivepatchError::Ftrace)?;
+        if let Some(stub) = self.0.stub.lock().take() {
+            ftrace::retire(stub);
+        }
+        Ok(())
+    }
+
+    /// Sends calls straight to where all of them go now that nothing moves. Where
+    /// that can't be done they go on through the trampoline.
+    pub fn settle(&self) {
+        let code = self.0.codes[0].load(Ordering::Relaxed);
+        if self.0.ops.direct().is_some() || code == self.0.old {
+            return;
+        }
+        let Some(stub) = stub(code) else {
+            log::warn!("livepatch: no short way to {code:#x}, calls take the long one");
+            return;
+        };
+        let start = stub.start();
+        // The stub belongs to the function before any site leads there.
+        *self.0.stub.lock() = Some(stub);
+        // SAFETY: both sides go to this code, by the same hand-off; the stub is
+        // retired when it is left.
+        if let Err(error) = unsafe { ftrace::redirect_at(&self.0.ops, &self.0.site, Some(start)) } {
+            log::warn!("livepatch: {error}");
+            drop(self.0.stub.lock().take());
+        }
+    }
+
+    /// The settled stub, if calls take the short way.
+    #[must_use]
+    pub fn stub(&self) -> Option<(u64, u64)> {
+        let stub = self.0.stub.lock();
+        stub.as_ref()
+            .map(|stub| (stub.range().start, stub.range().end))
+    }
+}
+
+/// Lets calls of all these functions go to the functions themselves again. Waits
+/// once for threads that are on the way, which takes a look at every stack.
+pub fn release(all: Vec<Registered>) {
+    let mut left: Vec<&'static Patched> = Vec::with_capacity(all.len());
+    for registered in all {
+        let patched = registered.0;
+        core::mem::forget(registered);
+        if let Err(error) = ftrace::detach_at(&patched.ops, &patched.site) {
+            // The site is not ours any more, or memory is broken: leave everything.
+            log::error!("livepatch: {error}");
+            continue;
+        }
+        if let Some(stub) = patched.stub.lock().take() {
+            ftrace::retire(stub);
+        }
+        left.push(patched);
+    }
+    if left.is_empty() {
+        return;
+    }
+    ftrace::wait_for_retired();
+    if ftrace::retired() > 0 {
+        // The caller itself comes from there, or lets nobody else run: a few
+        // bytes are lost, and nothing is read after it was freed.
+        for patched in left {
+            log::warn!(
+                "livepatch: {} can't be freed from here",
+                patched.site.path()
+            );
+        }
+        return;
+    }
+    for patched in left {
+        Registered(patched).free();
+    }
+}
+
+impl Drop for Registered {
+    /// [`release`] of one.
+    fn drop(&mut self) {
+        release(vec![Self(self.0)]);
+    }
+}
+
+/// Sets the number of the running transition. Interrupts are off, together with
+/// [`Registered::publish`].
+pub fn set_number(number: u64) {
+    NUMBER.store(number, Ordering::Relaxed);
+}
+
+/// The settled stub: the trampoline's end for calls that all go to `code`.
+///
+/// On entry, from a site's `bl`: r0 = A's return address, LR = behind the site.
+fn stub(code: Code) -> Option<CodeBlock> {
+    // Two instructions can name it.
+    let code = u32::try_from(code)
+        .ok()
+        .filter(|&code| code <= i32::MAX as u32)?;
+    let mut words: Vec<u32> = Vec::new();
+    words.extend([
+        insn::mtlr(0),
+        insn::lis(12, (code >> 16) as u16),
+        insn::ori(12, 12, code as u16),
+    ]);
+    let hand_off = (variants::current().hand_off)();
+    let only_goes = matches!(hand_off, [rest @ .., last]
+        if *last == insn::bctr() && !rest.iter().any(|&word| insn::reads_ctr(word)));
+    if !only_goes {
+        words.push(insn::mtctr(12));
+    }
+    words.extend_from_slice(hand_off);
+    let block = CodeBlock::new(words.len()).ok()?;
+    let from = block.start() + 4 * (words.len() as u64 - 1);
+    if only_goes && let Some(last) = words.last_mut() {
+        // Code memory is in reach of itself: no need for CTR.
+        *last = insn::branch(from, u64::from(code), false).ok()?;
+    }
+    let changes: Vec<Change> = (block.start()..)
+        .step_by(4)
+        .zip(&words)
+        .map(|(address, &new)| Change {
+            address,
+            expected: insn::TRAP,
+            new,
+        })
+        .collect();
+    // SAFETY: nothing runs in a fresh block before a site leads there.
+    unsafe { text::apply(&changes) }.ok()?;
+    Some(block)
+}
+
+/// Decides where a call of a patched function goes.
+#[patchable_function_entry(prefix_nops = 0, entry_nops = 0)]
+extern "C" fn divert(_: u64, _: u64, ops: &'static Ops, frame: &mut CallFrame) {
+    let patched = ptr::from_ref(ops).addr() - offset_of!(Patched, ops);
+    // SAFETY: `Registered::new` alone makes an ops with this callback, inside a
+    // `Patched` that lives until no trampoline calls it.
+    let patched = unsafe { &*ptr::with_exposed_provenance::<Patched>(patched) };
+    // Off, so that number, side and code are of one moment.
+    let before = arch::interrupts_off();
+    let universe = thread::with_current(Thread::universe).unwrap_or(0);
+    let side = usize::from(universe == NUMBER.load(Ordering::Relaxed));
+    let code = patched.codes[side].load(Ordering::Relaxed);
+    arch::interrupts_restore(before);
+    if code != patched.old {
+        frame.nip = code;
+    }
+}

@@ -1,0 +1,47 @@
+//! `epilogue`: every replacement function rebuilds its caller's r2 by itself.
+//!
+//! Torsten Duwe, linuxppc-dev, 10 March 2016, "[PATCH 2/2] ppc64le live patch: get
+//! rid of mini stack frame", solution 1. The mini frame that `klp_return_helper`
+//! needed shifted the arguments that A had passed on the stack. Without it there is
+//! no frame of our own to keep A's r2 in; but there is a word in A's, next to where
+//! A's callee saves CR, that the ABI reserves and nobody uses. It has 32 bits, too
+//! few for an address, and enough for the distance from A's return address to A's
+//! TOC: the two belong to one module, within 2 GiB (ELFv2 medium code model).
+//!
+//! C saves its return address at 16(A's r1), as any function that opens a frame, so
+//! that before it returns it can add the two up. The mail's own sequence takes r0 as
+//! a base register, which means the number 0 there; see `klp::convention` for ours.
+//!
+//! Known price: each replacement must do it; one word per caller's frame, so C can't
+//! tail-call out; it writes a word that the ABI reserves.
+
+use super::Variant;
+use core::{arch::global_asm, mem::offset_of};
+use klp::Convention;
+use layout::FrameHeader;
+
+pub static VARIANT: Variant = Variant {
+    name: "epilogue",
+    about: "C rebuilds r2 from TOC - LR, kept in the reserved word of A's frame",
+    hand_off,
+    convention: Convention::Epilogue,
+};
+
+fn hand_off() -> &'static [u32] {
+    crate::code_between!(epilogue_hand_off, epilogue_hand_off_end)
+}
+
+// epilogue_hand_off: copied to where it is needed.
+//
+// On entry: r0 and LR = A's return address, r2 = A's TOC, r1 = A's frame, r12 and
+// CTR = C's global entry.
+// On exit: at C, with TOC - LR as 32 bits at 12(r1). Clobbers: r11. Stack: none.
+global_asm!(
+    ".globl epilogue_hand_off, epilogue_hand_off_end",
+    "epilogue_hand_off:",
+    "subf 11, 0, 2",
+    "stw 11, {reserved}(1)",
+    "bctr",
+    "epilogue_hand_off_end:",
+    reserved = const offset_of!(FrameHeader, reserved),
+);

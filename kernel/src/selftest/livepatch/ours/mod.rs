@@ -1,0 +1,6 @@
+//! What Linux's scripts have no tests for, or can't have.
+
+mod faults;
+mod held;
+mod order;
+mod threads;

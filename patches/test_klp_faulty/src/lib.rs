@@ -1,0 +1,35 @@
+//! A patch whose function does whatever it should not.
+#![no_std]
+
+klp::module! {
+    name: "test_klp_faulty",
+    replaces: ["kernel::victims::live::faulty" => faulty],
+}
+
+klp::replacement! {
+    /// 1: panics. 2: runs into an illegal instruction. 3: overruns its stack.
+    pub extern "C" fn faulty(kind: u64) -> u64 {
+        match kind {
+            1 => panics(),
+            2 => illegal(),
+            // No tail call, so that each call needs a frame.
+            3 => core::hint::black_box(faulty(core::hint::black_box(kind))),
+            _ => kind.wrapping_add(1),
+        }
+    }
+}
+
+#[inline(never)]
+fn panics() -> u64 {
+    panic!("a replacement has panicked on purpose");
+}
+
+#[inline(never)]
+fn illegal() -> u64 {
+    #[cfg(target_arch = "powerpc64")]
+    // SAFETY: traps, and the thread goes no further.
+    unsafe {
+        core::arch::asm!(".long 0");
+    }
+    0
+}

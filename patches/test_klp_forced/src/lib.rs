@@ -1,0 +1,22 @@
+//! The same as `test_klp_stays`, for the test after which it can't be unloaded.
+#![no_std]
+
+#[path = "../../test_common.rs"]
+mod common;
+
+klp::module! {
+    name: "test_klp_forced",
+    replaces: ["kernel::victims::live::stays" => stays],
+}
+
+klp::replacement! {
+    /// Stays at the gate like the old one, and returns 2.
+    pub extern "C" fn stays(how: u64, depth: u64) -> u64 {
+        if depth == 0 {
+            common::test_stay(how);
+            2
+        } else {
+            core::hint::black_box(stays(how, core::hint::black_box(depth.wrapping_sub(1))))
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! A patch that attaches values to objects, through shadow variables.
+#![no_std]
+
+use core::{
+    ptr,
+    sync::atomic::{AtomicI64, AtomicU64, Ordering},
+};
+use klp::{
+    kernel::{klp_shadow_alloc, klp_shadow_get_or_alloc},
+    shadow::Shadow,
+};
+
+klp::module! {
+    name: "test_klp_shadow_vars",
+    replaces: ["kernel::victims::live::annotate" => annotate],
+}
+
+/// A value whose life is watched.
+struct Watched(AtomicU64);
+
+/// How many there are.
+static ALIVE: AtomicI64 = AtomicI64::new(0);
+
+impl Watched {
+    fn new(value: u64) -> Self {
+        ALIVE.fetch_add(1, Ordering::Relaxed);
+        Self(AtomicU64::new(value))
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        ALIVE.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+// SAFETY: nobody else uses these numbers.
+const FIRST: Shadow<Watched> = unsafe { Shadow::new(0x1234) };
+// SAFETY: as above.
+const SECOND: Shadow<AtomicU64> = unsafe { Shadow::new(0x1235) };
+
+/// A constructor that refuses odd values.
+extern "C" fn even_only(value: *mut u8, wanted: *mut ()) -> i32 {
+    let wanted = wanted.addr() as u64;
+    if !wanted.is_multiple_of(2) {
+        return -22;
+    }
+    // SAFETY: the kernel has made room for a `Watched`.
+    unsafe { value.cast::<Watched>().write(Watched::new(wanted)) };
+    0
+}
+
+fn value_of(found: Option<&Watched>) -> i64 {
+    found.map_or(-2, |found| found.0.load(Ordering::Relaxed) as i64)
+}
+
+klp::replacement! {
+    /// What `what` says, to the object at this address; -2 if there is no value.
+    pub extern "C" fn annotate(object: u64, what: u64, value: u64) -> i64 {
+        let object: *const () = ptr::without_provenance(object as usize);
+        let (size, align) = (size_of::<Watched>(), align_of::<Watched>());
+        let wanted = ptr::without_provenance_mut(value as usize);
+        match what {
+            0 => value_of(FIRST.get(object)),
+            1 => value_of(FIRST.alloc(object, || Watched::new(value))),
+            2 => value_of(FIRST.get_or_init(object, || Watched::new(value))),
+            3 => {
+                // SAFETY: nobody keeps a reference.
+                unsafe { FIRST.free(object) };
+                0
+            }
+            4 => {
+                // SAFETY: as above.
+                unsafe { FIRST.free_all() };
+                0
+            }
+            5 => SECOND.get(object).map_or(-2, |found| found.load(Ordering::Relaxed) as i64),
+            6 => SECOND.alloc(object, || AtomicU64::new(value)).map_or(-2, |_| value as i64),
+            7 => {
+                // SAFETY: as above.
+                unsafe { SECOND.free_all() };
+                0
+            }
+            8 | 9 => {
+                let make = if what == 8 { klp_shadow_alloc } else { klp_shadow_get_or_alloc };
+                // SAFETY: `even_only` makes what `FIRST` stands for.
+                let made = unsafe { make(object, 0x1234, size, align, Some(even_only), wanted) };
+                // SAFETY: null, or a `Watched`.
+                value_of(unsafe { made.cast::<Watched>().as_ref() })
+            }
+            10 => {
+                let Some(found) = FIRST.get(object) else { return -2 };
+                found.0.fetch_add(value, Ordering::Relaxed) as i64
+            }
+            _ => ALIVE.load(Ordering::Relaxed),
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! The demonstration: what it reports of transitions agrees with what it says.
+
+use crate::harness::{Boot, Run, trial};
+use anyhow::{Context, Result, bail, ensure};
+use libtest_mimic::Trial;
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::time::Duration;
+use xtask::outcome::Outcome;
+
+/// Where it is shown: on each processor, and with exact time.
+const MACHINES: [&str; 4] = ["default", "power8", "power10", "icount"];
+
+/// The most wall time that it may take, with other work going on beside it.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// The patch and the direction of each transition, and whether it is reversed.
+const TRANSITIONS: [(&str, &str, bool); 6] = [
+    ("two_percent", "enable", false),
+    ("three_percent", "enable", false),
+    ("three_percent", "disable", false),
+    ("four_percent", "enable", false),
+    ("three_percent", "enable", true),
+    ("four_percent", "disable", false),
+];
+
+/// The threads of the kernel: its own, and those of the demonstration.
+const THREADS: [&str; 8] = [
+    "broker",
+    "gardener",
+    "idle",
+    "livepatch",
+    "main",
+    "planner",
+    "sleeper",
+    "teller",
+];
+
+pub fn trials() -> Vec<Trial> {
+    let on = |machine| {
+        let name = format!("demo::{machine}");
+        trial(&name.clone(), move || demo(&name, machine))
+    };
+    let mut trials: Vec<Trial> = MACHINES.map(on).into();
+    trials.push(trial("demo::variant", variant));
+    trials
+}
+
+fn demo(name: &str, machine: &str) -> Result<()> {
+    let run = Boot::new(name, machine, "")?.run()?;
+    run.expect(&Outcome::Guest(0))?;
+    let transcript = &run.finished.transcript;
+    ensure!(!transcript.contains("not ok"), "{transcript}");
+    let widest = transcript.lines().map(|line| line.chars().count()).max();
+    ensure!(widest <= Some(100), "a line has {widest:?} characters");
+    transitions(&run)?;
+    held(&run)?;
+    let wall = run.finished.wall;
+    println!("{name} took {:.2} s", wall.as_secs_f64());
+    ensure!(wall < LIMIT, "it took {wall:?}");
+    Ok(())
+}
+
+/// A transition as it was reported.
+#[derive(Default)]
+struct Seen<'a> {
+    number: u64,
+    over: Vec<&'a str>,
+    back: Vec<&'a str>,
+    reversed: bool,
+    time: u64,
+}
+
+/// In each transition, each thread goes over once; in one that is reversed, who went
+/// over goes back once. Everything is reported in its order.
+fn transitions(run: &Run) -> Result<()> {
+    let mut running: Option<Seen<'_>> = None;
+    let mut ended = Vec::new();
+    for record in &run.records {
+        let text = |field: &str| record[field].as_str().context(format!("{field}: {record}"));
+        let number = record["number"].as_u64();
+        match (record["event"].as_str(), &mut running) {
+            (Some("transition"), None) => {
+                ensure!(record["reversed"] == false, "begins reversed: {record}");
+                let number = number.context(format!("no number: {record}"))?;
+                running = Some(Seen {
+                    number,
+                    ..Seen::default()
+                });
+                ended.push((text("patch")?, text("direction")?, false));
+            }
+            (Some("transition"), Some(seen)) => {
+                ensure!(record["reversed"] == true, "another one begins: {record}");
+                seen.reversed = true;
+                if let Some(last) = ended.last_mut() {
+                    last.2 = true;
+                }
+            }
+            (Some("switch"), Some(seen)) => {
+                let list = if seen.reversed {
+                    &mut seen.back
+                } else {
+                    &mut seen.over
+                };
+                list.push(text("name")?);
+            }
+            (Some("transition_end"), Some(seen)) => {
+                let (_, direction, reversed) = *ended.last().context("no transition")?;
+                let enabled = (direction == "enable") != reversed;
+                ensure!(record["enabled"] == enabled, "expected {enabled}: {record}");
+                complete(seen).with_context(|| format!("before {record}"))?;
+            }
+            (Some("switch" | "transition_end"), None) => bail!("in no transition: {record}"),
+            _ => continue,
+        }
+        if let Some(seen) = &mut running {
+            let time = record["time"].as_u64().context("no time")?;
+            ensure!(
+                number == Some(seen.number) && time >= seen.time,
+                "of another transition, or too early: {record}"
+            );
+            seen.time = time;
+        }
+        if record["event"] == "transition_end" {
+            running = None;
+        }
+    }
+    ensure!(running.is_none(), "a transition has not ended");
+    ensure!(ended == TRANSITIONS, "other transitions: {ended:?}");
+    Ok(())
+}
+
+/// Who went over, and back, is who should.
+fn complete(seen: &Seen<'_>) -> Result<()> {
+    let sorted = |names: &[&str]| {
+        names
+            .iter()
+            .map(|&name| name.to_owned())
+            .collect::<BTreeSet<_>>()
+    };
+    let (over, back) = (sorted(&seen.over), sorted(&seen.back));
+    ensure!(
+        over.len() == seen.over.len() && back.len() == seen.back.len(),
+        "somebody went twice: {:?}, {:?}",
+        seen.over,
+        seen.back
+    );
+    if seen.reversed {
+        ensure!(over == back, "{over:?} went over, {back:?} went back");
+        ensure!(over.len() == THREADS.len() - 1, "only {over:?} went over");
+    } else {
+        ensure!(over == sorted(&THREADS), "only {over:?} went over");
+    }
+    Ok(())
+}
+
+/// Who slept in the old function was seen there.
+fn held(run: &Run) -> Result<()> {
+    let held = run.events("held");
+    let name = |record: &&Value| record["name"].as_str().unwrap_or_default().to_owned();
+    let names: Vec<String> = held.iter().map(name).collect();
+    ensure!(names == ["sleeper", "planner", "sleeper"], "held: {held:?}");
+    for record in held {
+        let reason = record["reason"].as_str().unwrap_or_default();
+        ensure!(reason.ends_with("::balance is on its stack"), "{record}");
+    }
+    Ok(())
+}
+
+/// The default variant can be named.
+fn variant() -> Result<()> {
+    let run = Boot::new("demo::variant", "default", "variant=epilogue")?.run()?;
+    run.expect(&Outcome::Guest(0))
+}

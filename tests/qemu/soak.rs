@@ -1,0 +1,51 @@
+//! A patch enabled and disabled again and again, under load.
+
+use crate::harness::{Boot, trial};
+use anyhow::{Result, ensure};
+use libtest_mimic::Trial;
+use std::time::Duration;
+use xtask::outcome::Outcome;
+
+/// How often. `make soak` does more.
+const COUNT: u32 = 10_000;
+
+/// On the other processors, fewer.
+const FEW: u32 = 500;
+
+/// It takes half a minute, and more where other work goes on.
+const LIMIT: Duration = Duration::from_secs(300);
+
+pub fn trials() -> Vec<Trial> {
+    [("default", COUNT), ("power8", FEW), ("power10", FEW)]
+        .into_iter()
+        .map(|(machine, count)| {
+            let name = format!("soak::{machine}");
+            trial(&name.clone(), move || soak(&name, machine, count))
+        })
+        .collect()
+}
+
+/// No call is lost or wrong, none is of a version that its thread is not at, and
+/// afterwards everything is as before: the kernel says so in its verdict.
+fn soak(name: &str, machine: &str, count: u32) -> Result<()> {
+    let append = format!("mode=soak count={count}");
+    let run = Boot::new(name, machine, &append)?.limit(LIMIT).run()?;
+    run.expect(&Outcome::Guest(0))?;
+    let measured = |what: &str| {
+        let rows = run.events("measure");
+        let row = rows.iter().find(|row| row["name"] == what);
+        row.and_then(|row| row["value"].as_u64()).unwrap_or(0)
+    };
+    ensure!(
+        measured("soak_transitions") >= u64::from(count),
+        "fewer transitions than asked for: {}",
+        run.finished.transcript
+    );
+    ensure!(measured("soak_calls") > 100 * u64::from(count), "few calls");
+    ensure!(measured("soak_reversed") > 0, "nothing was turned round");
+    println!(
+        "{name}: {count} transitions in {:.1} s",
+        run.finished.wall.as_secs_f64()
+    );
+    Ok(())
+}
