@@ -17,23 +17,24 @@ const ENTRY: [&str; 4] = [
     "",
 ];
 
-/// What the words of the settled stub are for, before the variant's own.
-const STUB: [&str; 4] = [
-    "the way back is in LR again",
-    "the new function's address",
-    "",
-    "",
-];
+/// What a word of the settled stub is for.
+fn stub_note(index: usize, word: u32, is_last: bool) -> &'static str {
+    match index {
+        0 => "the way back is in LR again",
+        1 => "the new function's address",
+        _ if is_last => "to the new function",
+        _ => hand_off_note(word),
+    }
+}
 
-/// The same for the words of a variant's hand-off, where the demonstration knows it.
-fn hand_off_notes() -> &'static [&'static str] {
-    match variants::current().name {
-        "epilogue" => &[
-            "the caller's TOC minus the way back",
-            "goes into an unused word of its frame",
-            "to the new function, which restores r2",
-        ],
-        _ => &[],
+/// The same for a word of the hand-off, where the demonstration knows it.
+fn hand_off_note(word: u32) -> &'static str {
+    let variant = variants::current();
+    let place = (variant.hand_off)().iter().position(|&one| one == word);
+    match (variant.name, place) {
+        ("epilogue", Some(0)) => "the caller's TOC minus the way back",
+        ("epilogue", Some(1)) => "goes into an unused word of its frame",
+        _ => "",
     }
 }
 
@@ -69,13 +70,12 @@ pub fn toggled(site: &Site, note: &str) {
 
 /// Prints the settled stub of a patched function. Says whether it has one.
 pub fn stub(function: u64) -> bool {
-    let Some((start, _)) = livepatch::way_of(function) else {
+    let Some((start, end)) = livepatch::way_of(function) else {
         return false;
     };
-    let words = STUB.len() + (variants::current().hand_off)().len();
-    let notes = STUB.iter().chain(hand_off_notes()).chain([""; 32].iter());
-    for (address, note) in (start..).step_by(4).take(words).zip(notes) {
-        print_word(address, note);
+    for (index, address) in (start..end).step_by(4).enumerate() {
+        let is_last = address + 4 == end;
+        print_word(address, stub_note(index, text::read(address), is_last));
     }
     true
 }
