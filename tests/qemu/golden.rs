@@ -48,7 +48,7 @@ const REFUSED: [(&str, &str); 10] = [
 ];
 
 /// What differs without meaning anything: a pattern and what replaces it.
-const FILTERS: [(&str, &str); 6] = [
+const FILTERS: [(&str, &str); 7] = [
     // Registers and addresses depend on where the linker put things, or on
     // when an interrupt came.
     (r"\b[0-9a-f]{16}\b", "[64 bits]"),
@@ -57,6 +57,8 @@ const FILTERS: [(&str, &str); 6] = [
     (r"\+0x[0-9a-f]+/0x[0-9a-f]+", "+[offset]"),
     // Shorter numbers are interrupt vectors and the like.
     (r"0x[0-9a-f]{5,}", "[address]"),
+    // What was called last in an interrupted function is a matter of inlining.
+    (r"(?m)^lr   \[64 bits\]  .*$", "lr   [64 bits]  [function]"),
     // Where the toolchain was built from source.
     (r"/\S*/library/", "[rust]/library/"),
     (r"\.rs:\d+(:\d+)?", ".rs:[line]"),
