@@ -17,7 +17,7 @@ const LOOSE: [&str; 8] = [
 ];
 
 /// What is measured once and as a whole.
-const LONG: [&str; 4] = ["load_", "enable_", "disable_", "gap_"];
+const LONG: [&str; 6] = ["load_", "enable_", "disable_", "gap_", "spawn_", "context_"];
 
 pub fn trials() -> Vec<Trial> {
     vec![

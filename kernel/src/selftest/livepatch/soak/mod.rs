@@ -83,6 +83,7 @@ struct Soak {
 
 /// Goes round `count` times, after a warm-up.
 pub fn run(count: u32) -> Verdict {
+    victims::keep();
     let level = log::max_level();
     log::set_max_level(level.min(LevelFilter::Warn));
     let result = soak(count);
