@@ -35,12 +35,16 @@ fn counts() -> Result<()> {
     let (all, again) = (rows(&first, &LONG)?, rows(&second, &LONG)?);
     ensure!(all == again, "two runs differ:\n{all}\n{again}");
     // A tick of the timebase is two instructions: one measurement as a whole
-    // may begin on either side of one.
+    // may begin on either side of one. Where the CPU is ceded meanwhile, the host's
+    // clock has a say in when it goes on.
     for (one, other) in first.events("measure").iter().zip(second.events("measure")) {
         let (a, b) = (one["value"].as_u64(), other["value"].as_u64());
-        let apart = a.zip(b).map(|(a, b)| a.abs_diff(b));
+        let is_gap = one["name"]
+            .as_str()
+            .is_some_and(|name| name.starts_with("gap_"));
+        let close = |(a, b): (u64, u64)| a.abs_diff(b) <= if is_gap { a / 50 } else { 4 };
         ensure!(
-            apart.is_some_and(|apart| apart <= 4),
+            a.zip(b).is_some_and(close),
             "two runs differ: {one} and {other}"
         );
     }
