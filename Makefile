@@ -3,10 +3,11 @@
 #
 # MACHINE=NAME      the machine shape to boot, from tests/machines.toml
 # ARGS='WORDS'      boot arguments, such as ARGS='mode=selftest log=debug'
-# VARIANT=NAME      for run: the way to hand calls over to patches
+# VARIANT=NAME      for run: the way to hand calls over to patches; for matrix: only this one
 # FILTER=PATTERN    for test and accept: only the tests whose names contain it
 # COUNT=NUMBER      for soak: how many transitions, if not a million
 # FUNC=NAME         for disasm: the function to show
+# CASE=PATTERN      for matrix: only this case, or those that a `*` stands for
 # V=1               show the commands
 
 .DEFAULT_GOAL := help
@@ -14,11 +15,11 @@
 # cargo takes all the processors by itself.
 .NOTPARALLEL:
 .SUFFIXES:
-.PHONY: help run test bench soak check accept gdb disasm doctor setup clean
+.PHONY: help run test bench soak matrix check accept gdb disasm doctor setup clean
 
 # The recipes take these from the environment, so that no shell and no make
 # interprets what is in them.
-export MACHINE ARGS VARIANT FILTER FUNC COUNT
+export MACHINE ARGS VARIANT FILTER FUNC COUNT CASE
 
 Q := $(if $(V),,@)
 xtask := cargo run --locked --quiet --package xtask --
@@ -41,6 +42,9 @@ bench: ## count what things cost, in instructions
 soak: ## enable and disable a patch a million times under load (MACHINE=, COUNT=)
 	$(Q)scripts/setup $(xtask) run $${MACHINE:+--machine="$$MACHINE"} --timeout=21600 \
 		--append="mode=soak count=$${COUNT:-1000000}"
+
+matrix: ## judge each variant by each conformance case (VARIANT=, CASE=)
+	$(Q)scripts/setup $(xtask) matrix $${VARIANT:+--variant="$$VARIANT"} $${CASE:+--case="$$CASE"}
 
 check: ## check formatting, clippy with warnings denied, and the docs
 	$(Q)scripts/setup $(xtask) check

@@ -7,6 +7,7 @@ fn main() {
     let prefix = env::var("CROSS_COMPILE").unwrap_or_else(|_| "powerpc64le-linux-gnu-".into());
     println!("cargo::rerun-if-env-changed=CROSS_COMPILE");
     println!("cargo::rerun-if-changed=c/victims.c");
+    println!("cargo::rerun-if-changed=c/laboratory.c");
     // The compiler's flags name it, which cargo does not look into.
     println!("cargo::rerun-if-changed=../linker.ld");
     cc::Build::new()
@@ -35,6 +36,6 @@ fn main() {
         ])
         .flags(["-pg", "-mprofile-kernel"])
         .flags(["-std=c11", "-Wall", "-Wextra", "-Werror"])
-        .file("c/victims.c")
+        .files(["c/victims.c", "c/laboratory.c"])
         .compile("victims");
 }

@@ -24,6 +24,13 @@ fuzz_target!(|file: &[u8]| {
         0 => None,
         length => Some(BASE << (8 * length)),
     };
+    // Under a TOC of somebody else's, in reach or not.
+    for toc in [BASE + 0x7000_0000, BASE << 8] {
+        match module.place_with_toc(BASE, &mut image, toc, resolve) {
+            Ok(placed) => assert_eq!(placed.toc, toc),
+            Err(error) => drop(error.to_string()),
+        }
+    }
     match module.place(BASE, &mut image, resolve) {
         Ok(placed) => {
             let end = BASE + image.len() as u64;

@@ -3,6 +3,7 @@
 use crate::{
     backtrace::{self, Step, What},
     bank,
+    laboratory::victims as laboratory,
     livepatch::{self, shadow},
     module, thread, time, victims,
 };
@@ -43,6 +44,14 @@ static EXPORTS: Exports = Exports(&[
     ("test_note", victims::live::test_note as *const ()),
     ("test_stay", victims::live::test_stay as *const ()),
     ("test_level", victims::live::test_level as *const ()),
+    ("lab_leaf", laboratory::lab_leaf as *const ()),
+    ("lab_second", laboratory::second as *const ()),
+    ("lab_twice", laboratory::twice as *const ()),
+    ("lab_recursive", laboratory::recursive as *const ()),
+    ("lab_endless", laboratory::endless as *const ()),
+    ("lab_note_depth", laboratory::note_depth as *const ()),
+    ("lab_pause", laboratory::pause as *const ()),
+    ("lab_look_here", laboratory::look_here as *const ()),
 ]);
 
 /// The global entry of the function that is exported under a name.

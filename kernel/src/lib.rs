@@ -23,7 +23,7 @@
 //! CPU. `text` writes code; `ftrace` knows `text`; `backtrace` reads stacks through
 //! whatever `ftrace` and `tracing` have put on them; `module` loads code; `livepatch`
 //! knows all of these, and they know it only through hooks that it sets. `exports` is
-//! what modules may call. `selftest`, `crash` and `job` know all, and nobody knows
+//! what modules may call. `selftest`, `laboratory`, `crash` and `job` know all, and nobody knows
 //! them.
 #![no_std]
 #![feature(allocator_api, patchable_function_entry)]
@@ -42,6 +42,7 @@ pub mod fault;
 pub mod ftrace;
 pub mod interrupt;
 pub mod job;
+pub mod laboratory;
 pub mod livepatch;
 pub mod mm;
 pub mod module;

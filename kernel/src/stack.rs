@@ -91,13 +91,14 @@ pub fn lowest_is_intact() -> bool {
     })
 }
 
-/// Makes `stack` the one that interrupts accept.
+/// Makes `stack` the one that interrupts accept. Its lowest `reserved` bytes above
+/// the guard are used for something else.
 ///
 /// # Safety
 /// Interrupts are off and stay off until r1 is on `stack`, whose guard is filled in.
-pub unsafe fn use_stack(stack: &Stack) {
+pub unsafe fn use_stack(stack: &Stack, reserved: u64) {
     let cpu = arch::cpu();
-    let floor = stack.bottom() + GUARD_BYTES + layout::INTERRUPT_ROOM as u64;
+    let floor = stack.bottom() + GUARD_BYTES + reserved + layout::INTERRUPT_ROOM as u64;
     cpu.stack_bottom.store(stack.bottom(), Ordering::Relaxed);
     cpu.entry.stack_floor.store(floor, Ordering::Relaxed);
     cpu.entry.stack_top.store(stack.top(), Ordering::Relaxed);

@@ -1,8 +1,8 @@
 //! The kernel's first steps, in the order in which they depend on each other.
 
 use crate::{
-    arch, bench, console, crash, fault, ftrace, interrupt, job, livepatch, mm, platform, selftest,
-    stack, thread, time,
+    arch, bench, console, crash, fault, ftrace, interrupt, job, laboratory, livepatch, mm,
+    platform, selftest, stack, thread, time,
 };
 use boot::BootInfo;
 use bootargs::{BootArgs, Color, LogLevel, Mode};
@@ -32,7 +32,7 @@ pub fn start(info: &BootInfo) -> ! {
     // turns them on; the stack is fresh.
     unsafe {
         stack::fill_guard(&main_stack);
-        stack::use_stack(&main_stack);
+        stack::use_stack(&main_stack, 0);
         arch::call_on_stack(&main_stack, on_main_stack)
     }
 }
@@ -75,7 +75,8 @@ extern "C" fn on_main_stack() -> ! {
 #[inline(never)] // its name is in every backtrace
 fn run(arguments: &BootArgs<'_>) -> Verdict {
     job::report_boot();
-    if let Some(name) = arguments.variant
+    // The matrix chooses by itself.
+    if let Some(name) = arguments.variant.filter(|_| arguments.mode != Mode::Matrix)
         && let Err(error) = livepatch::variants::choose(name)
     {
         println!("boot argument `variant={name}`: {error}");
@@ -88,6 +89,7 @@ fn run(arguments: &BootArgs<'_>) -> Verdict {
         Mode::Run => job::run(),
         Mode::Bench => bench::run(),
         Mode::Echo => job::echo(),
+        Mode::Matrix => laboratory::run(arguments.variant, arguments.case, level(arguments.log)),
         Mode::List => selftest::list(arguments.tests()),
         Mode::Soak => selftest::soak(arguments.count.map_or(SOAK, u32::from)),
         Mode::Selftest => selftest::run(arguments.tests()),

@@ -100,6 +100,11 @@ impl<F: Copy> Hook<F> {
         *self.0.lock() = function;
     }
 
+    /// Sets what is called, and returns what was.
+    pub fn replace(&self, function: Option<F>) -> Option<F> {
+        core::mem::replace(&mut *self.0.lock(), function)
+    }
+
     /// What is to be called, outside the lock.
     #[must_use]
     pub fn get(&self) -> Option<F> {

@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 use xtask::guest::{Finished, Guest};
 use xtask::machine::Machine;
+use xtask::modules::Conventions;
 use xtask::outcome::Outcome;
 use xtask::qemu::Qemu;
 
@@ -26,10 +27,13 @@ fn failed(error: anyhow::Error) -> Failed {
     format!("{error:#}").into()
 }
 
-/// The kernel, built by whoever asks first.
+/// The kernel, built by whoever asks first, with modules of all return conventions.
 fn kernel() -> Result<&'static Path> {
     static KERNEL: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    let built = KERNEL.get_or_init(|| xtask::kernel::build().map_err(|e| format!("{e:#}")));
+    let built = KERNEL.get_or_init(|| {
+        let built = xtask::kernel::build_with(&Conventions::all());
+        built.map_err(|error| format!("{error:#}"))
+    });
     built
         .as_deref()
         .map_err(|error| anyhow!("no kernel to boot: {error}"))
@@ -73,7 +77,8 @@ impl Boot {
 
     /// Starts the guest, for a dialogue with it.
     pub fn start(&self) -> Result<Guest> {
-        let mut qemu = Qemu::new(self.machine.clone(), kernel()?, &self.append);
+        let mut qemu = Qemu::new(self.machine.clone(), kernel()?, &self.append)
+            .with_modules(&Conventions::all());
         qemu.report = Some(self.report.clone());
         Guest::start(&qemu, false, Some(self.limit))
     }

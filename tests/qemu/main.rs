@@ -13,6 +13,7 @@ mod disassembly;
 mod golden;
 mod harness;
 mod livepatch;
+mod matrix;
 mod readme;
 mod selftests;
 mod soak;
@@ -34,6 +35,7 @@ fn trials() -> Vec<Trial> {
         boots::trials(),
         demo::trials(),
         bench::trials(),
+        matrix::trials(),
         selftests::trials(),
         livepatch::trials(),
         golden::trials(),

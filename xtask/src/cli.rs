@@ -1,5 +1,7 @@
 //! The command line.
 
+use crate::matrix::{MatrixArgs, matrix};
+use crate::modules::Conventions;
 use crate::outcome::{EXIT_CODES, NOT_STARTED};
 use crate::run::{RunArgs, run};
 use crate::{check, disasm, gdb, kernel, modules, totals};
@@ -22,7 +24,12 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Build the kernel and its patch modules, and list the modules
-    Build,
+    Build {
+        /// Modules in these return conventions besides the usual one: names with
+        /// commas between them, or all
+        #[arg(long, value_name = "NAMES", default_value = "epilogue")]
+        conventions: Conventions,
+    },
     /// Build the kernel and boot it in QEMU
     #[command(after_help = EXIT_CODES)]
     Run(RunArgs),
@@ -39,6 +46,9 @@ enum Action {
         )]
         words: Vec<String>,
     },
+    /// Judge each variant by each conformance case, and keep the cells in a file
+    #[command(after_help = EXIT_CODES)]
+    Matrix(MatrixArgs),
     /// Run all tests, those in QEMU included, and print the totals last
     Test {
         /// Only tests with this in their name
@@ -80,7 +90,10 @@ pub fn main() -> ExitCode {
         }
     };
     let action = cli.command.unwrap_or(Action::Run(cli.run));
-    let boots = matches!(action, Action::Run(_) | Action::Exec { .. });
+    let boots = matches!(
+        action,
+        Action::Run(_) | Action::Exec { .. } | Action::Matrix(_)
+    );
     execute(action).unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
         ExitCode::from(if boots { NOT_STARTED } else { 1 })
@@ -89,15 +102,17 @@ pub fn main() -> ExitCode {
 
 fn execute(action: Action) -> Result<ExitCode> {
     match action {
-        Action::Build => {
-            let kernel = kernel::build()?;
-            eprint!("{}", modules::listing(&kernel)?);
+        Action::Build { conventions } => {
+            let kernel = kernel::build_with(&conventions)?;
+            eprint!("{}", modules::listing(&kernel, &conventions)?);
             println!("{}", kernel.display());
         }
         Action::Run(args) => {
             // Before the build, which takes longer than a look at the table.
             args.shape()?;
-            return Ok(run(&kernel::build()?, &args)?.exit_code().into());
+            return Ok(run(&kernel::build_with(&args.conventions())?, &args)?
+                .exit_code()
+                .into());
         }
         Action::Exec { elf, words } => {
             let args = RunArgs {
@@ -105,9 +120,10 @@ fn execute(action: Action) -> Result<ExitCode> {
                 ..RunArgs::default()
             };
             let kernel = kernel::prepare(&elf)?;
-            modules::pack_for(&kernel)?;
+            modules::pack_for(&kernel, &args.conventions())?;
             return Ok(run(&kernel, &args)?.exit_code().into());
         }
+        Action::Matrix(args) => return Ok(matrix(&args)?.exit_code().into()),
         Action::Test { filter } => {
             let well = totals::test(filter.as_deref())?;
             return Ok(if well {

@@ -3,6 +3,7 @@
 use crate::guest::Guest;
 use crate::kernel;
 use crate::machine::Machine;
+use crate::modules::Conventions;
 use crate::qemu::Qemu;
 use crate::tool;
 use anyhow::{Context, Result, bail, ensure};
@@ -31,9 +32,10 @@ pub fn gdb(machine: &str, append: &str) -> Result<()> {
              elsewhere, name a gdb that knows powerpc64 with GDB=... in the environment"
         );
     }
-    let kernel = kernel::build()?;
+    let conventions = Conventions::for_boot(append);
+    let kernel = kernel::build_with(&conventions)?;
     let port = free_port().context("no TCP port for the debugger")?;
-    let mut qemu = Qemu::new(machine, &kernel, append);
+    let mut qemu = Qemu::new(machine, &kernel, append).with_modules(&conventions);
     qemu.gdb = Some(port);
     let mut command = qemu.command();
     // Ctrl-C stops the guest, through the debugger; it must not end QEMU.

@@ -1,19 +1,29 @@
 //! Building the kernel: cargo links it, its symbol table is embedded, and the
 //! patch modules for it are packed.
 
+use crate::modules::Conventions;
 use crate::{modules, symbols, tool};
 use anyhow::{Context, Result, bail, ensure};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+/// Builds the kernel, with modules of the usual return convention: see
+/// [`build_with`].
+///
+/// # Errors
+/// As [`build_with`].
+pub fn build() -> Result<PathBuf> {
+    build_with(&Conventions::usual())
+}
+
 /// Builds the kernel and returns the path of the ELF file to boot,
 /// `klplab/kernel.elf` in cargo's target folder. The initrd with the patch
-/// modules is beside it.
+/// modules, in these return conventions, is beside it.
 ///
 /// # Errors
 /// When cargo fails (it has said why on standard error by then), the symbol
 /// table can't be embedded, or a module can't be packed.
-pub fn build() -> Result<PathBuf> {
+pub fn build_with(conventions: &Conventions) -> Result<PathBuf> {
     let mut cargo = tool::cargo_for_kernel()?;
     // The messages name the file that was linked, wherever it is; what is for
     // people is still printed on standard error.
@@ -25,7 +35,7 @@ pub fn build() -> Result<PathBuf> {
         "the kernel did not build: `cargo kernel` failed"
     );
     let kernel = prepare(&executable(&String::from_utf8_lossy(&output.stdout))?)?;
-    modules::pack(&kernel)?;
+    modules::pack(&kernel, conventions)?;
     Ok(kernel)
 }
 

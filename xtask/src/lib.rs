@@ -8,8 +8,8 @@
 //! - [`guest`] runs one QEMU under a time limit, reads its console, holds
 //!   dialogues with it and makes sure that it dies; [`outcome`] says how the
 //!   run ended.
-//! - [`cli`] is the command line; [`run`], [`totals`], [`check`], [`disasm`]
-//!   and [`gdb`] are its commands.
+//! - [`cli`] is the command line; [`run`], [`matrix`], [`totals`], [`check`],
+//!   [`disasm`] and [`gdb`] are its commands.
 //! - [`tool`] starts every other program.
 //!
 //! The tests that boot the kernel use this library as well, so they see what
@@ -22,6 +22,7 @@ pub mod gdb;
 pub mod guest;
 pub mod kernel;
 pub mod machine;
+pub mod matrix;
 pub mod modules;
 pub mod outcome;
 mod pipes;

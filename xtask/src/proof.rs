@@ -1,8 +1,8 @@
-//! Shows that the replacement functions of a linked module keep the return
-//! convention `epilogue` and check the stack, and that no function of it opens more
-//! stack than the check allows for.
+//! Shows that the replacement functions of a linked module keep their return
+//! convention and check the stack, and that no function of it opens more stack than
+//! the check allows for.
 //!
-//! Such a function must bring its caller's r2 back before it returns, from the
+//! A function of the convention `epilogue` must bring its caller's r2 back before it returns, from the
 //! word that the hand-off has put at 12(r1) of the caller's frame. What the
 //! compiler makes around the convention's four instructions is not in the
 //! source, so it is read from the module's code. For every replacement, on all
@@ -20,7 +20,13 @@
 //! - with its frame open, and before every call and return, it has trapped if r1 was
 //!   below the running stack's floor ([`klp::stack`]).
 //!
-//! And for every function of the module, replacement or not: all that its
+//! The same holds for `pcrel`, but that up to the restore r2 is a register as any
+//! other. Of `plain`, only what is about the stack is asked. Functions of `as-posted`
+//! must break the rules about the restore, and no others: they are the control, of
+//! this proof too.
+//!
+//! And for every function of the module, replacement or not: it calls no replacement
+//! directly, for only the hand-off leaves the word at 12(r1); and all that its
 //! instructions open together is no larger than [`klp::stack::MOST_FRAME`], so that
 //! none steps over the room below the floor.
 //!
@@ -43,12 +49,15 @@
 //! when it does not.
 
 mod decode;
+mod direct;
 mod diverge;
 mod extended;
 mod flow;
 mod frames;
 mod insn;
 mod module;
+mod posted;
+mod prefixed;
 mod rule;
 mod state;
 mod step;
@@ -62,6 +71,24 @@ use module::{Code, Module};
 /// The kernel's exported functions that never return.
 pub const DIVERGING: [&str; 1] = ["klp_panic"];
 
+/// Modules that leave by a tail call, as the control that shows what comes of it.
+/// They are packed because the proof finds that, and nothing else.
+pub const CONTROLS: [&str; 1] = ["cases-tail"];
+
+/// Whether a module is a control, and was found to break the rules that it is here
+/// to break.
+#[must_use]
+pub fn is_failed_control(name: &str, outcome: &Outcome) -> bool {
+    let is_meant = |one: &Violation| {
+        matches!(
+            one.rule,
+            Rule::ComputedJump | Rule::WritesCallersFrame | Rule::NotAsPosted
+        )
+    };
+    CONTROLS.contains(&name)
+        && matches!(outcome, Outcome::Violated(found) if found.iter().all(is_meant))
+}
+
 /// What became of the proof.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Outcome {
@@ -70,6 +97,9 @@ pub enum Outcome {
     NotNeeded,
     /// All replacement functions keep the rules; so many there are.
     Proved(usize),
+    /// The module's convention can't be kept: all replacement functions break it
+    /// where they must, and no other rule; so many there are.
+    FailsAsPosted(usize),
     /// Some do not.
     Violated(Vec<Violation>),
 }
@@ -82,26 +112,21 @@ pub enum Outcome {
 pub fn prove(bytes: &[u8]) -> Result<Outcome> {
     let module = Module::parse(bytes)?;
     let convention = module.convention()?;
-    let outcome = judge(&module, &module.replacements()?, module.functions().iter());
-    Ok(match (convention, outcome) {
-        (Convention::Epilogue, outcome) => outcome,
-        (Convention::Plain, Outcome::Violated(mut violations)) => {
-            violations.retain(|violation| violation.rule.is_about_stack());
-            match violations.is_empty() {
-                true => Outcome::NotNeeded,
-                false => Outcome::Violated(violations),
-            }
-        }
-        (Convention::Plain, _) => Outcome::NotNeeded,
-    })
+    let functions = module.replacements()?;
+    Ok(judge(
+        &module,
+        convention,
+        &functions,
+        module.functions().iter(),
+    ))
 }
 
 /// Proves the functions of these symbols, in a relocatable file without a
-/// descriptor.
+/// descriptor, as functions of a convention.
 ///
 /// # Errors
 /// When the file is none, or has no such function.
-pub fn prove_functions(bytes: &[u8], names: &[&str]) -> Result<Outcome> {
+pub fn prove_functions(bytes: &[u8], names: &[&str], convention: Convention) -> Result<Outcome> {
     let module = Module::parse(bytes)?;
     let find = |name: &&str| {
         let mut functions = module.functions().iter();
@@ -109,24 +134,44 @@ pub fn prove_functions(bytes: &[u8], names: &[&str]) -> Result<Outcome> {
         found.with_context(|| format!("there is no function {name}"))
     };
     let functions = names.iter().map(find).collect::<Result<Vec<_>>>()?;
-    Ok(judge(&module, &functions, functions.iter().copied()))
+    Ok(judge(
+        &module,
+        convention,
+        &functions,
+        functions.iter().copied(),
+    ))
 }
 
 /// Judges replacement functions, and the frames of `all` functions.
 fn judge<'m>(
     module: &'m Module<'_>,
+    convention: Convention,
     functions: &[&Code],
     all: impl Iterator<Item = &'m Code>,
 ) -> Outcome {
     let diverging = diverge::diverging(module, &DIVERGING);
-    let violations: Vec<Violation> = functions
-        .iter()
-        .flat_map(|code| flow::check(module, code, &diverging, &DIVERGING))
-        .chain(all.flat_map(|code| frames::check(module, code)))
-        .collect();
-    if violations.is_empty() {
-        Outcome::Proved(functions.len())
-    } else {
-        Outcome::Violated(violations)
+    let without_toc = convention == Convention::Pcrel;
+    let mut violations = Vec::new();
+    for code in functions {
+        let mut found = flow::check(module, code, &diverging, &DIVERGING, without_toc);
+        match convention {
+            Convention::Epilogue | Convention::Pcrel => {}
+            Convention::Plain => found.retain(|violation| violation.rule.is_about_stack()),
+            Convention::AsPosted => found = posted::unexpected(module, code, found),
+        }
+        violations.extend(found);
+    }
+    let rests_on_hand_off = matches!(convention, Convention::Epilogue | Convention::Pcrel);
+    for code in all {
+        violations.extend(frames::check(module, code));
+        if rests_on_hand_off {
+            violations.extend(direct::check(module, code, functions));
+        }
+    }
+    match convention {
+        _ if !violations.is_empty() => Outcome::Violated(violations),
+        Convention::Epilogue | Convention::Pcrel => Outcome::Proved(functions.len()),
+        Convention::Plain => Outcome::NotNeeded,
+        Convention::AsPosted => Outcome::FailsAsPosted(functions.len()),
     }
 }

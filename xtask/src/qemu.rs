@@ -1,7 +1,7 @@
 //! QEMU's command line. No other place knows its arguments.
 
 use crate::machine::{Firmware, Machine};
-use crate::modules;
+use crate::modules::{self, Conventions};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -27,8 +27,9 @@ pub struct Qemu {
 }
 
 impl Qemu {
-    /// The QEMU that the environment names (`QEMU`, else the usual one), with
-    /// the initrd that lies beside the kernel, and neither report nor debugger.
+    /// The QEMU that the environment names (`QEMU`, else the usual one), with the
+    /// initrd beside the kernel that has modules of the usual return convention, and
+    /// neither report nor debugger.
     #[must_use]
     pub fn new(machine: Machine, kernel: &Path, append: &str) -> Qemu {
         let usual = || "qemu-system-ppc64".into();
@@ -38,11 +39,18 @@ impl Qemu {
                 .unwrap_or_else(usual),
             machine,
             kernel: kernel.to_owned(),
-            initrd: Some(modules::initrd_of(kernel)).filter(|initrd| initrd.is_file()),
+            initrd: initrd(kernel, &Conventions::usual()),
             append: append.to_owned(),
             report: None,
             gdb: None,
         }
+    }
+
+    /// The same with another initrd: that with modules of these conventions.
+    #[must_use]
+    pub fn with_modules(mut self, conventions: &Conventions) -> Qemu {
+        self.initrd = initrd(&self.kernel, conventions);
+        self
     }
 
     /// The command, with all its arguments.
@@ -114,6 +122,11 @@ impl Qemu {
         }
         channel
     }
+}
+
+/// The initrd of a kernel, if there is one.
+fn initrd(kernel: &Path, conventions: &Conventions) -> Option<PathBuf> {
+    Some(modules::initrd_of(kernel, conventions)).filter(|initrd| initrd.is_file())
 }
 
 #[cfg(test)]

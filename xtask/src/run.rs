@@ -2,6 +2,7 @@
 
 use crate::guest::Guest;
 use crate::machine::{Firmware, Machine};
+use crate::modules::Conventions;
 use crate::outcome::Outcome;
 use crate::qemu::Qemu;
 use anyhow::{Context, Result, ensure};
@@ -36,6 +37,10 @@ pub struct RunArgs {
         hide_default_value = true
     )]
     pub append: String,
+    /// Modules in these return conventions besides the usual one: names with commas
+    /// between them, or all [default: what the boot arguments ask for]
+    #[arg(long, value_name = "NAMES")]
+    pub conventions: Option<Conventions>,
     /// Another time limit than the machine's; none applies with --interactive or --gdb
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub timeout: Option<Duration>,
@@ -70,6 +75,7 @@ impl Default for RunArgs {
             firmware: None,
             icount: false,
             append: String::new(),
+            conventions: None,
             timeout: None,
             report: None,
             gdb: None,
@@ -79,6 +85,13 @@ impl Default for RunArgs {
 }
 
 impl RunArgs {
+    /// The conventions that modules are needed in.
+    #[must_use]
+    pub fn conventions(&self) -> Conventions {
+        let asked = self.conventions.clone();
+        asked.unwrap_or_else(|| Conventions::for_boot(&self.append))
+    }
+
     /// The machine that the options describe.
     ///
     /// # Errors
@@ -112,7 +125,8 @@ pub fn run(kernel: &Path, args: &RunArgs) -> Result<Outcome> {
     } else {
         Some(args.timeout.unwrap_or(machine.time_limit()))
     };
-    let mut qemu = Qemu::new(machine, kernel, &with_colour(&args.append, wants_colour()));
+    let mut qemu = Qemu::new(machine, kernel, &with_colour(&args.append, wants_colour()))
+        .with_modules(&args.conventions());
     qemu.report.clone_from(&args.report);
     qemu.gdb = args.gdb;
     if let Some(report) = &args.report {

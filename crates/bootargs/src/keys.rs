@@ -32,7 +32,7 @@ pub enum Refusal {
     NoRoom,
 }
 
-pub static KEYS: &[Key; 8] = &[
+pub static KEYS: &[Key; 9] = &[
     Key {
         name: "mode",
         value: Value::OneOf(Mode::WORDS),
@@ -100,6 +100,17 @@ pub static KEYS: &[Key; 8] = &[
         repeats: false,
         about: "hand calls over to patches in this way",
         set: |args, value| put(&mut args.variant, word(value)),
+    },
+    Key {
+        name: "case",
+        value: Value::Any {
+            name: "PATTERN",
+            form: "a case's name, or a pattern with `*`",
+        },
+        default: None,
+        repeats: false,
+        about: "with mode=matrix: only these cases",
+        set: |args, value| put(&mut args.case, Some(Some(value))),
     },
     Key {
         name: "reenter",

@@ -45,6 +45,8 @@ pub struct BootArgs<'a> {
     /// The variant to hand calls over by, of the form `[a-z0-9-]+`. Which ones
     /// there are is for the kernel to know.
     pub variant: Option<&'a str>,
+    /// Which cases of the conformance matrix to run: a name, or a pattern with `*`.
+    pub case: Option<&'a str>,
     /// How the boot stage is to enter the kernel a second time.
     pub reenter: Option<Reenter>,
     tests: ArrayVec<&'a str, MAX_TESTS>,
@@ -67,7 +69,7 @@ impl<'a> BootArgs<'a> {
 pub fn parse(line: &str) -> Result<BootArgs<'_>, BadArgument<'_>> {
     let mut args = BootArgs::default();
     let mut seen = [false; KEYS.len()];
-    let mut first_test = None;
+    let (mut first_test, mut first_case) = (None, None);
     for argument in words(line) {
         let bad = |problem| BadArgument { argument, problem };
         let (name, value) = argument.split_once('=').unwrap_or((argument, ""));
@@ -83,8 +85,10 @@ pub fn parse(line: &str) -> Result<BootArgs<'_>, BadArgument<'_>> {
             return Err(bad(Problem::GivenTwice));
         }
         *seen = true;
-        if key.name == "test" {
-            first_test.get_or_insert(argument);
+        match key.name {
+            "test" => _ = first_test.get_or_insert(argument),
+            "case" => first_case = Some(argument),
+            _ => {}
         }
         (key.set)(&mut args, value).map_err(|refusal| {
             bad(match refusal {
@@ -94,11 +98,12 @@ pub fn parse(line: &str) -> Result<BootArgs<'_>, BadArgument<'_>> {
         })?;
     }
     // Only now is the mode known: the words come in any order.
-    match (first_test, args.mode) {
-        (Some(argument), Mode::Run | Mode::Echo) => Err(BadArgument {
-            argument,
-            problem: Problem::TestWithoutTests(args.mode),
-        }),
+    let mode = args.mode;
+    let runs_tests = !matches!(mode, Mode::Run | Mode::Echo);
+    let bad = |argument, problem| Err(BadArgument { argument, problem });
+    match (first_test, first_case) {
+        (Some(test), _) if !runs_tests => bad(test, Problem::TestWithoutTests(mode)),
+        (_, Some(case)) if mode != Mode::Matrix => bad(case, Problem::CaseWithoutMatrix(mode)),
         _ => Ok(args),
     }
 }
@@ -142,6 +147,7 @@ enum Problem {
     GivenTwice,
     TooManyTests,
     TestWithoutTests(Mode),
+    CaseWithoutMatrix(Mode),
 }
 
 impl fmt::Display for BadArgument<'_> {
@@ -167,6 +173,12 @@ impl fmt::Display for BadArgument<'_> {
             Problem::TestWithoutTests(mode) => {
                 write!(f, "mode={mode} runs no tests; ")?;
                 f.write_str("allowed: with mode=selftest or mode=list only")
+            }
+            Problem::CaseWithoutMatrix(mode) => {
+                write!(
+                    f,
+                    "mode={mode} asks no cases; allowed: with mode=matrix only"
+                )
             }
         }
     }

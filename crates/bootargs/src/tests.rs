@@ -34,19 +34,30 @@ fn every_argument_is_parsed() {
 }
 
 #[test]
+fn cases_are_for_the_matrix() {
+    let args = parse("case=r2-* mode=matrix").unwrap();
+    assert_eq!((args.mode, args.case), (Mode::Matrix, Some("r2-*")));
+    let error = parse("mode=selftest case=pair").unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "boot argument `case=pair`: mode=selftest asks no cases; allowed: with mode=matrix only"
+    );
+}
+
+#[test]
 fn messages_say_what_is_wrong_and_what_is_allowed() {
     let cases = [
         (
             "mode=fly",
-            "boot argument `mode=fly`: unknown value `fly`; allowed: run, selftest, list, echo, bench, soak",
+            "boot argument `mode=fly`: unknown value `fly`; allowed: run, selftest, list, echo, bench, soak, matrix",
         ),
         (
             "colour=on",
-            "boot argument `colour=on`: unknown; allowed: mode, test, count, log, color, crash, variant, reenter",
+            "boot argument `colour=on`: unknown; allowed: mode, test, count, log, color, crash, variant, case, reenter",
         ),
         (
             "=",
-            "boot argument `=`: unknown; allowed: mode, test, count, log, color, crash, variant, reenter",
+            "boot argument `=`: unknown; allowed: mode, test, count, log, color, crash, variant, case, reenter",
         ),
         (
             "color",
@@ -82,7 +93,7 @@ fn messages_say_what_is_wrong_and_what_is_allowed() {
         ),
         (
             "mode=run\0color=auto",
-            "boot argument `mode=run\\u{0}color=auto`: unknown value `run\\u{0}color=auto`; allowed: run, selftest, list, echo, bench, soak",
+            "boot argument `mode=run\\u{0}color=auto`: unknown value `run\\u{0}color=auto`; allowed: run, selftest, list, echo, bench, soak, matrix",
         ),
     ];
     for (line, expected) in cases {
@@ -186,7 +197,7 @@ fn naive_matches(pattern: &[char], path: &[char]) -> bool {
 
 /// Lines made of pieces of right ones, so that many get past the first check.
 fn any_line() -> impl Strategy<Value = String> {
-    let piece = "mode|test|log|color|crash|variant|reenter|=|=| | |run|list|echo|info|auto|a-1|little-endian|\0|\\PC|.";
+    let piece = "mode|test|log|color|crash|variant|case|reenter|=|=| | |run|list|echo|info|auto|a-1|little-endian|\0|\\PC|.";
     prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
 }
 

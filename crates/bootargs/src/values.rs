@@ -55,6 +55,8 @@ words! {
         Bench = "bench",
         /// Enable and disable a patch under load, again and again.
         Soak = "soak",
+        /// Judge each variant by each conformance case.
+        Matrix = "matrix",
     }
 }
 

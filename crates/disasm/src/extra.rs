@@ -58,6 +58,8 @@ pub fn decode(word: u32) -> Option<(&'static str, [Operand; 4])> {
         // Byte-reversed (3.3.5).
         (532, 0, _) => Some(("ldbrx", indexed)),
         (660, 0, _) => Some(("stdbrx", indexed)),
+        // `td` (3.3.11) with TO = 24: trap unless equal.
+        (68, 0, _) if field(21) == 24 => Some(("tdne", [ra, rb, No, No])),
         // Population count (3.3.13).
         (378, 0, 0) => Some(("popcntw", unary)),
         (506, 0, 0) => Some(("popcntd", unary)),

@@ -32,7 +32,7 @@ pub mod state;
 pub mod thread;
 
 pub use callbacks::{Callback, Callbacks, Context, PrePatch};
-pub use convention::{CONVENTION, Convention};
+pub use convention::{CONVENTION, Convention, VARIANT_CONVENTIONS};
 pub use info::{Function, Info, Object, Provided, Text};
 pub use pinned::{FullWord, Pair, Pinned, Word};
 pub use state::State;

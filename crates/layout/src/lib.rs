@@ -99,6 +99,11 @@ pub struct CpuEntry {
     pub stack_top: AtomicU64,
     /// Top of the stack to use when r1 is not between the two.
     pub fallback_stack: AtomicU64,
+    /// Top of the running thread's second stack, which grows upwards: the hand-off
+    /// `livepatch-stack` keeps what its callers need there.
+    pub second_stack: AtomicU64,
+    /// What the running thread's innermost sanitised call is to be compared with.
+    pub watched: AtomicU64,
     /// Not zero while a guarded ftrace callback runs: calls that are traced
     /// then go by unnoticed.
     pub tracing: AtomicU64,

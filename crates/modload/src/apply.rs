@@ -34,6 +34,12 @@ impl<'a> Placing<'_, 'a> {
             ..
         } = relocation;
         let at = target.start + offset;
+        // Most are this one, and nothing can be wrong with it.
+        if let (Value::Absolute, Field::Doubleword) = (howto.value, howto.field) {
+            let value = self.value(symbol).wrapping_add_signed(addend);
+            let _ = patch::<8>(image, at as usize, |_| Ok(value));
+            return Ok(());
+        }
         let place = Place {
             section: target.name,
             offset,
@@ -41,14 +47,11 @@ impl<'a> Placing<'_, 'a> {
         };
         let at = at as usize;
         // These are instructions. Data may be anywhere.
-        let is_word = matches!(howto.field, Field::Half16Ds | Field::Low14 | Field::Low24);
-        if is_word && !place.address.is_multiple_of(4) {
-            return Err(LoadError::Misaligned {
-                relocation: relocation.name(),
-                place,
-                value: place.address,
-                multiple: 4,
-            });
+        if matches!(
+            howto.field,
+            Field::Half16Ds | Field::Low14 | Field::Low24 | Field::Prefixed34
+        ) {
+            check_instruction(image, at, place, howto.field, relocation)?;
         }
         let value = match howto.value {
             Value::Nothing => return Ok(()),
@@ -66,6 +69,10 @@ impl<'a> Placing<'_, 'a> {
                 .got_entry(symbol, addend)
                 .unwrap_or(0)
                 .wrapping_sub(self.toc),
+            Value::GotRelative => self
+                .got_entry(symbol, addend)
+                .unwrap_or(0)
+                .wrapping_sub(place.address),
             Value::Call | Value::CallWithoutToc | Value::Conditional => {
                 let behind = (offset + 8 <= target.size).then_some(at + 4);
                 self.branch(image, (at, behind), place, howto, relocation)?
@@ -91,6 +98,43 @@ impl<'a> Placing<'_, 'a> {
             },
         })
     }
+}
+
+/// Checks that there can be an instruction, and of a prefixed one that it is
+/// relative to the program counter: opcode 1, with the bit R, in one block of 64
+/// bytes (ISA 3.1, Book I, 1.6 and 1.9).
+fn check_instruction<'a>(
+    image: &[u8],
+    at: usize,
+    place: Place<'a>,
+    field: Field,
+    relocation: Relocation,
+) -> Result<(), LoadError<'a>> {
+    const RELATIVE: u32 = 1 << 20;
+    if !place.address.is_multiple_of(4) {
+        return Err(LoadError::Misaligned {
+            relocation: relocation.name(),
+            place,
+            value: place.address,
+            multiple: 4,
+        });
+    }
+    if field != Field::Prefixed34 {
+        return Ok(());
+    }
+    let bytes = image.get(at..).and_then(<[u8]>::first_chunk);
+    let found = bytes.map_or(0, |bytes| u32::from_le_bytes(*bytes));
+    if found >> 26 != 1 || found & RELATIVE == 0 {
+        return Err(LoadError::NotPrefixed {
+            relocation: relocation.name(),
+            place,
+            found,
+        });
+    }
+    if place.address % 64 == 60 {
+        return Err(LoadError::Straddles { place });
+    }
+    Ok(())
 }
 
 /// Changes `N` bytes of the image.

@@ -175,6 +175,22 @@ impl fmt::Display for LoadError<'_> {
                 f,
                 "{relocation} at {place}: {found:#010x} is no such branch"
             ),
+            Self::NotPrefixed {
+                relocation,
+                place,
+                found,
+            } => write!(
+                f,
+                "{relocation} at {place}: {found:#010x} is no prefix of an instruction that is relative to its address"
+            ),
+            Self::Straddles { place } => write!(
+                f,
+                "prefixed instruction at {place}: crosses a multiple of 64 bytes"
+            ),
+            Self::TocOutOfReach { toc, base, size } => write!(
+                f,
+                "the toc pointer {toc:#x} does not reach {size:#x} bytes at {base:#x}: they must be within 2 GiB of it"
+            ),
             Self::Base { base, align, size } => write!(
                 f,
                 "{size:#x} bytes can't be at {base:#x}: expected a multiple of {align:#x}, and an end"

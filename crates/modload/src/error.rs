@@ -206,6 +206,31 @@ pub enum LoadError<'a> {
         /// The word that is there.
         found: u32,
     },
+    /// A relocation for a prefixed instruction that is relative to the program
+    /// counter applies to something else.
+    NotPrefixed {
+        /// The relocation's type.
+        relocation: &'static str,
+        /// Where it applies.
+        place: Place<'a>,
+        /// The word that is there.
+        found: u32,
+    },
+    /// A prefixed instruction crosses a multiple of 64 bytes, which no processor
+    /// executes.
+    Straddles {
+        /// Where it is.
+        place: Place<'a>,
+    },
+    /// The TOC pointer that was given is too far away for a part of the module.
+    TocOutOfReach {
+        /// The TOC pointer.
+        toc: u64,
+        /// The module's address.
+        base: u64,
+        /// Bytes that it needs there.
+        size: u64,
+    },
     /// The address is not a multiple of [`crate::Module::align`], or the module
     /// would reach past the last address.
     Base {

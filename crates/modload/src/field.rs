@@ -47,6 +47,7 @@ impl Howto {
         let (bits, mask, multiple) = match self.field {
             Field::None => return Ok(old),
             Field::Doubleword => return Ok(part),
+            Field::Prefixed34 => return prefixed(old, part.cast_signed()),
             Field::Signed32 | Field::Either32 => (32, 0xffff_ffff, 1),
             Field::Half16 => (16, 0xffff, 1),
             // The lowest bits of the field belong to the opcode.
@@ -70,6 +71,18 @@ impl Howto {
         }
         Ok(old & !mask | part & mask)
     }
+}
+
+/// A prefixed instruction with another displacement. The prefix comes first, so it
+/// is the lower word.
+fn prefixed(old: u64, value: i64) -> Result<u64, Misfit> {
+    const LIMIT: i64 = 1 << 33;
+    const MASK: u64 = 0xffff << 32 | 0x3_ffff;
+    if !(-LIMIT..LIMIT).contains(&value) {
+        return Err(Misfit::Overflow);
+    }
+    let value = value.cast_unsigned();
+    Ok(old & !MASK | (value & 0xffff) << 32 | value >> 16 & 0x3_ffff)
 }
 
 /// Whether an instruction with a field of 16 bits that ends in opcode has four

@@ -1,6 +1,7 @@
 //! What each relocation that the loader knows is to do: the ABI's table
 //! (ELFv2 ABI 3.5.4), without the types that only a linker makes, thread-local
-//! storage, inline PLT calls and prefixed instructions.
+//! storage and inline PLT calls. Of those for prefixed instructions there are the
+//! ones that are relative to the program counter, as compilers make them.
 
 /// What a relocation computes. S is the symbol's address, A the addend, P the
 /// place's address, G the address of the GOT entry for S + A.
@@ -18,6 +19,8 @@ pub(crate) enum Value {
     Toc,
     /// G - `.TOC.`.
     Got,
+    /// G - P.
+    GotRelative,
     /// Where a call from code with a TOC goes, minus P.
     Call,
     /// Where a call from code without one goes, minus P.
@@ -64,6 +67,9 @@ pub(crate) enum Field {
     Low14,
     /// The displacement of an I-form branch.
     Low24,
+    /// The displacement of a prefixed instruction: 34 bits, of which the prefix has
+    /// the upper 18 and the suffix the lower 16 (ISA 3.1, Book I, 1.6.3).
+    Prefixed34,
     /// 32 bits, a signed number.
     Signed32,
     /// 32 bits, a number with or without sign, as GNU ld takes it.
@@ -79,7 +85,7 @@ impl Field {
             Self::None => 0,
             Self::Half16 => 2,
             Self::Half16Ds | Self::Low14 | Self::Low24 | Self::Signed32 | Self::Either32 => 4,
-            Self::Doubleword => 8,
+            Self::Prefixed34 | Self::Doubleword => 8,
         }
     }
 }
@@ -97,8 +103,9 @@ pub(crate) struct Howto {
 /// R_PPC64_REL24_P9NOTOC is gas's word for R_PPC64_REL24_NOTOC where a stub must
 /// not use instructions of POWER10, which ours don't.
 ///
-/// R_PPC64_TOCSAVE allows a linker to save r2 elsewhere, and R_PPC64_ENTRY to
-/// find the TOC another way: neither must be made use of.
+/// R_PPC64_TOCSAVE allows a linker to save r2 elsewhere, R_PPC64_ENTRY to find the
+/// TOC another way, and R_PPC64_PCREL_OPT to make one instruction of two: none must
+/// be made use of.
 #[rustfmt::skip]
 pub(crate) const fn howto(kind: u32) -> Option<Howto> {
     let (value, part, field) = match kind {
@@ -140,7 +147,10 @@ pub(crate) const fn howto(kind: u32) -> Option<Howto> {
         111 => (Value::Absolute, Part::HighA, Field::Half16), // ADDR16_HIGHA
         116 => (Value::CallWithoutToc, Part::Whole, Field::Low24),// REL24_NOTOC
         118 => (Value::Nothing, Part::Whole, Field::None),    // ENTRY
+        123 => (Value::Nothing, Part::Whole, Field::None),    // PCREL_OPT
         124 => (Value::CallWithoutToc, Part::Whole, Field::Low24), // REL24_P9NOTOC
+        132 => (Value::Relative, Part::Whole, Field::Prefixed34),// PCREL34
+        133 => (Value::GotRelative, Part::Whole, Field::Prefixed34),// GOT_PCREL34
         240 => (Value::Relative, Part::High, Field::Half16),  // REL16_HIGH
         241 => (Value::Relative, Part::HighA, Field::Half16), // REL16_HIGHA
         242 => (Value::Relative, Part::Higher, Field::Half16),// REL16_HIGHER

@@ -35,7 +35,13 @@
 //!
 //! `R_PPC64_REL24_NOTOC` is a call by code that has no TOC and expects nothing
 //! of r2. It enters the same stub behind the save, if the function is outside or
-//! needs a TOC; nothing behind the call changes.
+//! needs a TOC; nothing behind the call changes. Such code finds its data relative
+//! to the program counter, by prefixed instructions (ISA 3.1), or in the GOT, which
+//! it finds in the same way.
+//!
+//! # Someone else's TOC
+//! [`Module::place_with_toc`] takes a TOC pointer from outside. The layout is the
+//! same; all of it is then counted from there.
 #![no_std]
 #![forbid(unsafe_code)]
 

@@ -36,6 +36,45 @@ impl<'a> Module<'a> {
         image: &mut [u8],
         resolve: impl FnMut(&str) -> Option<u64>,
     ) -> Result<Placed<'a>, LoadError<'a>> {
+        let toc = base.wrapping_add(self.layout.toc + TOC_BIAS);
+        self.place_at(base, image, toc, resolve)
+    }
+
+    /// The same, and `.TOC.` is the address `toc` instead of the module's own: so
+    /// r2 needn't change for the module's code, nor be changed back. What is called
+    /// from elsewhere still sets r2, to this.
+    ///
+    /// # Errors
+    /// As for [`Self::place`]; and if a part of the module is not within 2 GiB of
+    /// `toc`, which is as far as the medium code model reaches (ELFv2 ABI 3.6.3).
+    /// The small one's 16 bits overflow sooner.
+    pub fn place_with_toc(
+        &self,
+        base: u64,
+        image: &mut [u8],
+        toc: u64,
+        resolve: impl FnMut(&str) -> Option<u64>,
+    ) -> Result<Placed<'a>, LoadError<'a>> {
+        let size = self.layout.size;
+        let last = base.wrapping_add(size.saturating_sub(1));
+        // What the sum of `#ha` and `#lo` reaches, from there to here and back.
+        let reaches = |address: u64| {
+            let distance = address.wrapping_sub(toc).cast_signed();
+            distance.unsigned_abs() < 0x7fff_8000
+        };
+        if !reaches(base) || !reaches(last) {
+            return Err(LoadError::TocOutOfReach { toc, base, size });
+        }
+        self.place_at(base, image, toc, resolve)
+    }
+
+    fn place_at(
+        &self,
+        base: u64,
+        image: &mut [u8],
+        toc: u64,
+        resolve: impl FnMut(&str) -> Option<u64>,
+    ) -> Result<Placed<'a>, LoadError<'a>> {
         let (size, align) = (self.layout.size, self.layout.align);
         if image.len() != self.size() {
             return Err(LoadError::Image {
@@ -46,11 +85,10 @@ impl<'a> Module<'a> {
         if !base.is_multiple_of(align) || base.checked_add(size).is_none() {
             return Err(LoadError::Base { base, align, size });
         }
-        let toc = self.layout.toc + TOC_BIAS;
         let mut placing = Placing {
             module: self,
             base,
-            toc: base.wrapping_add(toc),
+            toc,
             values: memory::list(self.symbols.len())?,
         };
         placing.find_symbols(resolve)?;

@@ -13,7 +13,7 @@ use symtab::Symbol;
 
 /// A module in its place. It refers to the file's names, not to the memory.
 pub struct Placed<'a> {
-    /// What r2 holds while the module runs: `.TOC.`.
+    /// What r2 holds while the module runs, unless its code has no TOC: `.TOC.`.
     pub toc: u64,
     /// The addresses of what is executed: sections and stubs.
     pub text: Range<u64>,

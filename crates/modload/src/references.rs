@@ -170,7 +170,7 @@ impl<'a> References<'a> {
         if *wanted == UNUSED {
             *wanted = USED;
         }
-        if howto.value == Value::Got {
+        if matches!(howto.value, Value::Got | Value::GotRelative) {
             memory::push(&mut self.got, (symbol, addend))?;
         }
         if needs_stub(howto, symbols, index) {

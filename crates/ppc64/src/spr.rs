@@ -18,5 +18,8 @@ pub const SPRG1: u32 = 273;
 pub const SPRG2: u32 = 274;
 /// Processor version.
 pub const PVR: u32 = 287;
+/// The version, the upper half of [`PVR`], of POWER10: it and all later ones have
+/// prefixed instructions (ISA 3.1). Those before have 0x3f, 0x4b to 0x4e.
+pub const POWER10: u32 = 0x80;
 /// Target address register: a facility of its own (FSCR bit 8).
 pub const TAR: u32 = 815;

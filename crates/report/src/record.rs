@@ -15,6 +15,32 @@ pub enum Outcome {
     Skip,
 }
 
+/// How a variant does in a conformance case.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Judgement {
+    /// What the case asks for was found.
+    Pass,
+    /// Something else was found.
+    Fail,
+    /// The kernel did not let it come to that.
+    Refused,
+    /// The case asks for something that makes no sense here, or that this machine
+    /// does not have.
+    NotApplicable,
+}
+
+impl fmt::Display for Judgement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Pass => "pass",
+            Self::Fail => "fail",
+            Self::Refused => "refused",
+            Self::NotApplicable => "n/a",
+        })
+    }
+}
+
 /// One line of the report channel. `event` names the variant, in snake case.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -105,6 +131,19 @@ pub enum Record<'a> {
         /// When, in timebase ticks.
         time: u64,
     },
+    /// A variant was judged by a conformance case.
+    Cell {
+        /// The variant.
+        variant: &'a str,
+        /// The case.
+        case: &'a str,
+        /// What the variant declares about itself.
+        expected: Judgement,
+        /// What was found.
+        observed: Judgement,
+        /// Why it is expected, if it is not a pass, and what was found.
+        reason: &'a str,
+    },
     /// All self-tests have ended.
     Summary {
         /// How many passed.
@@ -184,6 +223,23 @@ mod tests {
         let value: serde_json::Value = serde_json::from_slice(written).unwrap();
         assert_eq!(value["event"], "transition_end");
         assert_eq!(value["time"], u64::MAX);
+    }
+
+    #[test]
+    fn judgements_are_words() {
+        let record = Record::Cell {
+            variant: "epilogue",
+            case: "r2-local-c",
+            expected: Judgement::Pass,
+            observed: Judgement::NotApplicable,
+            reason: "",
+        };
+        let mut line = [0; 200];
+        let written = record.write(&mut line).unwrap();
+        let value: serde_json::Value = serde_json::from_slice(written).unwrap();
+        assert_eq!(value["event"], "cell");
+        assert_eq!(value["expected"], "pass");
+        assert_eq!(value["observed"], "not_applicable");
     }
 
     #[test]

@@ -3,9 +3,11 @@
 
 mod reach;
 mod reliable;
+mod returns;
 
 pub use reach::{any_in, caller_is_in, held};
 pub use reliable::{Found, Unreliable, check, check_running};
+pub use returns::{Returns, set_returns};
 
 use crate::{
     arch::{self, Walk},
@@ -27,6 +29,9 @@ pub enum What {
     Traced,
     /// A call whose return is hooked: this is the real return address.
     Hooked,
+    /// A call of a replaced function: its return address, which the hand-off keeps
+    /// elsewhere.
+    Helped,
     /// Interrupted here, at this vector.
     Interrupted(u64),
 }
@@ -58,11 +63,17 @@ impl Step {
 /// # Safety
 /// Nobody changes the stack that `r1` is on while the steps are taken.
 pub unsafe fn steps(r1: u64, interrupted: bool) -> impl Iterator<Item = Step> {
-    let hooked = |n| thread::with_current(|thread| thread.returns.parent(n)).flatten();
+    let current = |real: fn(&Thread, usize) -> Option<u64>| {
+        move |n| thread::with_current(|thread| real(thread, n)).flatten()
+    };
+    let kept = Kept {
+        hooked: current(|thread, n| thread.returns.parent(n)),
+        helped: current(returns::real),
+    };
     // SAFETY: the bounds are the kernel's stacks, or memory that one of them has
     // overrun; the frames stay as they are, says the caller.
     let frames = unsafe { arch::walk(r1, stack::bounds(r1)) };
-    seen(frames, interrupted, hooked)
+    seen(frames, interrupted, kept)
 }
 
 /// The steps of a thread that does not run, from where it gave way outwards; none
@@ -75,25 +86,42 @@ pub unsafe fn steps_of(thread: &Thread) -> impl Iterator<Item = Step> {
         Activity::Waiting(r1) | Activity::Preempted(r1) => r1,
         Activity::Running => 0,
     };
-    let hooked = |n| thread.returns.parent(n);
+    let kept = Kept {
+        hooked: |n| thread.returns.parent(n),
+        helped: |n| returns::real(thread, n),
+    };
     // SAFETY: the thread's own stack, on which nothing happens, says the caller.
     let frames = unsafe { arch::walk(r1, [thread.stack().range(); 3]) };
-    seen(frames, false, hooked)
+    seen(frames, false, kept)
 }
 
-/// Frames as steps. `hooked` finds the n-th hooked return address.
-fn seen(
-    frames: Walk,
-    interrupted: bool,
-    hooked: impl Fn(usize) -> Option<u64>,
-) -> impl Iterator<Item = Step> {
+/// Where return addresses are that are not on the stack itself: the n-th from the
+/// innermost, of those that the graph tracer has hooked, and of those that the
+/// hand-off has put elsewhere.
+struct Kept<H, V> {
+    hooked: H,
+    helped: V,
+}
+
+/// Frames as steps.
+fn seen<H, V>(frames: Walk, interrupted: bool, kept: Kept<H, V>) -> impl Iterator<Item = Step>
+where
+    H: Fn(usize) -> Option<u64>,
+    V: Fn(usize) -> Option<u64>,
+{
     let mut stale = interrupted;
-    let mut hooks = 0;
+    let (mut hooks, mut helps) = (0, 0);
+    let helper = returns::helper();
     frames.filter(|frame| frame.code != 0).map(move |frame| {
         let mut step = Step {
             code: frame.code,
             what: What::Call,
         };
+        if frame.code == helper {
+            step.code = (kept.helped)(helps).unwrap_or(frame.code);
+            step.what = What::Helped;
+            helps += 1;
+        }
         if let Some(TrapFrame { vector, .. }) = frame.trap {
             step.what = What::Interrupted(*vector);
         } else if ftrace::in_trampoline(frame.code) {
@@ -101,8 +129,8 @@ fn seen(
             // trampoline's own, and the walk has found it on a stack.
             step.code = unsafe { (*(frame.address as *const CallFrame)).nip };
             step.what = What::Traced;
-        } else if frame.code == graph::hook() {
-            step.code = hooked(hooks).unwrap_or(frame.code);
+        } else if step.code == graph::hook() {
+            step.code = (kept.hooked)(hooks).unwrap_or(step.code);
             step.what = What::Hooked;
             hooks += 1;
         } else if stale {

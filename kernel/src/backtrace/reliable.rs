@@ -5,6 +5,7 @@
 //! not hold for a function that was interrupted (`arch/powerpc/kernel/stacktrace.c`
 //! in Linux says the same of an exception frame).
 
+use super::returns;
 use crate::{
     arch, ftrace, module,
     symbols::Place,
@@ -30,8 +31,8 @@ pub enum Unreliable {
         /// Where the interrupted code goes on.
         at: u64,
     },
-    /// A return address is that of the tracer's hook, and the shadow stack does not
-    /// say what it stands for.
+    /// A return address is that of the tracer's hook, or of the hand-off's helper, and
+    /// nothing says what it stands for.
     HookedReturn,
     /// A return address is in no code that the kernel knows.
     UnknownCode {
@@ -102,8 +103,8 @@ pub fn check_running(thread: &Thread, wanted: &Ranges) -> Result<Found, Unreliab
 unsafe fn look(thread: &Thread, r1: u64, wanted: &Ranges) -> Result<Found, Unreliable> {
     let (bottom, top) = thread.stack().range();
     let kernel = text::kernel_text();
-    let hook = graph::hook();
-    let mut hooks = 0;
+    let (hook, helper) = (graph::hook(), returns::helper());
+    let (mut hooks, mut helps) = (0, 0);
     let mut last = r1;
     // SAFETY: as the caller promises.
     for frame in unsafe { arch::walk(r1, [(bottom, top); 3]) } {
@@ -112,6 +113,10 @@ unsafe fn look(thread: &Thread, r1: u64, wanted: &Ranges) -> Result<Found, Unrel
         }
         last = frame.address;
         let mut code = frame.code;
+        if code == helper {
+            code = returns::real(thread, helps).ok_or(Unreliable::HookedReturn)?;
+            helps += 1;
+        }
         if code == hook {
             code = thread
                 .returns

@@ -7,7 +7,7 @@ use alloc::{format, vec::Vec};
 /// The demonstration's module, and what a relocation adds.
 pub(super) fn measure(rows: &mut Vec<Row>) -> Result<(), Problem> {
     let load = |name: &str| -> Result<u64, Problem> {
-        let files = module::files();
+        let files = module::files_for_current();
         let file = files.iter().find(|file| file.name == name);
         let file = file.ok_or_else(|| format!("the initrd has no module `{name}`"))?;
         let (cost, module) = cost_of(|| module::load(file.bytes).map(drop));

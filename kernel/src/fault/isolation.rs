@@ -18,9 +18,9 @@ pub type Judge = fn(&mut dyn Iterator<Item = u64>) -> bool;
 
 static JUDGE: Hook<Judge> = Hook::new();
 
-/// Sets who says whose fault a fault is.
-pub fn judged_by(judge: Judge) {
-    JUDGE.set(Some(judge));
+/// Sets who says whose fault a fault is. Returns who did before.
+pub fn judged_by(judge: Judge) -> Option<Judge> {
+    JUDGE.replace(Some(judge))
 }
 
 /// Whether the thread that `frame` describes can be stopped and the rest go on.

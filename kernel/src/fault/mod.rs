@@ -19,7 +19,10 @@ use crate::{
     symbols::Place,
     thread,
 };
-use core::{panic::PanicInfo, sync::atomic::Ordering};
+use core::{
+    panic::PanicInfo,
+    sync::atomic::{AtomicBool, Ordering},
+};
 use layout::TrapFrame;
 use ppc64::{msr, vector};
 use report::{Record, Verdict};
@@ -138,9 +141,22 @@ pub fn guard_damaged(frame: &mut TrapFrame, damage: Damage) -> ! {
     finish(frame, Verdict::StackOverflow)
 }
 
+/// Whether a fault that only stops a thread is told in a line.
+static BRIEF: AtomicBool = AtomicBool::new(false);
+
+/// Sets whether a fault that only stops a thread is told in a line from now on, for
+/// those that are provoked. One that ends the run is always told in full.
+pub fn set_brief(brief: bool) {
+    BRIEF.store(brief, Ordering::Relaxed);
+}
+
 /// Prints registers and backtrace, and ends the run; or the thread alone, where
 /// the fault is a patch's and the rest is whole.
 fn finish(frame: &mut TrapFrame, verdict: Verdict) -> ! {
+    if BRIEF.load(Ordering::Relaxed) && isolation::is_possible(frame) {
+        frame.marker = 0;
+        isolation::stop_thread()
+    }
     print_registers(frame);
     print_backtrace(frame);
     if isolation::is_possible(frame) {
@@ -196,6 +212,7 @@ fn print_backtrace(frame: &TrapFrame) {
             What::Call => println!(),
             What::PerhapsStale => println!(" (perhaps stale; see lr)"),
             What::Traced => println!(" (traced)"),
+            What::Helped => println!(" (through the hand-off's helper)"),
             What::Hooked => println!(" (return hooked)"),
             What::Interrupted(vector) => println!(" (interrupt {vector:#x})"),
         }

@@ -23,7 +23,7 @@ pub const NOTRACE: &[(&str, &str)] = &[
         "checks r1 before anything else of an interrupt is looked at",
     ),
     (
-        "kernel::backtrace::*",
+        "*kernel::backtrace::*",
         "reads the stacks that a traced call would change",
     ),
     ("kernel::fault::*", "must work when nothing else does"),

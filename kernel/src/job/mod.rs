@@ -17,7 +17,7 @@ mod show;
 pub(crate) mod staff;
 mod tracing;
 
-use crate::{console, mm, platform, symbols, text};
+use crate::{console, livepatch::variants, mm, platform, symbols, text};
 use alloc::vec::Vec;
 use boot::{Endian, Entry};
 use line::{Line, Lines};
@@ -56,6 +56,14 @@ pub fn run() -> Verdict {
     // What the kernel logs of each transition is shown in other words here.
     if log::max_level() == LevelFilter::Info {
         log::set_max_level(LevelFilter::Warn);
+    }
+    let variant = variants::current();
+    if !variant.gives_back_toc {
+        println!(
+            "variant `{}` leaves callers with a wrong r2, and all that follows would run on it; `make matrix VARIANT={}` shows how",
+            variant.name, variant.name
+        );
+        return Verdict::ChecksFailed;
     }
     let words: Vec<u32> = text_words().collect();
     heading("klplab: a kernel that patches itself while it runs");

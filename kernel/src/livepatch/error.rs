@@ -36,6 +36,13 @@ pub enum LivepatchError {
         /// The variant.
         variant: &'static str,
     },
+    /// The variant in use hands over calls of the kernel's functions alone.
+    NoModules {
+        /// The module whose function was to be replaced.
+        module: String,
+        /// The variant.
+        variant: &'static str,
+    },
     /// A function of a module that is loaded does not exist.
     NoFunction {
         /// The module.
@@ -98,6 +105,10 @@ impl fmt::Display for LivepatchError {
                 "patch `{module}` follows the return convention `{}`; variant `{variant}` asks for `{}`",
                 found.name(),
                 expected.name()
+            ),
+            Self::NoModules { module, variant } => write!(
+                f,
+                "functions of module `{module}` can't be replaced: variant `{variant}` hands over the kernel's alone"
             ),
             Self::NoFunction {
                 module,

@@ -5,6 +5,7 @@ use super::{
     LivepatchError, Patch, enable,
     patched::{self, Registered},
     registry::{Claim, REGISTRY},
+    variants,
 };
 use crate::{
     module::{self, Module, Target},
@@ -52,6 +53,13 @@ pub(super) fn functions(patch: &Patch, index: usize) -> Result<Vec<Function>, Li
 }
 
 fn functions_in(target: &Target, module: &Module) -> Result<Vec<Function>, LivepatchError> {
+    let variant = variants::current();
+    if !variant.patches_modules && !target.functions.is_empty() {
+        return Err(LivepatchError::NoModules {
+            module: module.name.clone(),
+            variant: variant.name,
+        });
+    }
     let find = |wanted: &module::Wanted| {
         let found =
             symbols::find_in_position(module.range().start, &wanted.path, wanted.position as usize);

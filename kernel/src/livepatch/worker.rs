@@ -34,7 +34,7 @@ pub fn start() -> Result<(), NoMemory> {
     let worker = thread::spawn("livepatch", work)?;
     *WORKER.lock() = Some(worker.thread().clone());
     thread::on_safe_point(transition::at_safe_point);
-    fault::judged_by(blame::judge);
+    let _ = fault::judged_by(blame::judge);
     module::notify(objects::coming, objects::going);
     Ok(())
 }

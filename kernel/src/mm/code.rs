@@ -19,6 +19,16 @@ const ALIGN: usize = 128;
 static REGION: spin::Once<Range> = spin::Once::new();
 static FREE: IrqLock<Heap> = IrqLock::new(Heap::empty());
 
+/// How far a TOC pointer and what is reached by it may be apart, in bytes (ELFv2
+/// medium code model).
+const TOC_REACH: u64 = 1 << 31;
+/// Size of the far region, in bytes.
+const FAR_BYTES: u64 = 1 << 20;
+
+/// Memory that no TOC pointer of the kernel reaches. Empty on machines that have no
+/// such memory.
+static FAR: IrqLock<Heap> = IrqLock::new(Heap::empty());
+
 /// A block of code memory. Dropping it gives the memory back, so its owner
 /// drops it only when nothing can run in it any more.
 #[derive(Debug)]
@@ -29,6 +39,8 @@ pub struct CodeBlock {
     /// The whole block: it ends where another can begin, so that no piece is left
     /// between them for every search to pass over.
     layout: Layout,
+    /// Whether it is out of reach of the kernel's TOC pointer.
+    far: bool,
 }
 
 /// There is no free block of that size.
@@ -64,16 +76,33 @@ impl CodeBlock {
     /// # Errors
     /// When no free block is large enough.
     pub fn unwritten(size: usize, align: usize) -> Result<Self, NoCodeMemory> {
+        Self::unwritten_at(false, size, align)
+    }
+
+    /// The same, out of reach of the kernel's TOC pointer and of branches: for
+    /// modules that are to be there.
+    ///
+    /// # Errors
+    /// When the machine has no memory there, or no free block is large enough.
+    pub fn far(size: usize, align: usize) -> Result<Self, NoCodeMemory> {
+        Self::unwritten_at(true, size, align)
+    }
+
+    fn unwritten_at(far: bool, size: usize, align: usize) -> Result<Self, NoCodeMemory> {
         let error = NoCodeMemory {
             words: size / size_of::<u32>(),
         };
         let layout = Layout::from_size_align(size.max(1), align.max(ALIGN)).map_err(|_| error)?;
         let layout = layout.pad_to_align();
-        let block = FREE.lock().allocate_first_fit(layout).map_err(|()| error)?;
+        let block = heap(far)
+            .lock()
+            .allocate_first_fit(layout)
+            .map_err(|()| error)?;
         Ok(Self {
             start: block.addr().get() as u64,
             size,
             layout,
+            far,
         })
     }
 
@@ -115,9 +144,13 @@ impl Drop for CodeBlock {
         let Some(block) = NonNull::new(self.start as *mut u8) else {
             return;
         };
-        // SAFETY: allocated in `new` with this layout, and given back once.
-        unsafe { FREE.lock().deallocate(block, self.layout) };
+        // SAFETY: allocated in `unwritten_at` with this layout, and given back once.
+        unsafe { heap(self.far).lock().deallocate(block, self.layout) };
     }
+}
+
+fn heap(far: bool) -> &'static IrqLock<Heap> {
+    if far { &FAR } else { &FREE }
 }
 
 /// Where code that is made at run time lies. Empty before [`start`].
@@ -161,4 +194,35 @@ pub unsafe fn start<const N: usize>(free: &mut Map<N>, image: Range) -> bool {
     }
     REGION.call_once(|| region);
     true
+}
+
+/// Takes the far region out of `free`, if there is memory for it.
+///
+/// # Safety
+/// Called once; what is in `free` is memory that nothing uses.
+pub unsafe fn start_far<const N: usize>(free: &mut Map<N>, image: Range) {
+    let least = image.end + TOC_REACH;
+    let round = |address: u64| address.next_multiple_of(ALIGN as u64);
+    let mut pieces = free.iter().filter_map(|range| {
+        let start = round(range.end.checked_sub(FAR_BYTES + ALIGN as u64)?);
+        (start >= least.max(range.start)).then_some(Range {
+            start,
+            end: start + FAR_BYTES,
+        })
+    });
+    let Some(piece) = pieces.next() else { return };
+    drop(pieces);
+    if free.reserve(piece).is_ok() {
+        // SAFETY: free memory, says the caller, and out of the map now.
+        unsafe {
+            (piece.start as *mut u8).write_bytes(0, FAR_BYTES as usize);
+            FAR.lock().init(piece.start as *mut u8, FAR_BYTES as usize);
+        }
+    }
+}
+
+/// Whether there is memory out of reach of the kernel's TOC pointer.
+#[must_use]
+pub fn has_far() -> bool {
+    FAR.lock().size() > 0
 }

@@ -106,6 +106,8 @@ pub fn start(platform: &Platform) -> Result<Stack, MemoryError> {
     if !unsafe { code::start(&mut free, kernel_image()) } {
         return Err(MemoryError::NoCodeMemory);
     }
+    // SAFETY: as above.
+    unsafe { code::start_far(&mut free, kernel_image()) };
     let stack = free
         .take(stack::MAIN_BYTES, 4096)
         .ok_or(too_little(&free))?;

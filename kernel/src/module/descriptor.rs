@@ -2,11 +2,12 @@
 //! in it is checked before it is followed.
 
 use super::ModuleError;
-use crate::symbols;
+use crate::{arch, symbols};
 use alloc::{string::String, vec::Vec};
 use core::{mem::offset_of, ops, slice};
 use klp::{Callbacks, Convention, Function, Info, Object, Provided, State, Text, info};
 use memmap::Range;
+use ppc64::spr;
 
 /// The most functions that one module may replace, and the most that it may
 /// provide.
@@ -91,9 +92,6 @@ pub fn build_id() -> [u8; info::BUILD_ID_BYTES] {
     let note = unsafe { slice::from_raw_parts(start, end.addr() - start.addr()) };
     note.last_chunk().copied().unwrap_or_default()
 }
-
-/// The convention that the running hand-off asks for.
-const CONVENTION: Convention = Convention::Epilogue;
 
 /// What may be read from bytes that came from outside.
 ///
@@ -245,7 +243,7 @@ impl Memory<'_> {
 }
 
 /// Reads and checks the descriptor of a module that was placed at `module`, with
-/// its code at `code`.
+/// its code at `code`. The hand-off that is in use asks for a return convention.
 ///
 /// # Errors
 /// The first thing that does not fit this kernel.
@@ -253,6 +251,7 @@ pub fn read<'a>(
     module: &Range,
     code: &ops::Range<u64>,
     section: Option<ops::Range<u64>>,
+    expected_convention: Convention,
 ) -> Result<Descriptor, ModuleError<'a>> {
     let memory = Memory { all: module, code };
     let section = section.ok_or(ModuleError::NoDescriptor)?;
@@ -277,16 +276,24 @@ pub fn read<'a>(
         });
     }
     let convention = match info.convention() {
-        // No other will do: without the epilogue, nobody brings r2 back.
-        Some(convention) if convention == CONVENTION => convention,
+        // No other will do: if neither hand-off nor function brings r2 back, nobody
+        // does, and what they do must fit together.
+        Some(convention) if convention == expected_convention => convention,
         _ => {
             return Err(ModuleError::Convention {
                 name,
                 found: info.convention,
-                expected: CONVENTION,
+                expected: expected_convention,
             });
         }
     };
+    let processor = arch::processor_version() >> 16;
+    if convention == Convention::Pcrel && processor < spr::POWER10 {
+        return Err(ModuleError::Processor {
+            name,
+            found: processor,
+        });
+    }
     if info.flags & !info::REPLACE != 0 {
         return Err(ModuleError::Flags { found: info.flags });
     }

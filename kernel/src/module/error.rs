@@ -118,6 +118,13 @@ pub enum ModuleError<'a> {
         /// The convention that is in use.
         expected: Convention,
     },
+    /// Its code has instructions that this processor lacks.
+    Processor {
+        /// The module's name.
+        name: String,
+        /// The processor's version, the upper half of PVR.
+        found: u32,
+    },
     /// An old function is unknown or ambiguous.
     OldFunction {
         /// Which, and the candidates.
@@ -276,6 +283,10 @@ impl fmt::Display for ModuleError<'_> {
                     expected.name()
                 )
             }
+            Self::Processor { name, found } => write!(
+                f,
+                "module `{name}` is PC-relative, which takes a POWER10; this processor's version is {found:#x}"
+            ),
             Self::OldFunction { reason } => write!(f, "old function: {reason}"),
             Self::Site(refused) => refused.fmt(f),
             Self::MisalignedRecords(address) => {

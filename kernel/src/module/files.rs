@@ -1,29 +1,55 @@
 //! The modules that came with the kernel: files of the initrd, a tar archive.
+//! `modules/NAME.ko` is built in the usual return convention, and
+//! `modules/CONVENTION/NAME.ko` in another one.
 
+use super::expected;
 use crate::platform;
+use alloc::vec::Vec;
 use core::slice;
+use klp::Convention;
 
 /// A file of the initrd.
 #[derive(Clone, Copy, Debug)]
 pub struct File {
     /// The module's name: the file's, without folder and `.ko`.
     pub name: &'static str,
+    /// The return convention that it was built in, as its place in the archive says.
+    /// The loader looks at the descriptor.
+    pub convention: Convention,
     /// What is in it.
     pub bytes: &'static [u8],
 }
 
-/// The modules in the initrd; none without an initrd, or if it is no archive.
+/// The modules that were built in the convention that the loader takes now
+/// ([`expected`]).
 #[must_use]
-pub fn files() -> alloc::vec::Vec<File> {
+pub fn files_for_current() -> Vec<File> {
+    let (convention, _) = expected();
+    let mut files = files();
+    files.retain(|file| file.convention == convention);
+    files
+}
+
+/// The module of this name among them.
+#[must_use]
+pub fn find_file(name: &str) -> Option<File> {
+    let mut files = files_for_current().into_iter();
+    files.find(|file| file.name == name)
+}
+
+/// The modules in the initrd, of all conventions; none without an initrd, or if it
+/// is no archive.
+#[must_use]
+pub fn files() -> Vec<File> {
     let Some(range) = platform::get().initrd else {
-        return alloc::vec::Vec::new();
+        return Vec::new();
     };
     // SAFETY: the device tree says that the initrd is there; its memory was kept
     // out of the heap, and nobody writes to it.
     let initrd: &'static [u8] = unsafe {
         slice::from_raw_parts(range.start as *const u8, (range.end - range.start) as usize)
     };
-    let mut files = alloc::vec::Vec::new();
+    let mut files = Vec::new();
     let Ok(archive) = tar_no_std::TarArchiveRef::new(initrd) else {
         return files;
     };
@@ -40,10 +66,18 @@ pub fn files() -> alloc::vec::Vec<File> {
         let Ok(path) = core::str::from_utf8(name) else {
             continue;
         };
-        let file = path.rsplit('/').next().unwrap_or(path);
-        if let Some(name) = file.strip_suffix(".ko") {
+        let Some((folders, name)) = path.strip_suffix(".ko").and_then(|p| p.rsplit_once('/'))
+        else {
+            continue;
+        };
+        let convention = match folders.split_once('/') {
+            None => Some(Convention::USUAL),
+            Some((_, folder)) => Convention::from_name(folder),
+        };
+        if let Some(convention) = convention {
             files.push(File {
                 name,
+                convention,
                 bytes: entry.data(),
             });
         }

@@ -7,12 +7,14 @@
 
 mod descriptor;
 mod error;
+mod expected;
 mod files;
 
 pub(crate) use descriptor::{Descriptor, build_id, read as read_descriptor};
 pub use descriptor::{Replacement, SystemState, Target, Wanted};
 pub use error::ModuleError;
-pub use files::{File, files};
+pub use expected::{TocChoice, expect, expected};
+pub use files::{File, files, files_for_current, find_file};
 
 use crate::{
     backtrace, exports,
@@ -32,7 +34,8 @@ use symtab::{Kind, Symbol};
 pub struct Module {
     /// Its name, from its descriptor.
     pub name: String,
-    /// Its TOC pointer.
+    /// What its code has in r2: its own TOC pointer, or the kernel's. Code of
+    /// [`Convention::Pcrel`] has no use for either.
     pub toc: u64,
     /// The return convention of its functions.
     pub convention: Convention,
@@ -132,20 +135,48 @@ pub fn notify(coming: Coming, going: Going) {
     NOTIFIED.call_once(|| (coming, going));
 }
 
-/// Loads a module.
+/// Loads a module, if it is of the convention that is [`expected`].
 ///
 /// # Errors
 /// [`ModuleError`]; memory and text are as before then.
 pub fn load(file: &[u8]) -> Result<Arc<Module>, ModuleError<'_>> {
+    load_at(file, false)
+}
+
+/// The same, out of reach of the kernel's TOC pointer, and of branches to and from the
+/// kernel: none of the module's own functions can be traced or replaced.
+///
+/// # Errors
+/// [`ModuleError`]; also where the machine has no memory there.
+pub fn load_far(file: &[u8]) -> Result<Arc<Module>, ModuleError<'_>> {
+    load_at(file, true)
+}
+
+fn load_at(file: &[u8], far: bool) -> Result<Arc<Module>, ModuleError<'_>> {
     let plan = modload::Module::parse(file).map_err(ModuleError::File)?;
-    let mut block = CodeBlock::unwritten(plan.size(), plan.align())?;
+    let mut block = if far {
+        CodeBlock::far(plan.size(), plan.align())
+    } else {
+        CodeBlock::unwritten(plan.size(), plan.align())
+    }?;
     // SAFETY: the block is fresh, so nothing runs in it and nobody else has it.
     let image = unsafe { block.bytes() };
-    let placed = plan
-        .place(block.start(), image, exports::find)
-        .map_err(ModuleError::File)?;
+    let (convention, toc) = expected();
+    let placed = match toc {
+        TocChoice::Own => plan.place(block.start(), image, exports::find),
+        TocChoice::Kernels => {
+            let toc = expected::kernels_toc();
+            plan.place_with_toc(block.start(), image, toc, exports::find)
+        }
+    };
+    let placed = placed.map_err(ModuleError::File)?;
     let section = |name| placed.section(name);
-    let info = descriptor::read(&block.range(), &placed.text, section(klp::info::SECTION))?;
+    let info = descriptor::read(
+        &block.range(),
+        &placed.text,
+        section(klp::info::SECTION),
+        convention,
+    )?;
     if loaded().iter().any(|module| module.name == info.name) {
         return Err(ModuleError::Loaded(info.name));
     }
@@ -158,7 +189,7 @@ pub fn load(file: &[u8]) -> Result<Arc<Module>, ModuleError<'_>> {
     symbols.extend(placed.symbols());
     symbols::add(block.range(), symtab::encode(&mut symbols).into())?;
     // Sorted by address now.
-    let records = section("__patchable_function_entries");
+    let records = section("__patchable_function_entries").filter(|_| !far);
     let sites = match sites_of(records, &symbols) {
         Ok(sites) => sites,
         Err(error) => {

@@ -13,6 +13,7 @@ mod livepatch;
 mod machine;
 mod module;
 mod names;
+mod sanitiser;
 mod text;
 mod thread;
 mod tracing;

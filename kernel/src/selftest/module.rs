@@ -1,5 +1,6 @@
 //! Patch modules: loading, calling, refusing, unloading.
 
+mod conventions;
 mod descriptor;
 
 use super::Random;
@@ -15,11 +16,9 @@ use alloc::{format, string::String, sync::Arc, vec::Vec};
 use core::sync::atomic::{AtomicU64, Ordering};
 use layout::CallFrame;
 
-/// A module of the initrd.
+/// A module of the initrd, in the convention that the loader takes.
 fn file(name: &str) -> Result<File, String> {
-    let files = module::files();
-    let found = files.into_iter().find(|file| file.name == name);
-    found.ok_or_else(|| format!("the initrd has no module `{name}`"))
+    module::find_file(name).ok_or_else(|| format!("the initrd has no module `{name}`"))
 }
 
 /// The demonstration's module.
@@ -40,9 +39,9 @@ fn with_demo<T>(body: impl FnOnce(&Module) -> Result<T, String>) -> Result<T, St
     result
 }
 
-/// Calls the function that replaces `old`, as after a hand-off, and checks that
-/// r1 and r2 come back.
-fn call(module: &Module, old: &str, arguments: &[u64]) -> Result<[u64; 2], String> {
+/// Calls the function that replaces `old`, as after a hand-off, and checks that r1
+/// comes back.
+fn hand_over(module: &Module, old: &str, arguments: &[u64]) -> Result<HandedOver, String> {
     let replacement = module.replacements.iter().find(|one| one.path == old);
     let replacement = replacement.ok_or_else(|| format!("`{old}` is not replaced"))?;
     let mut call = HandedOver::default();
@@ -50,17 +49,57 @@ fn call(module: &Module, old: &str, arguments: &[u64]) -> Result<[u64; 2], Strin
     // SAFETY: a function of the module, with the arguments of the one it replaces.
     unsafe { arch::handed_over(replacement.new, &mut call) };
     check!(
+        call.stack_moved == 0,
+        "{old}: r1 has moved by {:#x}",
+        call.stack_moved
+    );
+    Ok(call)
+}
+
+/// The same, and checks that r2 comes back too.
+fn call(module: &Module, old: &str, arguments: &[u64]) -> Result<[u64; 2], String> {
+    let call = hand_over(module, old, arguments)?;
+    check!(
         call.toc_after == call.toc_before,
         "{old}: r2 is {:#x} instead of {:#x}",
         call.toc_after,
         call.toc_before
     );
-    check!(
-        call.stack_moved == 0,
-        "{old}: r1 has moved by {:#x}",
-        call.stack_moved
-    );
     Ok(call.results)
+}
+
+/// Calls a function of each kind with [`call`] or one like it, and checks that it
+/// returns the right value.
+fn every_kind(call: impl Fn(&str, &[u64]) -> Result<[u64; 2], String>) -> Result<(), String> {
+    let one = |old: &str, arguments: &[u64]| call(old, arguments).map(|[first, _]| first);
+    let found = one("kernel::victims::leaf", &[5])?;
+    check!(found == 17, "leaf: {found}");
+    let found = one(
+        "kernel::victims::sum12",
+        &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12],
+    )?;
+    check!(found == 650 + 39, "sum12: {found}");
+    let found = one("c_counts", &[7])?;
+    check!(found == 14 + 22, "counts: {found}");
+    for (arguments, expected) in [([49, 10], 7), ([49, 0], -1), ([50, 10], -2_i64)] {
+        let found = one("kernel::victims::find", &arguments)? as i64;
+        check!(found == expected, "find{arguments:?}: {found}");
+    }
+    one("kernel::victims::nothing", &[])?;
+    let found = (
+        one("kernel::victims::is_even", &[4])?,
+        one("kernel::victims::is_even", &[5])?,
+    );
+    check!(found == (1, 0), "is_even: {found:?}");
+    let found = call("kernel::victims::divide", &[17, 5])?;
+    check!(found == [3, 2], "divide: {found:?}");
+    let mut report = victims::Report::default();
+    one("kernel::victims::report", &[&raw mut report as u64, 9])?;
+    check!(
+        report.values == [9, 18, 27] && report.calls > 8,
+        "report: {report:?}"
+    );
+    Ok(())
 }
 
 /// A copy of the demonstration's module, for damaging.
@@ -200,28 +239,7 @@ crate::selftest! {
     /// Every kind of replacement function returns the right value and its
     /// caller's r2.
     fn replacements_return() {
-        with_demo(|module| {
-            let one = |old: &str, arguments: &[u64]| call(module, old, arguments).map(|[first, _]| first);
-            let found = one("kernel::victims::leaf", &[5])?;
-            check!(found == 17, "leaf: {found}");
-            let found = one("kernel::victims::sum12", &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12])?;
-            check!(found == 650 + 39, "sum12: {found}");
-            let found = one("c_counts", &[7])?;
-            check!(found == 14 + 22, "counts: {found}");
-            for (arguments, expected) in [([49, 10], 7), ([49, 0], -1), ([50, 10], -2_i64)] {
-                let found = one("kernel::victims::find", &arguments)? as i64;
-                check!(found == expected, "find{arguments:?}: {found}");
-            }
-            one("kernel::victims::nothing", &[])?;
-            let found = (one("kernel::victims::is_even", &[4])?, one("kernel::victims::is_even", &[5])?);
-            check!(found == (1, 0), "is_even: {found:?}");
-            let found = call(module, "kernel::victims::divide", &[17, 5])?;
-            check!(found == [3, 2], "divide: {found:?}");
-            let mut report = victims::Report::default();
-            one("kernel::victims::report", &[&raw mut report as u64, 9])?;
-            check!(report.values == [9, 18, 27] && report.calls > 8, "report: {report:?}");
-            Ok(())
-        })
+        with_demo(|module| every_kind(|old, arguments| call(module, old, arguments)))
     }
 
     /// A module's functions can be traced, and have names.

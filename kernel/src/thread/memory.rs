@@ -3,16 +3,30 @@
 use super::NoMemory;
 use crate::{arch::Stack, mm, stack};
 use alloc::alloc::Layout;
-use core::ptr::NonNull;
+use core::{
+    ptr::NonNull,
+    sync::atomic::{AtomicUsize, Ordering},
+};
 
 /// Stacks begin at a cache block's start.
 pub(super) const ALIGN: usize = 128;
+
+/// Bytes that stacks made from now on have for a second stack.
+static SECOND_STACK: AtomicUsize = AtomicUsize::new(0);
+
+/// Sets how many bytes threads that are made from now on have for a second stack.
+/// Those that there are make do with the room that is kept for interrupts.
+pub fn reserve_second_stacks(bytes: usize) {
+    SECOND_STACK.store(bytes, Ordering::Relaxed);
+}
 
 /// A stack whose memory is given back when it is dropped, or the main stack, which
 /// stays.
 #[derive(Debug)]
 pub struct ThreadStack {
     stack: Stack,
+    /// Bytes above the guard that its second stack may take.
+    second: u64,
     /// Nothing for the main stack.
     layout: Option<Layout>,
 }
@@ -20,9 +34,10 @@ pub struct ThreadStack {
 impl ThreadStack {
     /// A stack of about so many bytes, its guard filled in.
     pub(super) fn new(bytes: usize) -> Result<Self, NoMemory> {
+        let second = SECOND_STACK.load(Ordering::Relaxed);
         let least = stack::GUARD_BYTES as usize + 2 * layout::INTERRUPT_ROOM;
-        let size = bytes.max(least).checked_next_multiple_of(ALIGN);
-        let size = size.ok_or(NoMemory)?;
+        let size = bytes.max(least).checked_add(second).ok_or(NoMemory)?;
+        let size = size.checked_next_multiple_of(ALIGN).ok_or(NoMemory)?;
         let layout = Layout::from_size_align(size, ALIGN).map_err(|_| NoMemory)?;
         let bottom = mm::allocate_stack(layout).ok_or(NoMemory)?;
         let bottom = bottom.as_ptr().expose_provenance() as u64;
@@ -33,6 +48,7 @@ impl ThreadStack {
         unsafe { stack::fill_guard(&stack) };
         Ok(Self {
             stack,
+            second: second as u64,
             layout: Some(layout),
         })
     }
@@ -51,6 +67,7 @@ impl ThreadStack {
         let stack = unsafe { Stack::new(bottom, top) };
         Self {
             stack,
+            second: 0,
             layout: None,
         }
     }
@@ -59,6 +76,17 @@ impl ThreadStack {
     #[must_use]
     pub fn stack(&self) -> &Stack {
         &self.stack
+    }
+
+    /// Where its second stack begins.
+    pub(super) fn second_base(&self) -> u64 {
+        self.stack.bottom() + stack::GUARD_BYTES
+    }
+
+    /// Bytes between the guard and what its first stack may use.
+    #[must_use]
+    pub fn second_bytes(&self) -> u64 {
+        self.second
     }
 
     /// Its lowest address and its end.

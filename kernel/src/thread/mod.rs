@@ -12,7 +12,7 @@ mod returns;
 mod scheduler;
 mod wait;
 
-pub use memory::ThreadStack;
+pub use memory::{ThreadStack, reserve_second_stacks};
 pub use patch_state::{on_safe_point, safe_point, set_pending};
 pub use returns::{DEPTH, Hooked, ReturnStack};
 pub use scheduler::{
@@ -74,6 +74,8 @@ pub struct Thread {
     stack: ThreadStack,
     /// r1 while it does not run.
     r1: AtomicU64,
+    /// The top of its second stack while it does not run.
+    second: AtomicU64,
     state: AtomicU8,
     /// While it does not run: whether an interrupt took it off the CPU.
     preempted: AtomicBool,
@@ -104,13 +106,14 @@ impl Thread {
         Self {
             id,
             name: own,
-            stack,
             r1: AtomicU64::new(0),
+            second: AtomicU64::new(stack.second_base()),
             state: AtomicU8::new(State::Ready as u8),
             preempted: AtomicBool::new(false),
             token: AtomicBool::new(false),
             deadline: AtomicU64::new(0),
             universe: AtomicU64::new(universe),
+            stack,
             returns: ReturnStack::new(),
             runner,
             joiners: WaitQueue::new(),
@@ -160,6 +163,17 @@ impl Thread {
     /// Sets its patch state.
     pub fn set_universe(&self, universe: u64) {
         self.universe.store(universe, Ordering::Relaxed);
+    }
+
+    /// Where its second stack begins, and the top of it.
+    #[must_use]
+    pub fn second_stack(&self) -> (u64, u64) {
+        let top = if self.state() == State::Running {
+            arch::cpu().entry.second_stack.load(Ordering::Relaxed)
+        } else {
+            self.second.load(Ordering::Relaxed)
+        };
+        (self.stack.second_base(), top)
     }
 
     /// Wakes it from [`park`], or lets its next [`park`] return at once.
@@ -237,6 +251,16 @@ impl Handle {
         drop(thread);
         scheduler::reap();
         result
+    }
+}
+
+impl Handle {
+    /// Waits until the thread has gone, at most until the timebase reaches
+    /// `deadline`. Says whether it has; then [`join`](Self::join) does not wait.
+    #[must_use]
+    pub fn wait_until(&self, deadline: u64) -> bool {
+        let gone = || matches!(self.thread.state(), State::Ended | State::Stopped);
+        self.thread.joiners.wait_deadline(deadline, gone)
     }
 }
 

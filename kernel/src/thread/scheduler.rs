@@ -57,6 +57,10 @@ pub fn start() -> Result<(), NoMemory> {
         scheduler.all.push_back(main.clone());
         scheduler.next_id = 1;
     }
+    arch::cpu()
+        .entry
+        .second_stack
+        .store(main.second.load(Ordering::Relaxed), Ordering::Relaxed);
     arch::cpu().current.store(
         Arc::as_ptr(&main).expose_provenance() as u64,
         Ordering::Relaxed,
@@ -200,13 +204,23 @@ fn give_way(state: State) {
     // What belongs to the thread, but is kept by the CPU while it runs.
     let in_interrupt = cpu.in_interrupt.load(Ordering::Relaxed);
     let tracing = cpu.entry.tracing.load(Ordering::Relaxed);
+    let watched = cpu.entry.watched.load(Ordering::Relaxed);
     // SAFETY: both are threads that the scheduler holds, this one at least until it
     // runs again, or for good if it has ended and nobody reaps before we have left;
     // interrupts are off; the next one's r1 was saved when it gave way.
     unsafe {
         let r1 = (*next).r1.load(Ordering::Relaxed);
-        stack::use_stack((*next).stack().stack());
-        // No call between these two: the graph tracer would look for its return on the wrong thread's shadow stack.
+        (*me).second.store(
+            cpu.entry.second_stack.load(Ordering::Relaxed),
+            Ordering::Relaxed,
+        );
+        cpu.entry
+            .second_stack
+            .store((*next).second.load(Ordering::Relaxed), Ordering::Relaxed);
+        let stack = (*next).stack();
+        stack::use_stack(stack.stack(), stack.second_bytes());
+        // No call between these two: the graph tracer would look for its return on
+        // the wrong thread's shadow stack.
         cpu.current
             .store(next.expose_provenance() as u64, Ordering::Relaxed);
         arch::switch_context((*me).r1.as_ptr(), r1);
@@ -214,6 +228,7 @@ fn give_way(state: State) {
     let cpu = arch::cpu();
     cpu.in_interrupt.store(in_interrupt, Ordering::Relaxed);
     cpu.entry.tracing.store(tracing, Ordering::Relaxed);
+    cpu.entry.watched.store(watched, Ordering::Relaxed);
 }
 
 /// Lets the others run first.

@@ -12,8 +12,7 @@ klp::replacement! {
         match kind {
             1 => panics(),
             2 => illegal(),
-            // No tail call, so that each call needs a frame.
-            3 => core::hint::black_box(faulty(core::hint::black_box(kind))),
+            3 => endless(kind),
             _ => kind.wrapping_add(1),
         }
     }
@@ -22,6 +21,15 @@ klp::replacement! {
 #[inline(never)]
 fn panics() -> u64 {
     panic!("a replacement has panicked on purpose");
+}
+
+/// Calls itself until its own check finds the stack used up. No tail call, so that
+/// each call needs a frame.
+#[allow(unconditional_recursion, reason = "that is the fault")]
+#[inline(never)]
+fn endless(depth: u64) -> u64 {
+    klp::stack::check();
+    core::hint::black_box(endless(core::hint::black_box(depth.wrapping_add(1))))
 }
 
 #[inline(never)]

@@ -12,11 +12,16 @@ klp::module! {
 klp::replacement! {
     /// Stays at the gate like the old one, and returns 2.
     pub extern "C" fn stays(how: u64, depth: u64) -> u64 {
-        if depth == 0 {
-            common::test_stay(how);
-            2
-        } else {
-            core::hint::black_box(stays(how, core::hint::black_box(depth.wrapping_sub(1))))
-        }
+        deep(how, depth)
+    }
+}
+
+/// What calls itself is no replacement: only the hand-off may call those.
+fn deep(how: u64, depth: u64) -> u64 {
+    if depth == 0 {
+        common::test_stay(how);
+        2
+    } else {
+        core::hint::black_box(deep(how, core::hint::black_box(depth.wrapping_sub(1))))
     }
 }

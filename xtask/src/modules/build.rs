@@ -1,7 +1,9 @@
 //! From crates to archives: cargo.
 
+use super::USUAL;
 use crate::tool;
 use anyhow::{Context, Result, bail, ensure};
+use klp::Convention;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -14,6 +16,9 @@ pub const BARE: [&str; 6] = [
     "--target",
     ".cargo/powerpc64le-klplab.json",
 ];
+
+/// The target of PC-relative code: it has another `core`.
+const PCREL: &str = ".cargo/powerpc64le-klplab-pwr10.json";
 
 /// A crate in `patches/`.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -52,10 +57,25 @@ fn package_name(manifest: &Path) -> Result<String> {
     Ok(name.to_owned())
 }
 
-/// The archives that cargo makes of the crates, in their order.
-pub fn archives(packages: &[Package], opt: Option<&str>, target: &Path) -> Result<Vec<PathBuf>> {
+/// The archives that cargo makes of the crates, in their order. Those of another
+/// convention or level take the place of these.
+pub fn archives(
+    packages: &[Package],
+    convention: Convention,
+    opt: Option<&str>,
+    target: &Path,
+) -> Result<Vec<PathBuf>> {
     let mut cargo = tool::cargo_for_kernel()?;
-    cargo.arg("build").args(BARE).arg("--locked");
+    cargo.arg("build").arg("--locked");
+    let [options @ .., usual] = BARE;
+    let machine = match convention {
+        Convention::Pcrel => PCREL,
+        Convention::Plain | Convention::Epilogue | Convention::AsPosted => usual,
+    };
+    cargo.args(options).arg(machine);
+    if convention != USUAL {
+        cargo.arg(format!("--features=klp/{}", convention.name()));
+    }
     cargo.arg("--message-format=json-render-diagnostics");
     cargo.arg("--target-dir").arg(target);
     let names = packages.iter().map(|package| package.name.as_str());

@@ -1,7 +1,7 @@
 //! From words to instructions.
 //!
 //! Only instructions of the list below are known, those that compilers emit for
-//! a processor without vector unit. Whatever else there is can't be proved.
+//! a processor without vector unit, up to POWER10. Whatever else there is can't be proved.
 //! Sections are those of the ISA, Book I, unless they say otherwise.
 
 use super::insn::{Action, Address, Insn, Mask, Operand, Target, Width, bit};
@@ -60,6 +60,11 @@ pub fn decode(word: u32) -> Insn {
     let (rt, ra, rb) = (bit(w.rt()), bit(w.ra()), bit(w.rb()));
     match w.opcode() {
         2 | 3 => trap(w, ra),
+        // `maddhd`, `maddhdu`, `maddld` (3.3.9.1), whose third factor is in RC.
+        4 => match word & 63 {
+            48 | 49 | 51 => Insn::plain(ra | rb | bit((word >> 6 & 31) as usize), rt),
+            _ => Insn::UNKNOWN,
+        },
         // `mulli`, `subfic`, `addic`, `addic.`; `cmpli`, `cmpi`.
         7 | 8 | 12 | 13 => Insn::plain(ra, rt),
         10 | 11 => Insn::plain(ra, 0),
@@ -241,6 +246,28 @@ pub fn load_x(word: u32, general: bool, width: Width, update: bool) -> Insn {
 pub fn store_x(word: u32, size: i64, general: bool, update: bool) -> Insn {
     let w = Word(word);
     store_at(w, w.x_form(), size, general, update)
+}
+
+/// A load of a general register without update, wherever its address comes from.
+pub fn load_of(rt: usize, at: Address, width: Width) -> Insn {
+    let action = Action::Load {
+        rt: Some(rt),
+        at,
+        width,
+        update: false,
+    };
+    Insn::new(at.reads(), bit(rt), action)
+}
+
+/// A store of so many bytes of a general register, likewise.
+pub fn store_of(rs: usize, at: Address, size: i64) -> Insn {
+    let action = Action::Store {
+        rs: Some(rs),
+        at,
+        size,
+        update: false,
+    };
+    Insn::new(at.reads() | bit(rs), 0, action)
 }
 
 /// `dcbz` (Book II, 4.3.2), by its word.

@@ -5,10 +5,10 @@
 //! return, or to a place that nobody can tell, or to a tail call of a function
 //! that does.
 
-use super::decode::decode;
 use super::flow::{Leads, is_entry, leads};
 use super::insn::{Action, Target};
 use super::module::{Code, Module, Place};
+use super::prefixed;
 use std::collections::HashSet;
 
 /// The entries, global and local, of all functions of a module that never
@@ -58,7 +58,8 @@ fn returns(module: &Module<'_>, code: &Code, silent: &HashSet<Place>, outside: &
             Some(true) => continue,
             Some(seen) => *seen = true,
         }
-        match decode(code.words[index]).action {
+        let (insn, length) = prefixed::at(&code.words, index);
+        match insn.action {
             Action::Trap => continue,
             Action::Branch {
                 to,
@@ -79,7 +80,7 @@ fn returns(module: &Module<'_>, code: &Code, silent: &HashSet<Place>, outside: &
                     open.push(index + 1);
                 }
             }
-            _ => open.push(index + 1),
+            _ => open.push(index + length),
         }
     }
     false

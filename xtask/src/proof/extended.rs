@@ -25,9 +25,10 @@ pub fn decode(word: u32) -> Insn {
         // `cmp`, `cmpl`; `tw`, `td`.
         0 | 32 => plain(ra | rb, 0),
         4 | 68 => trap_x(word),
-        // `mfcr`, `mtcrf`.
+        // `mfcr`, `mtcrf`; `setb`, `setbc`, `setbcr`, `setnbc`, `setnbcr`.
         19 => plain(0, rt),
         144 => plain(rt, 0),
+        128 | 384 | 416 | 448 | 480 => plain(0, rt),
         // Loads: word, doubleword, byte, halfword, algebraic; reserving;
         // byte-reversed. Then those that update, then floating-point ones.
         21 => load_x(word, true, Width::Doubleword, false),
@@ -66,6 +67,12 @@ pub fn decode(word: u32) -> Insn {
         // Logic and shifts of two registers.
         28 | 60 | 124 | 284 | 316 | 412 | 444 | 476 => plain(rt | rb, ra),
         24 | 536 | 27 | 539 | 792 | 794 | 508 | 252 => plain(rt | rb, ra),
+        // `cntlzdm`, `cnttzdm`, `pdepd`, `pextd`, `cfuged`.
+        59 | 571 | 156 | 188 | 220 => plain(rt | rb, ra),
+        // `modud`, `moduw`, `modsd`, `modsw`.
+        265 | 267 | 777 | 779 => plain(ra | rb, rt),
+        // `extswsli`; `brw`, `brd`, `brh`.
+        890 | 891 | 155 | 187 | 219 => plain(rt, ra),
         // Of one: counts, extensions, parity; `srawi`, `sradi`.
         26 | 58 | 538 | 570 | 954 | 922 | 986 | 122 | 378 | 506 | 154 | 186 => plain(rt, ra),
         824 | 826 | 827 => plain(rt, ra),

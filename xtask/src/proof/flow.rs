@@ -1,8 +1,8 @@
 //! The ways through a function.
 
-use super::decode::decode;
 use super::insn::{Action, Target};
 use super::module::{Code, Module, Place};
+use super::prefixed;
 use super::rule::{Rule, Violation};
 use super::state::State;
 use super::step::Step;
@@ -60,19 +60,21 @@ struct Walk<'a> {
     code: &'a Code,
     diverging: &'a HashSet<Place>,
     outside: &'a [&'a str],
+    without_toc: bool,
 }
 
 impl Walk<'_> {
-    /// Executes a word. Returns the state after it and the words that may come
-    /// next.
+    /// Executes the instruction at a word. Returns the state after it and the words
+    /// that may come next.
     fn step(&self, index: usize, before: &State, broken: &mut Vec<Rule>) -> (State, Vec<usize>) {
-        let insn = decode(self.code.words[index]);
+        let (insn, length) = prefixed::at(&self.code.words, index);
         let place = Place {
             section: self.code.start.section,
             offset: self.code.start.offset + 4 * index as u64,
         };
         let mut step = Step {
             state: *before,
+            without_toc: self.without_toc,
             broken,
         };
         let mut next = Vec::new();
@@ -103,8 +105,8 @@ impl Walk<'_> {
             Action::Trap => goes_on = false,
             _ => step.execute(&insn, self.module.reference(place).is_some()),
         }
-        if goes_on && index + 1 < self.code.words.len() {
-            next.push(index + 1);
+        if goes_on && index + length < self.code.words.len() {
+            next.push(index + length);
         } else if goes_on {
             step.broken.push(Rule::RunsOff);
         }
@@ -122,17 +124,20 @@ impl Walk<'_> {
 
 /// What a replacement function breaks. `diverging` are the entries of functions
 /// of the module, `outside` the names of functions elsewhere, that never return.
+/// `without_toc` says that r2 is a volatile register.
 pub fn check(
     module: &Module<'_>,
     code: &Code,
     diverging: &HashSet<Place>,
     outside: &[&str],
+    without_toc: bool,
 ) -> Vec<Violation> {
     let walk = Walk {
         module,
         code,
         diverging,
         outside,
+        without_toc,
     };
     let entry = (code.local / 4) as usize;
     let mut states: Vec<Option<State>> = vec![None; code.words.len()];

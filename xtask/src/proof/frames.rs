@@ -5,10 +5,10 @@
 //! addresses, so that nothing is missed that only a jump table leads to. It adds up
 //! whatever any instruction opens, and knows what compilers do to close a frame.
 
-use super::decode::decode;
 use super::flow::violation;
 use super::insn::{Action, Insn, Operand, bit};
 use super::module::{Code, Module};
+use super::prefixed;
 use super::rule::{Rule, Violation};
 use super::state::R1;
 use klp::stack::MOST_FRAME;
@@ -29,8 +29,11 @@ pub fn check(module: &Module<'_>, code: &Code) -> Vec<Violation> {
     let mut found = Vec::new();
     let mut numbers: [Option<i64>; 32] = [None; 32];
     let mut open = 0_u64;
-    for (index, &word) in code.words.iter().enumerate() {
-        let insn = decode(word);
+    let mut next = 0;
+    while next < code.words.len() {
+        let index = next;
+        let (insn, length) = prefixed::at(&code.words, index);
+        next += length;
         if insn.writes & bit(R1) != 0 {
             match change(&insn, &numbers) {
                 Change::Opens(bytes) => {
@@ -67,7 +70,7 @@ fn change(insn: &Insn, numbers: &[Option<i64>; 32]) -> Change {
                 Some(by) if by < -(MOST_FRAME as i64) => Change::Opens(by.unsigned_abs()),
                 _ => Change::Unknown,
             },
-            Operand::Number(_) => Change::Unknown,
+            Operand::Number(_) | Operand::FromHere(_) => Change::Unknown,
         },
         // By a number, or back to where a frame pointer is: `addi`, `mr`.
         Action::Add {

@@ -71,6 +71,8 @@ pub enum Operand {
     Number(i64),
     /// A register.
     Register(usize),
+    /// So many bytes from the instruction's address.
+    FromHere(i64),
 }
 
 /// Where a load or store goes. Without a base, the number 0 is taken.
@@ -102,10 +104,18 @@ pub struct Insn {
 }
 
 impl Address {
+    /// A fixed address.
+    pub fn number(address: i64) -> Address {
+        Address {
+            base: None,
+            add: Operand::Number(address),
+        }
+    }
+
     /// The registers that it is made of.
     pub fn reads(self) -> Mask {
         let index = match self.add {
-            Operand::Number(_) => 0,
+            Operand::Number(_) | Operand::FromHere(_) => 0,
             Operand::Register(register) => bit(register),
         };
         self.base.map_or(0, bit) | index

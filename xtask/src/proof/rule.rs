@@ -16,10 +16,16 @@ pub enum Rule {
     RestoredTwice,
     /// Writes r2, and is not the right instruction of the restore.
     BadRestore,
+    /// Starts the restore with r0 as the base, which means the number 0.
+    ZeroBase,
+    /// Has not the restore of the mail as posted, in a module that is to have it.
+    NotAsPosted,
     /// Reads or writes r2 after the restore, or in the middle of it.
     R2AfterRestore,
     /// Calls after the restore, or in the middle of it.
     CallAfterRestore,
+    /// Calls a replacement function of the module past the hand-off.
+    CallsReplacement,
     /// Branches out of the function without coming back.
     TailCall,
     /// Branches to an address in a register.
@@ -54,14 +60,17 @@ pub enum Rule {
 
 impl Rule {
     /// All of them, with no bytes.
-    pub const ALL: [Rule; 20] = [
+    pub const ALL: [Rule; 23] = [
         Self::NoFrame,
         Self::LrNotSaved,
         Self::NotRestored,
         Self::RestoredTwice,
         Self::BadRestore,
+        Self::ZeroBase,
+        Self::NotAsPosted,
         Self::R2AfterRestore,
         Self::CallAfterRestore,
+        Self::CallsReplacement,
         Self::TailCall,
         Self::ComputedJump,
         Self::WritesReserved,
@@ -99,8 +108,16 @@ impl fmt::Display for Rule {
                 "writes r2 with something else than the word at 12 of the caller's frame, \
                  or that plus the LR saved at 16, while the frame is open"
             }
+            Self::ZeroBase => {
+                "restores r2 from address 12: as a base register, r0 means the number 0"
+            }
+            Self::NotAsPosted => "does not restore r2 as the mail has it, with r0 as the base",
             Self::R2AfterRestore => "touches r2 after the restore has begun",
             Self::CallAfterRestore => "calls after the restore has begun",
+            Self::CallsReplacement => {
+                "calls a replacement past the hand-off, which leaves it the way to r2: \
+                 call the function that it replaces"
+            }
             Self::TailCall => "leaves the function by a branch",
             Self::ComputedJump => "branches to where a register says: a jump table or a tail call",
             Self::WritesReserved => "may write 12(r1) of the caller's frame",

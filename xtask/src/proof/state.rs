@@ -159,6 +159,8 @@ impl State {
         match operand {
             Operand::Number(number) => Value::Number(number),
             Operand::Register(register) => self.registers[register],
+            // No address in code has to do with the stack.
+            Operand::FromHere(_) => Value::Any,
         }
     }
 }

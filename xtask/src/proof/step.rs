@@ -13,6 +13,8 @@ const VOLATILE: std::ops::RangeInclusive<usize> = 3..=12;
 /// The state that an instruction changes, and the rules that it breaks.
 pub struct Step<'a> {
     pub state: State,
+    /// The code has no TOC: up to the restore, r2 is a volatile register.
+    pub without_toc: bool,
     pub broken: &'a mut Vec<Rule>,
 }
 
@@ -124,17 +126,19 @@ impl Step<'_> {
             return;
         }
         match insn.action {
-            // The restore's first half.
+            // The restore's first half. To code without TOC, it may be any load.
             Action::Load {
                 rt: Some(R2),
                 at,
                 width: Width::SignedWord,
                 ..
-            } => {
+            } if !self.without_toc || before.address(at) == Value::Stack(RESERVED) => {
                 if !before.restored.only(Ways::NOT) {
                     self.breaks(Rule::RestoredTwice);
                 }
-                if before.address(at) != Value::Stack(RESERVED) || !before.in_frame() {
+                if at == Address::number(RESERVED) {
+                    self.breaks(Rule::ZeroBase);
+                } else if before.address(at) != Value::Stack(RESERVED) || !before.in_frame() {
                     self.breaks(Rule::BadRestore);
                 }
                 self.state.restored = Ways::HALF;
@@ -162,7 +166,7 @@ impl Step<'_> {
             } if before.in_frame()
                 && at.base == Some(R1)
                 && at.add == Operand::Number(TOC_SAVE) => {}
-            _ if writes => self.breaks(Rule::BadRestore),
+            _ if writes && !self.without_toc => self.breaks(Rule::BadRestore),
             _ => {}
         }
     }
@@ -217,6 +221,9 @@ impl Step<'_> {
         }
         for register in VOLATILE.chain([0]) {
             self.state.registers[register] = Value::Any;
+        }
+        if self.without_toc {
+            self.state.registers[R2] = Value::Any;
         }
         self.state.lr = Value::Any;
     }

@@ -234,6 +234,17 @@ function calls_after
         blr
 end calls_after
 
+function recurses
+        open
+        cmpdi   3,0
+        beq     1f
+        addi    3,3,-1
+        bl      recurses
+1:      restore
+        close
+        blr
+end recurses
+
 function calls_itself_after
         open
         restore

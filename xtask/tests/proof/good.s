@@ -62,17 +62,6 @@ function loops
         blr
 end loops
 
-function recurses
-        open
-        cmpdi   3,0
-        beq     1f
-        addi    3,3,-1
-        bl      recurses
-1:      restore
-        close
-        blr
-end recurses
-
 # The most that there may be.
 function large_frame
         mflr    0

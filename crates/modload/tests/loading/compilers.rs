@@ -92,12 +92,26 @@ fn every_level_and_model_loads() {
 }
 
 #[test]
-fn a_module_that_needs_prefixed_instructions_is_refused_by_name() {
+fn code_for_power10_loads_with_a_toc_and_without() {
     let directory = Directory::new("prefixed");
-    let file = module(&directory, &["-O2", "-mcpu=power10"]);
-    let error = Module::parse(&file).err().unwrap().to_string();
-    assert!(error.contains("PCREL34 at .text+"), "{error}");
-    // The same without them calls from code that has a TOC.
-    let file = module(&directory, &["-O2", "-mcpu=power10", "-mno-pcrel"]);
-    load_with(&file, |_| Some(0)).unwrap();
+    for level in LEVELS {
+        let file = module(&directory, &[level, "-mcpu=power10"]);
+        let memory = load_with(&file, |name| Some(0x1_0000 * name.len() as u64)).unwrap();
+        let kinds: Vec<_> = memory.placed.relocations().map(|(name, _)| name).collect();
+        for name in [
+            "R_PPC64_PCREL34",
+            "R_PPC64_GOT_PCREL34",
+            "R_PPC64_REL24_NOTOC",
+        ] {
+            assert!(kinds.contains(&name), "{level}: {kinds:?} lack {name}");
+        }
+        assert!(
+            !kinds.iter().any(|name| name.contains("TOC16")),
+            "{kinds:?}"
+        );
+        assert_eq!(memory.placed.symbol("entry").unwrap().local_entry, 0);
+        // The same without them calls from code that has a TOC.
+        let file = module(&directory, &[level, "-mcpu=power10", "-mno-pcrel"]);
+        load_with(&file, |_| Some(0)).unwrap();
+    }
 }

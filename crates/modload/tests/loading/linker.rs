@@ -23,7 +23,7 @@ const OUTSIDE: [(&str, u64); 6] = [
     ("number", 0x1234_5678_9abc_def0),
 ];
 
-fn resolve(name: &str) -> Option<u64> {
+pub fn resolve(name: &str) -> Option<u64> {
     OUTSIDE
         .iter()
         .find(|(other, _)| *other == name)
@@ -31,7 +31,7 @@ fn resolve(name: &str) -> Option<u64> {
 }
 
 /// Links an object where a module lies.
-fn link(directory: &Directory, object: &str, memory: &Memory<'_>) -> Vec<u8> {
+pub fn link(directory: &Directory, object: &str, memory: &Memory<'_>) -> Vec<u8> {
     let mut script = String::from("SECTIONS {\n");
     for (name, range) in memory.placed.sections() {
         writeln!(script, "{name} {:#x} : {{ *({name}) }}", range.start).unwrap();

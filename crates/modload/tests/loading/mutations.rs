@@ -165,6 +165,12 @@ fn try_to_load(file: &[u8], image: &mut Vec<u8>) -> Result<(), String> {
     }
     image.resize(module.size(), 0xa5);
     let base = BASE.next_multiple_of(align);
+    // Under somebody else's TOC there may be something else wrong with it.
+    let toc = base.wrapping_add(0x7000_0000);
+    let other = module.place_with_toc(base, image, toc, resolve);
+    if let Err(error) = other {
+        sort(error);
+    }
     let placed = module.place(base, image, resolve).map_err(sort)?;
     let end = base + module.size() as u64;
     for (_, range) in placed.sections() {
@@ -204,7 +210,7 @@ fn seeds() -> Vec<Vec<u8>> {
     elf.relocate(text, 16, 50, zeros, 0);
     elf.relocate(data, 0, ADDR64, entry, 0);
     elf.relocate(data, 8, 26, entry, 0);
-    let compiled = ["-O2", "-mcmodel=small"];
+    let compiled = ["-O2", "-mcmodel=small", "-mcpu=power10"];
     let mut seeds = vec![elf.build()];
     seeds.extend(compiled.map(|flag| compilers::module(&directory, &[flag])));
     seeds

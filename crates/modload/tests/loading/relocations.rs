@@ -275,9 +275,31 @@ fn branches_reach_32_mib() {
     );
 }
 
+/// `pla r3` and `pstd r31`, with all bits around the displacement clear or set.
+const PREFIXED: [u64; 2] = [0x3860_0000_0610_0000, 0xffff_ffff_07ff_ffff];
+
+#[test]
+fn prefixed_instructions_reach_8_gib() {
+    // The upper 18 bits are the prefix's, the lower 16 the suffix's.
+    let cases = [
+        (0, Is(0)),
+        (0xffff, Is(0xffff_0000_0000)),
+        (0x1_0000, Is(1)),
+        (0x1_2345_6789, Is(0x6789_0001_2345)),
+        (0x1_ffff_ffff, Is(0xffff_0001_ffff)),
+        (0x2_0000_0000, Overflow),
+        (-1, Is(0xffff_0003_ffff)),
+        (-0x2_0000_0000, Is(0x2_0000)),
+        (-0x2_0000_0001, Overflow),
+        (i64::MAX, Overflow),
+        (i64::MIN, Overflow),
+    ];
+    check(&[(132, Place)], 0xffff_0003_ffff, &PREFIXED, &cases);
+}
+
 #[test]
 fn hints_change_nothing() {
-    for kind in [0, 109, 118] {
+    for kind in [0, 109, 118, 123] {
         assert_eq!(apply(kind, Zero, 0xdead_beef, MIXED), Is(0xdead_beef));
     }
 }

@@ -183,8 +183,8 @@ fn relocations_that_are_no_good() {
         "R_PPC64_RELATIVE at .data+0x8: not supported",
     );
     elf(
-        |elf| elf.sections[1].relocations[0].kind = 132,
-        "R_PPC64_PCREL34 at .data+0x8: not supported",
+        |elf| elf.sections[1].relocations[0].kind = 128,
+        "R_PPC64_D34 at .data+0x8: not supported",
     );
     elf(
         |elf| elf.sections[1].relocations[0].kind = 777,

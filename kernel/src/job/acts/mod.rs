@@ -287,8 +287,7 @@ fn depth(thread: &Thread) -> usize {
 
 /// Enables a patch from the initrd.
 fn enable(name: &str) -> Result<Arc<Patch>, String> {
-    let files = module::files();
-    let file = files.into_iter().find(|file| file.name == name);
+    let file = module::find_file(name);
     let file = file.ok_or_else(|| format!("the initrd has no module `{name}`"))?;
     livepatch::load(file.bytes, Options::default()).map_err(|error| format!("{error}"))
 }

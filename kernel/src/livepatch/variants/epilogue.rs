@@ -15,19 +15,33 @@
 //! Known price: each replacement must do it; one word per caller's frame, so C can't
 //! tail-call out; it writes a word that the ABI reserves.
 
-use super::Variant;
+use super::{Toc, Variant};
 use core::{arch::global_asm, mem::offset_of};
 use klp::Convention;
 use layout::FrameHeader;
+use report::Judgement;
+
+/// Why the word is not as it was.
+pub(super) const RESERVED: &str = "the hand-off puts TOC - LR there";
+/// What a tail call out of C does.
+pub(super) const GONE: &str =
+    "C is gone without having rebuilt r2, and its stub has put its own r2 into A's frame";
 
 pub static VARIANT: Variant = Variant {
     name: "epilogue",
     about: "C rebuilds r2 from TOC - LR, kept in the reserved word of A's frame",
-    hand_off,
     convention: Convention::Epilogue,
+    hand_off,
+    toc: Toc::Own,
+    expects: &[
+        ("reserved-word", Judgement::Fail, RESERVED),
+        ("tail-call-*", Judgement::Fail, GONE),
+    ],
+    ..Variant::BASIC
 };
 
-fn hand_off() -> &'static [u32] {
+/// The instructions, for the variants that share them.
+pub(super) fn hand_off() -> &'static [u32] {
     crate::code_between!(epilogue_hand_off, epilogue_hand_off_end)
 }
 

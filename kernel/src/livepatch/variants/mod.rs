@@ -1,17 +1,43 @@
 //! Variants: ways to hand a call over to a replacement function, one a file. The
 //! question behind them: A calls B locally and minds its own r2 neither before nor
 //! after; the call reaches C, which has a TOC of its own; who gives A its r2 back?
+//!
+//! A variant's file has the same parts in the same order as the others', so that two
+//! can be laid side by side: history and idea, known price, the [`Variant`], then
+//! its assembly, each entry under its contract. A new one is a file and a line in
+//! [`VARIANTS`].
 
 mod epilogue;
+mod epilogue_as_posted;
+mod livepatch_stack;
+mod mini_frame;
+mod pcrel;
+mod shared_toc;
 
-use super::LivepatchError;
-use crate::ftrace::HandOff;
-use alloc::string::ToString;
+use super::registry;
+use crate::{
+    backtrace::{self, Returns},
+    ftrace::HandOff,
+    module::{self, TocChoice},
+    thread,
+};
 use core::{
     fmt,
     sync::atomic::{AtomicUsize, Ordering},
 };
 use klp::Convention;
+use report::Judgement;
+
+/// Which TOC a patch module gets.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Toc {
+    /// One of its own.
+    Own,
+    /// The kernel's.
+    Kernels,
+    /// None: its code is PC-relative.
+    None,
+}
 
 /// One way.
 #[derive(Debug)]
@@ -20,23 +46,66 @@ pub struct Variant {
     pub name: &'static str,
     /// The idea, in a sentence.
     pub about: &'static str,
-    /// The last instructions before C.
-    pub hand_off: HandOff,
     /// What C does before it returns.
     pub convention: Convention,
+    /// The last instructions before C.
+    pub hand_off: HandOff,
+    /// Which TOC C has.
+    pub toc: Toc,
+    /// Whether functions of modules can be patched, not the kernel's alone.
+    pub patches_modules: bool,
+    /// How C returns, if not to A.
+    pub returns: fn() -> Option<Returns>,
+    /// Memory of each thread that it takes, in bytes.
+    pub thread_bytes: usize,
+    /// Whether this machine can do it, and if not, why.
+    pub needs: fn() -> Result<(), &'static str>,
+    /// Whether it gives A its r2 back at all, so that compiled code can rest on it.
+    pub gives_back_toc: bool,
+    /// What it expects of itself in conformance cases, as exceptions to a pass.
+    pub expects: &'static [Exception],
 }
 
-/// All there are. A new one is a file and a line here. The first is the default.
-pub static VARIANTS: &[&Variant] = &[&epilogue::VARIANT];
+/// A case, or a pattern of several with `*`; how the variant does in it; and why.
+pub type Exception = (&'static str, Judgement, &'static str);
 
-/// The variant with a name.
-#[must_use]
-pub fn find(name: &str) -> Option<&'static Variant> {
-    VARIANTS
-        .iter()
-        .copied()
-        .find(|variant| variant.name == name)
+impl Variant {
+    /// What most variants have in common.
+    const BASIC: Self = Self {
+        name: "",
+        about: "",
+        convention: Convention::Plain,
+        hand_off: || &[],
+        toc: Toc::Own,
+        patches_modules: true,
+        returns: || None,
+        thread_bytes: 0,
+        needs: || Ok(()),
+        gives_back_toc: true,
+        expects: &[],
+    };
+
+    /// What it expects of itself in a conformance case, and why if it is no pass. The
+    /// first exception that names the case counts.
+    #[must_use]
+    pub fn expectation(&self, case: &str) -> (Judgement, &'static str) {
+        let mut exceptions = self.expects.iter();
+        let found = exceptions.find(|(pattern, ..)| glob::matches(pattern, case));
+        found.map_or((Judgement::Pass, ""), |&(_, judgement, why)| {
+            (judgement, why)
+        })
+    }
 }
+
+/// All there are. The first is the default.
+pub static VARIANTS: &[&Variant] = &[
+    &epilogue::VARIANT,
+    &epilogue_as_posted::VARIANT,
+    &mini_frame::VARIANT,
+    &livepatch_stack::VARIANT,
+    &shared_toc::VARIANT,
+    &pcrel::VARIANT,
+];
 
 /// The place in [`VARIANTS`] of the one in use.
 static CURRENT: AtomicUsize = AtomicUsize::new(0);
@@ -47,13 +116,20 @@ pub fn current() -> &'static Variant {
     VARIANTS[CURRENT.load(Ordering::Relaxed)]
 }
 
-/// Why another variant is not used.
-#[derive(Clone, Debug, Eq, PartialEq)]
+/// Why a variant was not chosen.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ChooseError {
     /// There is none of this name.
     Unknown,
-    /// A patch is enabled, by the variant in use.
-    InUse(LivepatchError),
+    /// A patch is enabled that was handed over by another.
+    InUse,
+    /// This machine can't do it.
+    Impossible {
+        /// The variant.
+        variant: &'static str,
+        /// Why not.
+        reason: &'static str,
+    },
 }
 
 impl fmt::Display for ChooseError {
@@ -69,23 +145,38 @@ impl fmt::Display for ChooseError {
                         write!(f, "{before}{}", variant.name)
                     })
             }
-            Self::InUse(error) => error.fmt(f),
+            Self::InUse => f.write_str("a patch is enabled that another variant has handed over"),
+            Self::Impossible { variant, reason } => {
+                write!(f, "variant `{variant}` is not possible here: {reason}")
+            }
         }
     }
 }
 
-/// Uses a variant from now on.
+/// Chooses the variant for all patches from now on.
 ///
 /// # Errors
-/// When there is none of this name, or a patch is enabled: its functions were handed
-/// to their hand-off when they were registered.
-pub fn choose(name: &str) -> Result<(), ChooseError> {
+/// [`ChooseError`]; nothing has changed then.
+pub fn choose(name: &str) -> Result<&'static Variant, ChooseError> {
     let place = VARIANTS.iter().position(|variant| variant.name == name);
     let place = place.ok_or(ChooseError::Unknown)?;
-    if let Some((patch, _)) = super::patches().first() {
-        let patch = patch.name().to_string();
-        return Err(ChooseError::InUse(LivepatchError::Enabled(patch)));
+    let variant = VARIANTS[place];
+    (variant.needs)().map_err(|reason| ChooseError::Impossible {
+        variant: variant.name,
+        reason,
+    })?;
+    let claim = registry::Claim::wait().map_err(|_| ChooseError::InUse)?;
+    if !registry::REGISTRY.lock().functions.is_empty() {
+        return Err(ChooseError::InUse);
     }
     CURRENT.store(place, Ordering::Relaxed);
-    Ok(())
+    backtrace::set_returns((variant.returns)());
+    thread::reserve_second_stacks(variant.thread_bytes);
+    let toc = match variant.toc {
+        Toc::Kernels => TocChoice::Kernels,
+        Toc::Own | Toc::None => TocChoice::Own,
+    };
+    module::expect(variant.convention, toc);
+    drop(claim);
+    Ok(variant)
 }

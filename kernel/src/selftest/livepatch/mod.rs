@@ -42,8 +42,7 @@ fn text(error: impl Display) -> String {
 
 /// A module's file in the initrd.
 fn file(name: &str) -> Result<&'static [u8], String> {
-    let files = module::files();
-    let file = files.into_iter().find(|file| file.name == name);
+    let file = module::find_file(name);
     Ok(file
         .ok_or_else(|| format!("the initrd has no module `{name}`"))?
         .bytes)

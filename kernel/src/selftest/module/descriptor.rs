@@ -101,7 +101,8 @@ impl Fake {
         let code = range.start + offset_of!(Self, code) as u64;
         let code = code..code + size_of_val(&self.code) as u64;
         let section = range.start..range.start + bytes;
-        read_descriptor(&range, &code, Some(section)).map_err(|error| format!("{error}"))
+        read_descriptor(&range, &code, Some(section), klp::CONVENTION)
+            .map_err(|error| format!("{error}"))
     }
 }
 

@@ -1,0 +1,92 @@
+//! Where A and C lie.
+
+use super::{
+    super::{
+        bench::{self, Finding, Outcome, both_ways, both_ways_of, check_way, ensure},
+        victims,
+        watched::Call,
+    },
+    toc::MORE,
+};
+use crate::module::{self, Module, TocChoice};
+use alloc::{
+    string::{String, ToString},
+    sync::Arc,
+};
+
+/// What the functions of the module add behind the call.
+const THEIR_MORE: u64 = 70_000;
+
+/// Runs `body` while the module is loaded whose functions call others. It has a TOC of
+/// its own whatever the variant gives to patches: an ordinary module is there before
+/// anybody thinks of a patch.
+fn with_target(body: impl FnOnce(&Arc<Module>) -> Outcome) -> Outcome {
+    let (convention, toc) = module::expected();
+    module::expect(convention, TocChoice::Own);
+    let target = bench::load("cases-target");
+    module::expect(convention, toc);
+    let target = target?;
+    let result = body(&target);
+    drop(target);
+    bench::unload("cases-target")?;
+    result
+}
+
+fn find(module: &Module, path: &str) -> Result<u64, Finding> {
+    let found = module.function(path);
+    found.ok_or_else(|| Finding::Failed(String::from("no function ") + path))
+}
+
+pub fn module_local() -> Outcome {
+    with_target(|target| {
+        let (outer, inner) = (
+            find(target, "cases_target::outer")?,
+            find(target, "cases_target::inner")?,
+        );
+        let call = Call::new(outer, &[1]).with_toc(target.toc);
+        call.run()?.returned(1 + 2 * THEIR_MORE)?;
+        both_ways("cases-module", |way| {
+            check_way(inner, way)?;
+            let seen = call.run()?;
+            seen.kept_toc()?;
+            seen.returned(1 + MORE + THEIR_MORE)
+        })
+    })
+}
+
+pub fn module_to_kernel() -> Outcome {
+    with_target(|target| {
+        let caller = find(target, "cases_target::calls_kernel")?;
+        let call = Call::new(caller, &[1]).with_toc(target.toc);
+        call.run()?.returned(2 + THEIR_MORE)?;
+        both_ways("cases", |way| {
+            check_way(victims::lab_leaf as *const () as u64, way)?;
+            let seen = call.run()?;
+            seen.kept_toc()?;
+            seen.returned(2 + MORE + THEIR_MORE)
+        })
+    })
+}
+
+pub fn far_module() -> Outcome {
+    let far = || {
+        let module = module::load_far(bench::file("cases")?);
+        module.map_err(|error| Finding::Refused(error.to_string()))
+    };
+    both_ways_of("cases", far, |_| {
+        let place = module::find("cases").map_or(0, |module| module.range().start);
+        ensure!(place > 1 << 31, "the module lies at {place:#x}");
+        // Two instructions can't name it, so there is no settled stub.
+        for function in [
+            victims::counted as *const () as u64,
+            victims::lab_leaf as *const () as u64,
+        ] {
+            let seen = Call::new(function, &[41]).run()?;
+            seen.returned(42 + MORE)?;
+            seen.kept_toc()?;
+        }
+        Call::new(victims::calls_patched as *const () as u64, &[5])
+            .run()?
+            .returned(13 + 3 * MORE)
+    })
+}

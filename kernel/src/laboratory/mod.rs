@@ -1,0 +1,26 @@
+//! The laboratory: judges every variant by the same conformance cases.
+//!
+//! A *case* (`cases`) is a question about a patched call, such as whether the
+//! eleventh argument arrives. A *variant* ([`crate::livepatch::variants`]) is a way to
+//! hand the call over, and declares which cases it does not pass, and why. The
+//! *matrix* asks each case of each variant; a *cell* that differs from what was
+//! declared fails the run, the better ones too.
+//!
+//! Calls that are judged are made in threads of their own. A fault stops such a
+//! thread, wherever it happens, and is the cell's result.
+//!
+//! - `matrix`: all cells, the table, the report;
+//! - `cases`: the table of cases, and by theme what they do;
+//! - `bench`: what cases have in common: modules, transitions, trials;
+//! - `watched`: calls by the ABI sanitiser;
+//! - `gate`: places where threads wait;
+//! - `victims`: the functions that are replaced.
+
+mod bench;
+mod cases;
+mod gate;
+mod matrix;
+pub mod victims;
+mod watched;
+
+pub use matrix::run;

@@ -1,0 +1,36 @@
+//! An ordinary module whose functions call each other, and the kernel's, for the
+//! conformance cases to patch what they call.
+#![no_std]
+
+use core::{
+    hint::black_box,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+klp::module! {
+    name: "cases-target",
+    provides: [outer, calls_kernel],
+}
+
+unsafe extern "C" {
+    safe fn lab_leaf(value: u64) -> u64;
+}
+
+/// What the functions add behind the call, which takes this module's own TOC.
+static MORE: AtomicU64 = AtomicU64::new(70_000);
+
+/// A: calls B locally.
+pub extern "C" fn outer(value: u64) -> u64 {
+    inner(black_box(value)) + MORE.load(Ordering::Relaxed)
+}
+
+/// B.
+#[inline(never)]
+pub extern "C" fn inner(value: u64) -> u64 {
+    black_box(value) + MORE.load(Ordering::Relaxed)
+}
+
+/// A: calls a function of the kernel's.
+pub extern "C" fn calls_kernel(value: u64) -> u64 {
+    lab_leaf(black_box(value)) + MORE.load(Ordering::Relaxed)
+}

@@ -1,0 +1,108 @@
+//! `matrix`: judges each variant by each conformance case, in the guest, and keeps
+//! the cells in a file.
+
+use crate::outcome::Outcome;
+use crate::run::{RunArgs, run};
+use crate::{kernel, tool};
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+/// The machine that has what the cases need.
+pub const MACHINE: &str = "laboratory";
+
+/// Options of `matrix`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct MatrixArgs {
+    /// Only this variant
+    #[arg(long, value_name = "NAME")]
+    pub variant: Option<String>,
+    /// Only this case, or those that a pattern with `*` stands for
+    #[arg(long, value_name = "PATTERN")]
+    pub case: Option<String>,
+    /// The shape of machine, by its name in tests/machines.toml
+    #[arg(long, value_name = "NAME", default_value = MACHINE)]
+    pub machine: String,
+}
+
+/// The file with all cells of the last run.
+#[must_use]
+pub fn path() -> PathBuf {
+    tool::target_dir().join("report").join("matrix.json")
+}
+
+/// Builds the kernel with all modules, boots it, and writes the cells to [`path`].
+///
+/// # Errors
+/// When something can't be built, started or written.
+pub fn matrix(args: &MatrixArgs) -> Result<Outcome> {
+    let report = tool::target_dir().join("klplab").join("matrix.jsonl");
+    let mut append = String::from("mode=matrix");
+    for (key, value) in [("variant", &args.variant), ("case", &args.case)] {
+        if let Some(value) = value {
+            write!(append, " {key}={value}")?;
+        }
+    }
+    let run_args = RunArgs {
+        machine: args.machine.clone(),
+        append,
+        report: Some(report.clone()),
+        ..RunArgs::default()
+    };
+    // Before the build, which takes longer than a look at the table.
+    run_args.shape()?;
+    let outcome = run(&kernel::build_with(&run_args.conventions())?, &run_args)?;
+    let text = String::from_utf8(tool::read_file(&report)?)
+        .with_context(|| report.display().to_string())?;
+    // A guest that ended in mid-line has said so already.
+    let records: Vec<Value> = text
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .collect();
+    let path = path();
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("{} could not be made", folder.display()))?;
+    }
+    let mut file = serde_json::to_vec_pretty(&cells(&records))?;
+    file.push(b'\n');
+    tool::replace_file(&path, &file)?;
+    eprintln!("klplab: the cells are in {}", path.display());
+    Ok(outcome)
+}
+
+/// The cells among a report's records, in the form of the file:
+/// `{"schema":1,"cells":[{"variant","case","expected","observed","reason"}]}`.
+#[must_use]
+pub fn cells(records: &[Value]) -> Value {
+    let cells = records.iter().filter(|record| record["event"] == "cell");
+    let cell = |record: &Value| {
+        json!({
+            "variant": record["variant"],
+            "case": record["case"],
+            "expected": record["expected"],
+            "observed": record["observed"],
+            "reason": record["reason"],
+        })
+    };
+    json!({"schema": 1, "cells": cells.map(cell).collect::<Vec<_>>()})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_are_taken_from_the_report() {
+        let records = [
+            json!({"event": "boot", "cpu": "x"}),
+            json!({"event": "cell", "variant": "v", "case": "c", "expected": "pass",
+                "observed": "fail", "reason": "r"}),
+        ];
+        let expected = json!({"schema": 1, "cells": [
+            {"variant": "v", "case": "c", "expected": "pass", "observed": "fail", "reason": "r"}
+        ]});
+        assert_eq!(cells(&records), expected);
+    }
+}

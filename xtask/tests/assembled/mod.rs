@@ -1,0 +1,25 @@
+//! Functions written by hand, for the proof.
+
+use klp::stack;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use xtask::tool;
+
+/// The object file of a source in `tests/proof`.
+pub fn assemble(name: &str) -> Vec<u8> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/proof");
+    // Tests run at the same time.
+    let mut object = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+    object.push(format!("{name}-{:?}.o", std::thread::current().id()));
+    let mut assembler = Command::new(tool::cross("as"));
+    assembler.args(["-mlittle", "-a64", "-I"]).arg(&folder);
+    for (name, value) in [
+        ("STACK_FLOOR", stack::FLOOR),
+        ("MOST_FRAME", stack::MOST_FRAME),
+    ] {
+        assembler.arg("--defsym").arg(format!("{name}={value}"));
+    }
+    assembler.arg("-o").arg(&object).arg(folder.join(name));
+    assert!(tool::status(&mut assembler).unwrap().success(), "{name}");
+    tool::read_file(&object).unwrap()
+}
