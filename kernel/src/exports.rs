@@ -113,6 +113,23 @@ extern "C" fn klp_shadow_get(object: *const (), id: u64) -> *mut u8 {
     pointer(shadow::get(object.addr(), id))
 }
 
+/// One of the two functions that make a shadow variable.
+type Maker = fn(usize, u64, Layout, Option<(shadow::Init, *mut ())>) -> Option<NonNull<u8>>;
+
+fn make(
+    maker: Maker,
+    (object, id): (*const (), u64),
+    (size, align): (usize, usize),
+    init: Option<shadow::Init>,
+    data: *mut (),
+) -> *mut u8 {
+    let Ok(layout) = Layout::from_size_align(size, align) else {
+        return ptr::null_mut();
+    };
+    let init = init.map(|init| (init, data));
+    pointer(maker(object.addr(), id, layout, init))
+}
+
 extern "C" fn klp_shadow_alloc(
     object: *const (),
     id: u64,
@@ -121,11 +138,7 @@ extern "C" fn klp_shadow_alloc(
     init: Option<shadow::Init>,
     data: *mut (),
 ) -> *mut u8 {
-    let Ok(layout) = Layout::from_size_align(size, align) else {
-        return ptr::null_mut();
-    };
-    let init = init.map(|init| (init, data));
-    pointer(shadow::attach(object.addr(), id, layout, init))
+    make(shadow::attach, (object, id), (size, align), init, data)
 }
 
 extern "C" fn klp_shadow_get_or_alloc(
@@ -136,11 +149,13 @@ extern "C" fn klp_shadow_get_or_alloc(
     init: Option<shadow::Init>,
     data: *mut (),
 ) -> *mut u8 {
-    let Ok(layout) = Layout::from_size_align(size, align) else {
-        return ptr::null_mut();
-    };
-    let init = init.map(|init| (init, data));
-    pointer(shadow::get_or_attach(object.addr(), id, layout, init))
+    make(
+        shadow::get_or_attach,
+        (object, id),
+        (size, align),
+        init,
+        data,
+    )
 }
 
 extern "C" fn klp_shadow_free(object: *const (), id: u64, free: Option<shadow::Free>) {

@@ -1,13 +1,13 @@
 //! Whether anybody can still get into a piece of code, so that its memory must stay.
 
+use super::returns::Resolver;
 use crate::{
     arch, ftrace, stack, text,
     thread::{self, Activity, Thread},
-    tracing::graph,
 };
 use alloc::vec::Vec;
 use consistency::Ranges;
-use core::ops::Range;
+use core::{ops::Range, sync::atomic::Ordering};
 use layout::{CallFrame, TrapFrame};
 use ppc64::insn;
 
@@ -62,11 +62,12 @@ pub fn caller_is_in(ranges: &[Range<u64>]) -> bool {
 #[inline(never)]
 fn look_at_caller(ranges: &Ranges, take: &mut impl FnMut(u64)) {
     let r1 = arch::stack_pointer();
-    let hooked = |n| thread::with_current(|thread| thread.returns.parent(n)).flatten();
     // SAFETY: the bounds are the kernel's stacks, and what runs on them now are
     // this function and its callers, whose frames stay as they are meanwhile.
     let frames = unsafe { arch::walk(r1, stack::bounds(r1)) };
-    look(frames, hooked, ranges, take);
+    let current = arch::cpu().current.load(Ordering::Relaxed) != 0;
+    let current = current.then(thread::current);
+    look(frames, current.as_deref(), ranges, take);
 }
 
 fn look_at(thread: &Thread, ranges: &Ranges, take: &mut impl FnMut(u64)) {
@@ -77,7 +78,7 @@ fn look_at(thread: &Thread, ranges: &Ranges, take: &mut impl FnMut(u64)) {
             // SAFETY: the thread's own stack, and the thread does not run while
             // interrupts are off.
             let frames = unsafe { arch::walk(r1, [thread.stack().range(); 3]) };
-            look(frames, |n| thread.returns.parent(n), ranges, take);
+            look(frames, Some(thread), ranges, take);
         }
     }
     arch::interrupts_restore(before);
@@ -85,17 +86,11 @@ fn look_at(thread: &Thread, ranges: &Ranges, take: &mut impl FnMut(u64)) {
 
 /// Looks at return addresses, hooked ones too, at the function that a trampoline is
 /// about to enter, and at whatever an interrupted function had in its registers: it
-/// may have been about to jump there. `hooked` finds the n-th hooked return address.
+/// may have been about to jump there.
 #[inline]
-fn look(
-    frames: arch::Walk,
-    hooked: impl Fn(usize) -> Option<u64>,
-    ranges: &Ranges,
-    take: &mut impl FnMut(u64),
-) {
+fn look(frames: arch::Walk, thread: Option<&Thread>, ranges: &Ranges, take: &mut impl FnMut(u64)) {
     let kernel = text::kernel_text();
-    let hook = graph::hook();
-    let mut hooks = 0;
+    let mut returns = Resolver::new(thread);
     let mut see = |address| {
         if let Some(start) = ranges.find(address) {
             take(start);
@@ -108,11 +103,8 @@ fn look(
             values
                 .chain(epilogue_return(&frame, trap))
                 .for_each(&mut see);
-        } else if frame.code == hook {
-            if let Some(parent) = hooked(hooks) {
-                see(parent);
-            }
-            hooks += 1;
+        } else if let Some(real) = returns.resolve(frame.code).filter(|&one| one != frame.code) {
+            see(real);
         } else if (kernel.start..kernel.end).contains(&frame.code) {
             // No trampoline: most frames.
         } else if ftrace::in_trampoline(frame.code) {

@@ -5,13 +5,12 @@
 //! not hold for a function that was interrupted (`arch/powerpc/kernel/stacktrace.c`
 //! in Linux says the same of an exception frame).
 
-use super::returns;
+use super::returns::Resolver;
 use crate::{
     arch, ftrace, module,
     symbols::Place,
     text,
     thread::{Activity, Thread},
-    tracing::graph,
 };
 use consistency::Ranges;
 use core::fmt;
@@ -103,8 +102,7 @@ pub fn check_running(thread: &Thread, wanted: &Ranges) -> Result<Found, Unreliab
 unsafe fn look(thread: &Thread, r1: u64, wanted: &Ranges) -> Result<Found, Unreliable> {
     let (bottom, top) = thread.stack().range();
     let kernel = text::kernel_text();
-    let (hook, helper) = (graph::hook(), returns::helper());
-    let (mut hooks, mut helps) = (0, 0);
+    let mut returns = Resolver::new(Some(thread));
     let mut last = r1;
     // SAFETY: as the caller promises.
     for frame in unsafe { arch::walk(r1, [(bottom, top); 3]) } {
@@ -112,18 +110,9 @@ unsafe fn look(thread: &Thread, r1: u64, wanted: &Ranges) -> Result<Found, Unrel
             return Err(Unreliable::InterruptFrame { at: frame.code });
         }
         last = frame.address;
-        let mut code = frame.code;
-        if code == helper {
-            code = returns::real(thread, helps).ok_or(Unreliable::HookedReturn)?;
-            helps += 1;
-        }
-        if code == hook {
-            code = thread
-                .returns
-                .parent(hooks)
-                .ok_or(Unreliable::HookedReturn)?;
-            hooks += 1;
-        }
+        let code = returns
+            .resolve(frame.code)
+            .ok_or(Unreliable::HookedReturn)?;
         // A return address is behind its call, which may be a function's last
         // instruction.
         let call = code.wrapping_sub(4);

@@ -1,6 +1,6 @@
 //! Return addresses that a hand-off keeps elsewhere than on the stack.
 
-use crate::{sync::IrqLock, thread::Thread};
+use crate::{sync::IrqLock, thread::Thread, tracing::graph};
 
 /// How such calls return.
 #[derive(Clone, Copy, Debug)]
@@ -28,4 +28,42 @@ pub(super) fn helper() -> u64 {
 pub(super) fn real(thread: &Thread, n: usize) -> Option<u64> {
     let real = RETURNS.try_lock().and_then(|returns| *returns)?.real;
     real(thread, n)
+}
+
+/// Return addresses as they really are, while a thread's stack is walked from the
+/// innermost frame outwards.
+pub(super) struct Resolver<'a> {
+    thread: Option<&'a Thread>,
+    helper: u64,
+    hook: u64,
+    helps: usize,
+    hooks: usize,
+}
+
+impl<'a> Resolver<'a> {
+    /// For the stack of this thread, or of nobody's before there are any.
+    pub fn new(thread: Option<&'a Thread>) -> Self {
+        Self {
+            thread,
+            helper: helper(),
+            hook: graph::hook(),
+            helps: 0,
+            hooks: 0,
+        }
+    }
+
+    /// What a return address on the stack stands for: itself, what the hand-off keeps
+    /// elsewhere, or what the graph tracer does. None if that is lost.
+    #[inline]
+    pub fn resolve(&mut self, mut code: u64) -> Option<u64> {
+        if code == self.helper {
+            code = real(self.thread?, self.helps)?;
+            self.helps += 1;
+        }
+        if code == self.hook {
+            code = self.thread?.returns.parent(self.hooks)?;
+            self.hooks += 1;
+        }
+        Some(code)
+    }
 }

@@ -98,10 +98,7 @@ pub fn loaded() -> Vec<Arc<Module>> {
 /// Whether an address is in a module.
 #[must_use]
 pub fn is_code(address: u64) -> bool {
-    LOADED.lock().iter().any(|module| {
-        let range = module.range();
-        (range.start..range.end).contains(&address)
-    })
+    at(address).is_some()
 }
 
 /// The module that an address is in.
