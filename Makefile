@@ -3,7 +3,8 @@
 #
 # MACHINE=NAME      the machine shape to boot, from tests/machines.toml
 # ARGS='WORDS'      boot arguments, such as ARGS='mode=selftest log=debug'
-# VARIANT=NAME      for run: the way to hand calls over to patches; for matrix: only this one
+# VARIANT=NAME      for run: the way to hand calls over to patches; for matrix, explore: only this
+# SHORT=1           for explore: only some of the instructions
 # FILTER=PATTERN    for test and accept: only the tests whose names contain it
 # COUNT=NUMBER      for soak: how many transitions, if not a million
 # FUNC=NAME         for disasm: the function to show
@@ -15,11 +16,11 @@
 # cargo takes all the processors by itself.
 .NOTPARALLEL:
 .SUFFIXES:
-.PHONY: help run test bench soak matrix check accept gdb disasm doctor setup clean
+.PHONY: help run test bench soak matrix explore check accept gdb disasm doctor setup clean
 
 # The recipes take these from the environment, so that no shell and no make
 # interprets what is in them.
-export MACHINE ARGS VARIANT FILTER FUNC COUNT CASE
+export MACHINE ARGS VARIANT FILTER FUNC COUNT CASE SHORT
 
 Q := $(if $(V),,@)
 xtask := cargo run --locked --quiet --package xtask --
@@ -45,6 +46,9 @@ soak: ## enable and disable a patch a million times under load (MACHINE=, COUNT=
 
 matrix: ## judge each variant by each conformance case (VARIANT=, CASE=)
 	$(Q)scripts/setup $(xtask) matrix $${VARIANT:+--variant="$$VARIANT"} $${CASE:+--case="$$CASE"}
+
+explore: ## disturb a patched call at every instruction (VARIANT=, SHORT=)
+	$(Q)scripts/setup $(xtask) explore $${VARIANT:+--variant="$$VARIANT"} $${SHORT:+--short}
 
 check: ## check formatting, clippy with warnings denied, and the docs
 	$(Q)scripts/setup $(xtask) check

@@ -2,7 +2,9 @@
 
 use crate::{
     arch::{self, Cpu},
-    fault, stack, thread, time,
+    fault, stack,
+    sync::Hook,
+    thread, time,
 };
 use core::sync::atomic::Ordering;
 use layout::TrapFrame;
@@ -20,7 +22,24 @@ pub extern "C" fn handle(frame: &mut TrapFrame) {
     cpu.entry.tracing.store(tracing, Ordering::Relaxed);
 }
 
+/// Sees an interrupt before anybody else. Says whether it has dealt with it, so that
+/// what `frame` describes goes on.
+pub type Watcher = fn(frame: &mut TrapFrame) -> bool;
+
+static WATCHER: Hook<Watcher> = Hook::new();
+
+/// Sets who sees interrupts first, or that nobody does. It knows what the interrupted
+/// code is up to: the step explorer, to whom every instruction comes.
+pub fn watch(watcher: Option<Watcher>) {
+    WATCHER.set(watcher);
+}
+
 fn dispatch(cpu: &Cpu, frame: &mut TrapFrame) {
+    if let Some(watcher) = WATCHER.get()
+        && watcher(frame)
+    {
+        return;
+    }
     if !stack::is_running(frame.gpr[1]) {
         fault::overflowed(frame);
     }

@@ -75,8 +75,9 @@ extern "C" fn on_main_stack() -> ! {
 #[inline(never)] // its name is in every backtrace
 fn run(arguments: &BootArgs<'_>) -> Verdict {
     job::report_boot();
-    // The matrix chooses by itself.
-    if let Some(name) = arguments.variant.filter(|_| arguments.mode != Mode::Matrix)
+    // The laboratory chooses by itself.
+    let chooses = matches!(arguments.mode, Mode::Matrix | Mode::Explore);
+    if let Some(name) = arguments.variant.filter(|_| !chooses)
         && let Err(error) = livepatch::variants::choose(name)
     {
         println!("boot argument `variant={name}`: {error}");
@@ -90,6 +91,7 @@ fn run(arguments: &BootArgs<'_>) -> Verdict {
         Mode::Bench => bench::run(),
         Mode::Echo => job::echo(),
         Mode::Matrix => laboratory::run(arguments.variant, arguments.case, level(arguments.log)),
+        Mode::Explore => laboratory::explore::run(arguments.variant, arguments.short),
         Mode::List => selftest::list(arguments.tests()),
         Mode::Soak => selftest::soak(arguments.count.map_or(SOAK, u32::from)),
         Mode::Selftest => selftest::run(arguments.tests()),

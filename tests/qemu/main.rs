@@ -10,6 +10,7 @@ mod boots;
 mod demo;
 mod dialogues;
 mod disassembly;
+mod explore;
 mod golden;
 mod harness;
 mod livepatch;
@@ -36,6 +37,7 @@ fn trials() -> Vec<Trial> {
         demo::trials(),
         bench::trials(),
         matrix::trials(),
+        explore::trials(),
         selftests::trials(),
         livepatch::trials(),
         golden::trials(),

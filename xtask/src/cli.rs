@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::explore::{ExploreArgs, explore};
 use crate::matrix::{MatrixArgs, matrix};
 use crate::modules::Conventions;
 use crate::outcome::{EXIT_CODES, NOT_STARTED};
@@ -54,6 +55,8 @@ enum Action {
         /// Only tests with this in their name
         filter: Option<String>,
     },
+    /// Disturb a patched call at every instruction, in a guest for each variant
+    Explore(ExploreArgs),
     /// Check formatting, lints and documentation
     Check,
     /// Print the kernel's disassembly
@@ -126,6 +129,14 @@ fn execute(action: Action) -> Result<ExitCode> {
         Action::Matrix(args) => return Ok(matrix(&args)?.exit_code().into()),
         Action::Test { filter } => {
             let well = totals::test(filter.as_deref())?;
+            return Ok(if well {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            });
+        }
+        Action::Explore(args) => {
+            let well = explore(&args)?;
             return Ok(if well {
                 ExitCode::SUCCESS
             } else {

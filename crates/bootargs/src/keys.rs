@@ -32,7 +32,7 @@ pub enum Refusal {
     NoRoom,
 }
 
-pub static KEYS: &[Key; 9] = &[
+pub static KEYS: &[Key; 10] = &[
     Key {
         name: "mode",
         value: Value::OneOf(Mode::WORDS),
@@ -111,6 +111,21 @@ pub static KEYS: &[Key; 9] = &[
         repeats: false,
         about: "with mode=matrix: only these cases",
         set: |args, value| put(&mut args.case, Some(Some(value))),
+    },
+    Key {
+        name: "short",
+        value: Value::OneOf(&["yes", "no"]),
+        default: Some("no"),
+        repeats: false,
+        about: "with mode=explore: a sample of all runs",
+        set: |args, value| {
+            let short = match value {
+                "yes" => Some(true),
+                "no" => Some(false),
+                _ => None,
+            };
+            put(&mut args.short, short)
+        },
     },
     Key {
         name: "reenter",

@@ -47,6 +47,8 @@ pub struct BootArgs<'a> {
     pub variant: Option<&'a str>,
     /// Which cases of the conformance matrix to run: a name, or a pattern with `*`.
     pub case: Option<&'a str>,
+    /// Whether the explorer leaves most of its runs out.
+    pub short: bool,
     /// How the boot stage is to enter the kernel a second time.
     pub reenter: Option<Reenter>,
     tests: ArrayVec<&'a str, MAX_TESTS>,

@@ -57,6 +57,8 @@ words! {
         Soak = "soak",
         /// Judge each variant by each conformance case.
         Matrix = "matrix",
+        /// Do every disturbing thing at every instruction of a patched call.
+        Explore = "explore",
     }
 }
 

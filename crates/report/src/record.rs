@@ -144,6 +144,23 @@ pub enum Record<'a> {
         /// Why it is expected, if it is not a pass, and what was found.
         reason: &'a str,
     },
+    /// A patched call was disturbed at all its instructions, in one situation.
+    Explored {
+        /// The variant, or the control.
+        variant: &'a str,
+        /// The situation.
+        situation: &'a str,
+        /// Instructions from the call to its return.
+        stops: u32,
+        /// Those of them where interrupts are off.
+        masked: u32,
+        /// How many different things happened at each.
+        disturbances: u32,
+        /// How many calls that makes.
+        runs: u32,
+        /// What was wrong.
+        findings: u32,
+    },
     /// All self-tests have ended.
     Summary {
         /// How many passed.

@@ -12,12 +12,14 @@
 //! - `matrix`: all cells, the table, the report;
 //! - `cases`: the table of cases, and by theme what they do;
 //! - `bench`: what cases have in common: modules, transitions, trials;
+//! - [`explore`]: the step explorer, which disturbs a call at each instruction;
 //! - `watched`: calls by the ABI sanitiser;
 //! - `gate`: places where threads wait;
 //! - `victims`: the functions that are replaced.
 
 mod bench;
 mod cases;
+pub mod explore;
 mod gate;
 mod matrix;
 pub mod victims;

@@ -144,6 +144,11 @@ impl Drop for CodeBlock {
         let Some(block) = NonNull::new(self.start as *mut u8) else {
             return;
         };
+        // Zero is no instruction: who still gets here traps, and does not run on in
+        // what was there.
+        // SAFETY: the block is ours, and nothing runs in it any more, says the owner.
+        unsafe { block.as_ptr().write_bytes(0, self.layout.size()) };
+        self.flush();
         // SAFETY: allocated in `unwritten_at` with this layout, and given back once.
         unsafe { heap(self.far).lock().deallocate(block, self.layout) };
     }

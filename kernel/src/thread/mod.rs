@@ -16,7 +16,7 @@ pub use memory::{ThreadStack, reserve_second_stacks};
 pub use patch_state::{on_safe_point, safe_point, set_pending};
 pub use returns::{DEPTH, Hooked, ReturnStack};
 pub use scheduler::{
-    Activity, all, count, end_stopped, find, sleep, start, stopped, tick, yield_now,
+    Activity, all, count, end_stopped, find, preempt, sleep, start, stopped, tick, yield_now,
 };
 pub use wait::{WaitQueue, park, park_until};
 

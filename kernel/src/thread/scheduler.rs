@@ -349,9 +349,15 @@ impl Scheduler {
 /// A tick: wakes who is due, and takes the running thread off the CPU if somebody
 /// else wants it. Called by the interrupt handler.
 pub fn tick() {
+    SCHEDULER.lock().wake_due(arch::timebase());
+    preempt();
+}
+
+/// Takes the running thread off the CPU if somebody else wants it, and returns when
+/// it has it again. For handlers of interrupts that came while interrupts were on.
+pub fn preempt() {
     let preempt = {
-        let mut scheduler = SCHEDULER.lock();
-        scheduler.wake_due(arch::timebase());
+        let scheduler = SCHEDULER.lock();
         let idle = (scheduler.idle.as_ref()).map_or(core::ptr::null(), Arc::as_ptr);
         let is_idle =
             idle.expose_provenance() as u64 == arch::cpu().current.load(Ordering::Relaxed);

@@ -12,6 +12,7 @@ mod epilogue_as_posted;
 mod livepatch_stack;
 mod mini_frame;
 mod pcrel;
+pub mod racy;
 mod shared_toc;
 
 use super::registry;
@@ -19,12 +20,10 @@ use crate::{
     backtrace::{self, Returns},
     ftrace::HandOff,
     module::{self, TocChoice},
+    sync::IrqLock,
     thread,
 };
-use core::{
-    fmt,
-    sync::atomic::{AtomicUsize, Ordering},
-};
+use core::fmt;
 use klp::Convention;
 use report::Judgement;
 
@@ -107,13 +106,22 @@ pub static VARIANTS: &[&Variant] = &[
     &pcrel::VARIANT,
 ];
 
-/// The place in [`VARIANTS`] of the one in use.
-static CURRENT: AtomicUsize = AtomicUsize::new(0);
+/// The variant with a name.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static Variant> {
+    VARIANTS
+        .iter()
+        .copied()
+        .find(|variant| variant.name == name)
+}
+
+/// The one in use.
+static CURRENT: IrqLock<&Variant> = IrqLock::new(VARIANTS[0]);
 
 /// The one in use.
 #[must_use]
 pub fn current() -> &'static Variant {
-    VARIANTS[CURRENT.load(Ordering::Relaxed)]
+    *CURRENT.lock()
 }
 
 /// Why a variant was not chosen.
@@ -158,9 +166,16 @@ impl fmt::Display for ChooseError {
 /// # Errors
 /// [`ChooseError`]; nothing has changed then.
 pub fn choose(name: &str) -> Result<&'static Variant, ChooseError> {
-    let place = VARIANTS.iter().position(|variant| variant.name == name);
-    let place = place.ok_or(ChooseError::Unknown)?;
-    let variant = VARIANTS[place];
+    let variant = find(name).ok_or(ChooseError::Unknown)?;
+    adopt(variant)?;
+    Ok(variant)
+}
+
+/// The same for a variant that need not be in [`VARIANTS`]: a control.
+///
+/// # Errors
+/// [`ChooseError`]; nothing has changed then.
+pub fn adopt(variant: &'static Variant) -> Result<(), ChooseError> {
     (variant.needs)().map_err(|reason| ChooseError::Impossible {
         variant: variant.name,
         reason,
@@ -169,7 +184,7 @@ pub fn choose(name: &str) -> Result<&'static Variant, ChooseError> {
     if !registry::REGISTRY.lock().functions.is_empty() {
         return Err(ChooseError::InUse);
     }
-    CURRENT.store(place, Ordering::Relaxed);
+    *CURRENT.lock() = variant;
     backtrace::set_returns((variant.returns)());
     thread::reserve_second_stacks(variant.thread_bytes);
     let toc = match variant.toc {
@@ -178,5 +193,5 @@ pub fn choose(name: &str) -> Result<&'static Variant, ChooseError> {
     };
     module::expect(variant.convention, toc);
     drop(claim);
-    Ok(variant)
+    Ok(())
 }

@@ -1,0 +1,136 @@
+//! What a run must be like.
+
+use super::{
+    crew::Disturbed,
+    disturbance::Disturbance,
+    step::{ARGUMENT, Stepped, Stop, Watched},
+};
+use crate::{
+    arch::sanitiser::{Deviation, What},
+    livepatch::variants,
+    symbols::Place,
+};
+use alloc::{
+    format,
+    string::{String, ToString},
+};
+use core::fmt;
+use disasm::Line;
+use klp::Convention;
+use ppc64::vector;
+
+/// Something that was wrong.
+#[derive(Debug)]
+pub struct Finding {
+    at: Option<Stop>,
+    wrong: String,
+}
+
+impl Finding {
+    /// Wrong after something has happened there.
+    pub fn new(at: Option<Stop>, wrong: String) -> Self {
+        Self { at, wrong }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(stop) = self.at {
+            let (address, word) = (stop.address, stop.word);
+            let name = |target: u64, f: &mut fmt::Formatter<'_>| Place(target).fmt(f);
+            let line = Line::new(address, word).named(name);
+            write!(f, " at {address:#x} ")?;
+            match stop.behind_site {
+                Some(offset) => write!(f, "(stub or trampoline)+{offset:#x}")?,
+                None => Place(address).fmt(f)?,
+            }
+            write!(f, " `{line}`")?;
+        }
+        write!(f, ": {}", self.wrong)
+    }
+}
+
+/// What was wrong with a run, if anything. `hits`: how many calls the tracer has seen,
+/// if it was there from the start.
+pub fn judge(
+    stepped: &Stepped,
+    what: Option<(usize, Disturbance)>,
+    disturbed: Option<Disturbed>,
+    hits: Option<u64>,
+) -> Option<Finding> {
+    let disturbance = what.map(|(_, disturbance)| disturbance);
+    let wrong = wrong(stepped, disturbance, disturbed)
+        .or_else(|| hits.and_then(|hits| wrong_hits(hits, disturbance)))?;
+    Some(Finding::new(stepped.at, wrong))
+}
+
+fn wrong_hits(hits: u64, disturbance: Option<Disturbance>) -> Option<String> {
+    let expected = match disturbance {
+        // When it goes, and comes again, calls may pass by.
+        Some(Disturbance::Trace) => return None,
+        Some(other) if other.makes_call() => 2,
+        _ => 1,
+    };
+    (hits != expected).then(|| format!("the tracer has seen {hits} calls instead of {expected}"))
+}
+
+fn wrong(
+    stepped: &Stepped,
+    disturbance: Option<Disturbance>,
+    disturbed: Option<Disturbed>,
+) -> Option<String> {
+    if let Some(fault) = stepped.fault {
+        let (vector, address) = (fault.vector, fault.address);
+        let why = match vector {
+            vector::DECREMENTER => "it never comes back",
+            vector::TRACE => "it takes too many instructions",
+            _ => vector::name(vector),
+        };
+        let place = Place(address);
+        return Some(format!("the call is lost: {why}, at {address:#x} {place}"));
+    }
+    if let Some(wrong) = wrong_call(&stepped.call) {
+        return Some(format!("the call: {wrong}"));
+    }
+    let [before, after] = stepped.universe;
+    if before != after {
+        return Some(format!(
+            "the thread has gone over from {before} to {after} in the middle of the call"
+        ));
+    }
+    let disturbance = disturbance?;
+    let Some(at) = stepped.at else {
+        return Some("the call never came to the stop".to_string());
+    };
+    let other = match (disturbed, &stepped.tick) {
+        (Some(Err(error)), _) => return Some(format!("{disturbance} failed: {error}")),
+        (Some(Ok(other)), _) => other,
+        (None, Some((place, _))) if *place != at.address => {
+            return Some(format!("the interrupt came at {}", Place(*place)));
+        }
+        (None, Some((_, other))) => other.clone(),
+        (None, None) => None,
+    };
+    match other {
+        None if disturbance.makes_call() => Some(format!("{disturbance} was not made")),
+        None => None,
+        Some(other) => wrong_call(&other).map(|wrong| format!("{disturbance}: {wrong}")),
+    }
+}
+
+fn wrong_call(call: &Watched) -> Option<String> {
+    if let Some(first) = call.deviations.iter().find(|one| !is_known(call, one)) {
+        return Some(first.to_string());
+    }
+    let (result, expected) = (call.result, call.expected);
+    (result != expected).then(|| format!("it returned {result} instead of {expected}"))
+}
+
+/// Whether a deviation is the variant's idea: those of the mail write the reserved
+/// word of the caller's frame when they hand a call over.
+fn is_known(call: &Watched, deviation: &Deviation) -> bool {
+    let convention = variants::current().convention;
+    let by_mail = matches!(convention, Convention::Epilogue | Convention::Pcrel);
+    let is_new = call.expected != 3 * ARGUMENT + 1;
+    by_mail && is_new && deviation.what == What::Reserved
+}

@@ -1,0 +1,402 @@
+//! A call that stops at every instruction. At one of the stops something happens;
+//! from there on the call runs at full speed, as soon as what happens is over.
+
+use super::{
+    controls,
+    crew::{self, Order},
+    disturbance::Disturbance,
+    situation, victims,
+};
+use crate::{
+    arch::{
+        self,
+        sanitiser::{Deviation, SanitisedCall, sanitised_home},
+    },
+    livepatch::{self, Status, variants},
+    mm, module, symbols,
+    sync::IrqLock,
+    text,
+    thread::{self, Thread},
+    time,
+};
+use alloc::vec::Vec;
+use arrayvec::ArrayVec;
+use core::{mem, sync::atomic::Ordering, time::Duration};
+use disasm::Line;
+use layout::TrapFrame;
+use ppc64::{msr, vector};
+
+/// What the function is called with.
+pub const ARGUMENT: u64 = 5;
+
+/// More stops than any call has that comes back.
+const MOST_STOPS: usize = 4000;
+
+/// A call that has not come back after so long never will.
+const LONGEST: Duration = Duration::from_secs(2);
+
+/// An instruction that is about to be executed.
+#[derive(Clone, Copy, Debug)]
+pub struct Stop {
+    /// Where.
+    pub address: u64,
+    /// Which.
+    pub word: u32,
+    /// Interrupts are off, so nothing can come in between here.
+    pub masked: bool,
+    /// In the code that the site leads to, which may be gone when somebody asks: how
+    /// far from its start.
+    pub behind_site: Option<u64>,
+}
+
+/// An interrupt that ended a call.
+#[derive(Clone, Copy, Debug)]
+pub struct Fault {
+    /// Its vector.
+    pub vector: u64,
+    /// Where it came.
+    pub address: u64,
+}
+
+/// A watched call, and what came of it.
+#[derive(Clone, Debug)]
+pub struct Watched {
+    /// What it returned.
+    pub result: u64,
+    /// What it should.
+    pub expected: u64,
+    /// What the ABI sanitiser has found.
+    pub deviations: ArrayVec<Deviation, 8>,
+}
+
+/// A stepped call, and what came of it.
+#[derive(Debug)]
+pub struct Stepped {
+    /// The call. Without meaning if it did not come back.
+    pub call: Watched,
+    /// The thread's patch state before and after.
+    pub universe: [u64; 2],
+    /// Where it happened.
+    pub at: Option<Stop>,
+    /// Why it did not come back.
+    pub fault: Option<Fault>,
+    /// Where the provoked tick came, and the call that it made.
+    pub tick: Option<(u64, Option<Watched>)>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Phase {
+    /// No call is stepped.
+    None,
+    /// All stops are written down.
+    Counting,
+    /// The stop is still to come.
+    Before,
+    /// The partner is at work, and has the CPU at every stop.
+    Partner,
+    /// A tick was provoked.
+    Tick,
+    /// The call runs at full speed.
+    Running,
+}
+
+/// The call that is being stepped.
+struct Running {
+    phase: Phase,
+    thread: u32,
+    /// Stops so far.
+    count: usize,
+    /// At which something happens.
+    wanted: usize,
+    disturbance: Disturbance,
+    expected: u64,
+    deadline: u64,
+    at: Option<Stop>,
+    fault: Option<Fault>,
+    tick: Option<(u64, Option<Watched>)>,
+}
+
+impl Running {
+    const NONE: Self = Self {
+        phase: Phase::None,
+        thread: 0,
+        count: 0,
+        wanted: 0,
+        disturbance: Disturbance::Switch,
+        expected: 0,
+        deadline: 0,
+        at: None,
+        fault: None,
+        tick: None,
+    };
+}
+
+static RUNNING: IrqLock<Running> = IrqLock::new(Running::NONE);
+
+/// The stops of the last call that nothing has happened to.
+static STOPS: IrqLock<Vec<Stop>> = IrqLock::new(Vec::new());
+
+/// Takes the memory that it needs.
+pub fn reserve() {
+    STOPS.lock().reserve_exact(MOST_STOPS);
+}
+
+/// How many stops the last call had that nothing has happened to.
+pub fn stops() -> usize {
+    STOPS.lock().len()
+}
+
+/// One of them.
+pub fn stop(number: usize) -> Option<Stop> {
+    STOPS.lock().get(number).copied()
+}
+
+/// What each of the callers has in r2, so that one's is not taken for another's:
+/// distances from the kernel's TOC pointer. Where the variant says that there is only
+/// one TOC, all have that.
+#[derive(Clone, Copy, Debug)]
+pub enum Caller {
+    /// The stepped call's.
+    Explorer = 0x10,
+    /// The one of another thread.
+    Partner = 0x20,
+    /// An interrupt handler's.
+    Handler = 0x30,
+}
+
+fn toc_of(caller: Caller) -> u64 {
+    let kernels = arch::cpu().entry.toc.load(Ordering::Relaxed);
+    match variants::current().toc {
+        variants::Toc::Kernels => kernels,
+        _ => kernels + caller as u64,
+    }
+}
+
+fn prepared(caller: Caller) -> SanitisedCall {
+    let function = victims::value as *const () as u64;
+    let entry = symbols::function_at(function);
+    let local = entry.map_or(0, |entry| u64::from(entry.local_entry));
+    let mut call = SanitisedCall::new(function, local, toc_of(caller), false);
+    call.arguments[0] = ARGUMENT;
+    call
+}
+
+fn seen(call: &SanitisedCall, expected: u64) -> Watched {
+    let mut deviations = ArrayVec::new();
+    call.deviations(|one| {
+        let _ = deviations.try_push(one);
+    });
+    Watched {
+        result: call.results()[0],
+        expected,
+        deviations,
+    }
+}
+
+/// Calls the function once, without stops.
+pub fn call(caller: Caller, expected: u64) -> Watched {
+    let mut call = prepared(caller);
+    // SAFETY: the function takes one number, and uses no TOC; its replacements have
+    // the TOC that their hand-off leads to.
+    unsafe { call.make() };
+    seen(&call, expected)
+}
+
+/// What the function returns to the running thread now, going by what patches there
+/// are, and by the thread's side of the running transition.
+pub fn expectation() -> u64 {
+    let before = arch::interrupts_off();
+    let universe = thread::with_current(Thread::universe).unwrap_or(0);
+    let number = livepatch::running().map(|running| running.number);
+    let is_new = number == Some(universe);
+    let patches = livepatch::patches();
+    let counts = |status: Status| match status {
+        Status::Enabled => true,
+        Status::Enabling => is_new,
+        Status::Disabling => !is_new,
+    };
+    let newest = { patches.iter().rev() }.find(|(_, status)| counts(*status));
+    let more = match newest.map(|(patch, _)| patch.name()) {
+        Some(super::PATCH) => 2,
+        Some(super::SECOND) => 3,
+        _ => 1,
+    };
+    drop(patches);
+    arch::interrupts_restore(before);
+    3 * ARGUMENT + more
+}
+
+/// Calls the function in steps. The disturbance happens at the stop with that number;
+/// or nothing happens, and all stops are written down.
+pub fn step(what: Option<(usize, Disturbance)>) -> Stepped {
+    let universe = || thread::with_current(Thread::universe).unwrap_or(0);
+    let before = universe();
+    let expected = expectation();
+    let mut call = prepared(Caller::Explorer);
+    call.step();
+    if what.is_none() {
+        STOPS.lock().clear();
+    }
+    let (wanted, disturbance) = what.unwrap_or((0, Disturbance::Switch));
+    let entry = &arch::cpu().entry;
+    let second = entry.second_stack.load(Ordering::Relaxed);
+    let longest = time::timebase_ticks(LONGEST);
+    *RUNNING.lock() = Running {
+        phase: what.map_or(Phase::Counting, |_| Phase::Before),
+        thread: thread::with_current(Thread::id).unwrap_or(0),
+        wanted,
+        disturbance,
+        expected,
+        deadline: arch::timebase() + longest,
+        ..Running::NONE
+    };
+    // No ticks but ours, or no two runs would be alike.
+    arch::set_decrementer(longest.min(i32::MAX as u64) as i32);
+    // SAFETY: as in `call`. Every instruction comes to `watch`.
+    unsafe { call.make() };
+    let ended = mem::replace(&mut *RUNNING.lock(), Running::NONE);
+    if ended.fault.is_some() {
+        // Nobody has come back through what these two guard.
+        entry.tracing.store(0, Ordering::Relaxed);
+        entry.second_stack.store(second, Ordering::Relaxed);
+    }
+    time::start();
+    let mut call = seen(&call, expected);
+    if entry.second_stack.load(Ordering::Relaxed) != second {
+        // Counts as a wrong result: the next call would be handed over to nowhere.
+        call.result = u64::MAX;
+        entry.second_stack.store(second, Ordering::Relaxed);
+    }
+    Stepped {
+        call,
+        universe: [before, universe()],
+        at: ended.at,
+        fault: ended.fault,
+        tick: ended.tick,
+    }
+}
+
+/// Sees every interrupt of the stepped call: see [`crate::interrupt::watch`].
+pub fn watch(frame: &mut TrapFrame) -> bool {
+    let mut running = RUNNING.lock();
+    let is_it = thread::with_current(Thread::id) == Some(running.thread);
+    if running.phase == Phase::None || !is_it {
+        return false;
+    }
+    match frame.vector {
+        vector::TRACE => {
+            stopped(frame, &mut running);
+            let phase = running.phase;
+            drop(running);
+            if phase == Phase::Partner && frame.msr & msr::EE != 0 {
+                follow(frame);
+            }
+            true
+        }
+        vector::DECREMENTER => {
+            if running.phase == Phase::Tick {
+                running.phase = Phase::Running;
+                running.tick = Some((frame.nip, None));
+            } else if arch::timebase() > running.deadline {
+                give_up(frame, &mut running);
+                return true;
+            }
+            false
+        }
+        // With interrupts off a lock may be held, and nobody would open it again.
+        _ if frame.msr & msr::EE != 0 => {
+            give_up(frame, &mut running);
+            true
+        }
+        _ => false,
+    }
+}
+
+/// Lets the call end where it would return to.
+fn give_up(frame: &mut TrapFrame, running: &mut Running) {
+    running.fault = Some(Fault {
+        vector: frame.vector,
+        address: frame.nip,
+    });
+    running.phase = Phase::Running;
+    frame.nip = sanitised_home();
+    frame.msr &= !msr::SE;
+    frame.msr |= msr::EE | msr::RI;
+}
+
+/// The call is at an instruction.
+fn stopped(frame: &mut TrapFrame, running: &mut Running) {
+    if frame.nip == sanitised_home() {
+        frame.msr &= !msr::SE;
+        return;
+    }
+    let mut stop = Stop {
+        address: frame.nip,
+        word: text::read(frame.nip),
+        masked: frame.msr & msr::EE == 0,
+        behind_site: None,
+    };
+    let number = running.count;
+    running.count += 1;
+    if running.count > MOST_STOPS {
+        if !stop.masked {
+            give_up(frame, running);
+        }
+    } else if running.phase == Phase::Counting {
+        STOPS.lock().push(stop);
+    } else if running.phase == Phase::Before && number == running.wanted {
+        stop.behind_site = behind_site(stop.address);
+        running.at = Some(stop);
+        match running.disturbance {
+            Disturbance::Tick => {
+                running.phase = Phase::Tick;
+                frame.msr &= !msr::SE;
+                time::call_on_tick(on_tick);
+                // Below zero: it comes as soon as interrupts are on, which is when
+                // this handler returns.
+                arch::set_decrementer(-1);
+            }
+            Disturbance::BothWords => {
+                running.phase = Phase::Running;
+                frame.msr &= !msr::SE;
+                controls::write_both_words();
+            }
+            other => {
+                running.phase = Phase::Partner;
+                crew::PARTNER.give(Order::Disturb(other));
+            }
+        }
+    }
+}
+
+/// How far an address is from the start of the stub or trampoline that the site leads
+/// to, if it is in there.
+fn behind_site(address: u64) -> Option<u64> {
+    let site = situation::site().ok()?.address;
+    let target = Line::new(site, text::read(site)).target()?;
+    let region = mm::code::region();
+    let is_made = (region.start..region.end).contains(&address) && !module::is_code(address);
+    address.checked_sub(target).filter(|_| is_made)
+}
+
+/// Lets the partner have the CPU until it can't go on, as a tick would. When it is
+/// done, the call runs at full speed.
+fn follow(frame: &mut TrapFrame) {
+    if !crew::is_done() {
+        thread::preempt();
+    }
+    if crew::is_done() {
+        RUNNING.lock().phase = Phase::Running;
+        frame.msr &= !msr::SE;
+    }
+}
+
+/// What the provoked tick calls.
+fn on_tick() {
+    time::stop_calling();
+    let expected = RUNNING.lock().expected;
+    let made = call(Caller::Handler, expected);
+    if let Some((_, place)) = &mut RUNNING.lock().tick {
+        *place = Some(made);
+    }
+}

@@ -1,0 +1,22 @@
+//! The step explorer's second patch, over the first.
+#![no_std]
+
+use core::sync::atomic::{AtomicU64, Ordering};
+
+klp::module! {
+    name: "explore_again",
+    replaces: ["kernel::laboratory::explore::victims::value" => value],
+}
+
+/// How often `value` was called, about: reached by way of this module's own TOC. Not
+/// added to atomically, which takes a reservation, and a trap after every instruction
+/// is the end of that.
+static CALLS: AtomicU64 = AtomicU64::new(0);
+
+klp::replacement! {
+    /// Two more than the original.
+    pub extern "C" fn value(x: u64) -> u64 {
+        CALLS.store(CALLS.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        x.wrapping_mul(3).wrapping_add(3)
+    }
+}

@@ -1,0 +1,169 @@
+//! `explore`: disturbs a patched call at every instruction, in a guest for each
+//! variant, and sees that the controls are found.
+
+use crate::guest::{Finished, Guest};
+use crate::kernel;
+use crate::machine::Machine;
+use crate::modules::Conventions;
+use crate::outcome::Outcome;
+use crate::qemu::Qemu;
+use anyhow::{Context, Error, Result, bail};
+use klp::Convention;
+use report::Verdict;
+use std::collections::VecDeque;
+use std::num::NonZero;
+use std::path::Path;
+use std::sync::Mutex;
+use std::thread;
+use std::time::Duration;
+
+/// The machine that can do all variants.
+pub const MACHINE: &str = "power10";
+
+/// What is wrong on purpose: the guest must have findings.
+pub const CONTROLS: [&str; 2] = ["racy", "both-words"];
+
+/// How long a guest may take.
+const LIMIT: Duration = Duration::from_secs(170);
+
+/// What a line with a finding begins with.
+const FOUND: &str = "FOUND ";
+
+/// Options of `explore`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ExploreArgs {
+    /// Only this variant, or this control
+    #[arg(long, value_name = "NAME")]
+    pub variant: Option<String>,
+    /// Only some of the stops
+    #[arg(long)]
+    pub short: bool,
+    /// The shape of machine, by its name in tests/machines.toml
+    #[arg(long, value_name = "NAME", default_value = MACHINE)]
+    pub machine: String,
+}
+
+/// The variants that claim to give the caller its r2 back.
+pub fn variants() -> impl Iterator<Item = &'static str> {
+    let all = klp::VARIANT_CONVENTIONS.iter();
+    let sound = all.filter(|(_, convention)| *convention != Convention::AsPosted);
+    sound.map(|(name, _)| *name)
+}
+
+/// Builds the kernel with all modules, and explores, each variant in a guest of its
+/// own. Says whether all is as it must be: no findings of variants, and some of each
+/// control.
+///
+/// # Errors
+/// When something can't be built or started.
+pub fn explore(args: &ExploreArgs) -> Result<bool> {
+    let machine = Machine::find(&args.machine)?;
+    let names: VecDeque<String> = match &args.variant {
+        Some(name) => [name.clone()].into(),
+        None => variants().chain(CONTROLS).map(String::from).collect(),
+    };
+    let kernel = kernel::build_with(&Conventions::all())?;
+    let workers = thread::available_parallelism().map_or(1, NonZero::get);
+    let workers = workers.min(names.len());
+    let (names, results) = (Mutex::new(names), Mutex::new(Vec::new()));
+    let next = || names.lock().ok()?.pop_front();
+    // Each guest ends with the thread that has started it.
+    let work = || {
+        while let Some(name) = next() {
+            let result = guest(&machine, &kernel, &name, args.short);
+            let good = result.and_then(|finished| tell(&name, &finished));
+            if let Ok(mut results) = results.lock() {
+                results.push(good.with_context(|| name.clone()));
+            }
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(work);
+        }
+    });
+    let results = results
+        .into_inner()
+        .map_err(|_| Error::msg("a guest's thread has panicked"))?;
+    let all: Vec<bool> = results.into_iter().collect::<Result<_>>()?;
+    Ok(all.into_iter().all(|good| good))
+}
+
+/// Lets a guest explore.
+fn guest(machine: &Machine, kernel: &Path, name: &str, short: bool) -> Result<Finished> {
+    let short = if short { " short=yes" } else { "" };
+    let append = format!("mode=explore variant={name}{short}");
+    let qemu = Qemu::new(machine.clone(), kernel, &append).with_modules(&Conventions::all());
+    Ok(Guest::start(&qemu, false, Some(LIMIT))?.finish())
+}
+
+/// Prints what a guest has found, all of it at once. Says whether it is what it must be.
+fn tell(name: &str, finished: &Finished) -> Result<bool> {
+    let Finished {
+        outcome,
+        transcript,
+        wall,
+    } = finished;
+    let seconds = wall.as_secs_f64();
+    let is_control = CONTROLS.contains(&name);
+    if let Some(findings) = as_control(transcript).filter(|_| is_control)
+        && *outcome == Outcome::Guest(Verdict::ChecksFailed.status())
+    {
+        println!("control {name}: found, as it must be ({seconds:.1} s):\n{findings}");
+        return Ok(true);
+    }
+    // The guest's heading and verdict are the same every time.
+    let lines: Vec<&str> = transcript.lines().skip(1).collect();
+    let shown = lines.len().saturating_sub(1);
+    println!(
+        "{}\n{name}: {outcome}, {seconds:.1} s",
+        lines[..shown].join("\n")
+    );
+    match outcome {
+        Outcome::Guest(status) if *status == Verdict::BadArgument.status() => {
+            bail!("the guest knows no such variant")
+        }
+        _ => Ok(outcome.passed() && !is_control),
+    }
+}
+
+/// The first finding of each disturbance of a control, if there are findings.
+fn as_control(transcript: &str) -> Option<String> {
+    let what = |line: &str| line.split(" at 0x").next().map(String::from);
+    let mut last = None;
+    let mut found: Vec<String> = Vec::new();
+    for line in transcript.lines().filter(|line| line.starts_with(FOUND)) {
+        if what(line) != last {
+            last = what(line);
+            found.push(format!("  {}", &line[FOUND.len()..]));
+        }
+    }
+    (!found.is_empty()).then(|| found.join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_control_that_must_fail_everywhere_is_left_out() {
+        let all: Vec<&str> = variants().collect();
+        assert!(
+            all.contains(&"epilogue") && all.contains(&"pcrel"),
+            "{all:?}"
+        );
+        assert!(!all.contains(&"epilogue-as-posted"), "{all:?}");
+    }
+
+    #[test]
+    fn of_a_control_each_disturbance_is_told_once() {
+        let transcript = "heading\n\
+            FOUND racy, settled, a at 0x10 x: one\n\
+            FOUND racy, settled, a at 0x14 y: two\n\
+            FOUND racy, settled, b at 0x10 x: three\n\
+            EXIT: STATUS=1\n";
+        let expected = "  racy, settled, a at 0x10 x: one\n  racy, settled, b at 0x10 x: three";
+        assert_eq!(as_control(transcript).as_deref(), Some(expected));
+        assert_eq!(as_control("heading\nEXIT: STATUS=0\n"), None);
+    }
+}
