@@ -45,6 +45,7 @@ static EXPORTS: Exports = Exports(&[
     ("test_stay", victims::live::test_stay as *const ()),
     ("test_level", victims::live::test_level as *const ()),
     ("lab_leaf", laboratory::lab_leaf as *const ()),
+    ("lab_inside", laboratory::inside as *const ()),
     ("lab_second", laboratory::second as *const ()),
     ("lab_twice", laboratory::twice as *const ()),
     ("lab_recursive", laboratory::recursive as *const ()),

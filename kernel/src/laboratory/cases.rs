@@ -58,6 +58,7 @@ pub static CASES: &[Case] = &[
     case("toc-save-word", "24(r1) of A's frame, where A may have saved its r2, is as it was", toc::toc_save_word),
     case("module-local", "A, in a module, calls its own B locally, and goes on with its r2", places::module_local),
     case("module-to-kernel", "A, in a module, calls a function of the kernel's", places::module_to_kernel),
+    case("caller-stays", "A's module can't be unloaded while a thread is in C, which A has called", places::caller_stays),
     case("far-module", "C lies more than 2 GiB from the kernel's TOC", places::far_module).needing(has_far_memory),
     case("leaf", "the victim is a leaf that sets up no TOC", toc::leaf),
     case("leaf-foreign-r2", "the victim is a leaf, and its caller has another TOC than the kernel's", toc::leaf_foreign),

@@ -9,11 +9,12 @@ use core::{
 
 klp::module! {
     name: "cases-target",
-    provides: [outer, calls_kernel],
+    provides: [outer, calls_kernel, calls_inside],
 }
 
 unsafe extern "C" {
     safe fn lab_leaf(value: u64) -> u64;
+    safe fn lab_inside(value: u64) -> u64;
 }
 
 /// What the functions add behind the call, which takes this module's own TOC.
@@ -33,4 +34,9 @@ pub extern "C" fn inner(value: u64) -> u64 {
 /// A: calls a function of the kernel's.
 pub extern "C" fn calls_kernel(value: u64) -> u64 {
     lab_leaf(black_box(value)) + MORE.load(Ordering::Relaxed)
+}
+
+/// A: calls a function of the kernel's whose replacement waits.
+pub extern "C" fn calls_inside(value: u64) -> u64 {
+    lab_inside(black_box(value)) + MORE.load(Ordering::Relaxed)
 }

@@ -2,13 +2,15 @@
 
 use super::{
     super::{
-        bench::{self, Finding, Outcome, both_ways, both_ways_of, check_way, ensure},
-        victims,
+        bench::{
+            self, Finding, Outcome, Trial, both_ways, both_ways_of, check_way, ensure, settled,
+        },
+        victims::{self, INSIDE},
         watched::Call,
     },
     toc::MORE,
 };
-use crate::module::{self, Module, TocChoice};
+use crate::module::{self, Module, ModuleError, TocChoice};
 use alloc::{
     string::{String, ToString},
     sync::Arc,
@@ -17,15 +19,20 @@ use alloc::{
 /// What the functions of the module add behind the call.
 const THEIR_MORE: u64 = 70_000;
 
-/// Runs `body` while the module is loaded whose functions call others. It has a TOC of
-/// its own whatever the variant gives to patches: an ordinary module is there before
-/// anybody thinks of a patch.
-fn with_target(body: impl FnOnce(&Arc<Module>) -> Outcome) -> Outcome {
+/// Loads the module whose functions call others. It has a TOC of its own whatever the
+/// variant gives to patches: an ordinary module is there before anybody thinks of a
+/// patch.
+fn load_target() -> Result<Arc<Module>, Finding> {
     let (convention, toc) = module::expected();
     module::expect(convention, TocChoice::Own);
     let target = bench::load("cases-target");
     module::expect(convention, toc);
-    let target = target?;
+    target
+}
+
+/// Runs `body` while it is loaded.
+fn with_target(body: impl FnOnce(&Arc<Module>) -> Outcome) -> Outcome {
+    let target = load_target()?;
     let result = body(&target);
     drop(target);
     bench::unload("cases-target")?;
@@ -66,6 +73,38 @@ pub fn module_to_kernel() -> Outcome {
             seen.returned(2 + MORE + THEIR_MORE)
         })
     })
+}
+
+/// A's return address may be where the hand-off keeps it, and nowhere else.
+pub fn caller_stays() -> Outcome {
+    let target = load_target()?;
+    let caller = find(&target, "cases_target::calls_inside");
+    let call = caller.map(|caller| Call::new(caller, &[1]).with_toc(target.toc));
+    // Whoever has a module in use keeps it as well; that is not the question.
+    drop(target);
+    let result = call.and_then(|call| settled("cases", || unload_below(&call)));
+    bench::unload("cases-target")?;
+    result
+}
+
+fn unload_below(call: &Call) -> Outcome {
+    INSIDE.shut();
+    let own = call.clone();
+    let first = Trial::start(move || own.make())?;
+    let refusal = if INSIDE.is_reached() {
+        module::unload("cases-target").err()
+    } else {
+        INSIDE.open();
+        return Err(String::from("no thread got into the new function").into());
+    };
+    INSIDE.open();
+    let seen = first.finish()?;
+    ensure!(
+        matches!(refusal, Some(ModuleError::Running(_))),
+        "unloading A's module ended with {refusal:?} while a thread was to return to it"
+    );
+    seen.returned(2 + MORE + THEIR_MORE)?;
+    bench::pass()
 }
 
 pub fn far_module() -> Outcome {
