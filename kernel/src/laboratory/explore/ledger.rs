@@ -1,7 +1,10 @@
 //! What must be as before when a run is over.
 
-use crate::{ftrace, mm, text};
-use core::fmt;
+use crate::{arch, ftrace, mm, text, thread, time};
+use core::{fmt, time::Duration};
+
+/// How long giving back memory may take.
+const SOON: Duration = Duration::from_millis(200);
 
 /// Code and memory at one moment.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -24,6 +27,20 @@ impl Ledger {
             heap: mm::usage().free,
             code: mm::code::used(),
             retired: ftrace::retired(),
+        }
+    }
+
+    /// As soon as it is as `before`, or when others have had the time to give back
+    /// what they still had: whoever ends a transition frees what it has left behind
+    /// afterwards.
+    pub fn after(before: &Self) -> Self {
+        let deadline = arch::timebase() + time::timebase_ticks(SOON);
+        loop {
+            let now = Self::now();
+            if now == *before || arch::timebase() > deadline {
+                return now;
+            }
+            thread::yield_now();
         }
     }
 

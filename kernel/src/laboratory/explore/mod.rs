@@ -264,7 +264,7 @@ impl Explorer {
         what: Option<(usize, Disturbance)>,
     ) -> Result<Option<Finding>, String> {
         let finding = self.once(situation, what)?;
-        let now = Ledger::now();
+        let now = Ledger::after(&self.ledger);
         let before = core::mem::replace(&mut self.ledger, now);
         if finding.is_some() || now == before {
             return Ok(finding);
@@ -275,7 +275,7 @@ impl Explorer {
             return Ok(lost(before, now));
         }
         let finding = self.once(situation, what)?;
-        self.ledger = Ledger::now();
+        self.ledger = Ledger::after(&now);
         if finding.is_some() || self.ledger == now {
             return Ok(finding);
         }
