@@ -2,6 +2,7 @@
 
 use super::{
     operand::{self, Access},
+    reservation,
     stepper::{Part, State, Stop},
     words::{Owner, Words, short},
 };
@@ -57,6 +58,9 @@ pub fn line(stop: &Stop, after: &State, words: &mut Words) -> Line {
     if let Some(access) = access.filter(|access| access.no_base) {
         wrong = true;
         meaning.push(no_base(&access, stop, words));
+    }
+    if reservation::is_conditional_store(stop.word) && !stop.part.is_folded() {
+        meaning.push("done by the step itself: a trap takes the reservation away".into());
     }
     let from = stop.state.gpr[1];
     if from != after.gpr[1] {

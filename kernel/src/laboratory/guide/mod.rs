@@ -187,7 +187,7 @@ fn stepped(
     stepped.name_parts(stub.clone());
 
     let frame = stepped.stops.first().map_or(0, |stop| stop.state.gpr[1]);
-    let mut words = Words::new(sanitised_home(), toc, frame);
+    let mut words = Words::new(sanitised_home(), toc, frame, old);
     if let Some(target) = target {
         match stub.filter(|stub| stub.contains(&target)) {
             Some(stub) => words.name_code(stub, "stub"),
@@ -198,6 +198,7 @@ fn stepped(
         let path = format!("{}", symbols::Path(stepped.new.start));
         (path, module.name.clone())
     });
+    words.new = new.as_ref().map(|_| stepped.new.start);
     let described = Call {
         variant: variants::current(),
         old: known.path,
@@ -282,7 +283,7 @@ fn explain(stepped: &Stepped, words: &mut Words, outcome: &Outcome) -> Vec<Line>
 
 fn introduce(out: &mut dyn Write, call: &Call, known: &Known, words: &Words) -> fmt::Result {
     let arguments: Vec<String> = known.arguments.iter().map(|n| format!("{n}")).collect();
-    let (name, variant) = (words::short(call.old), call.variant);
+    let (name, variant) = (words::last(call.old), call.variant);
     let title = format!(
         "{name}({}), {}, handed over by {}",
         arguments.join(", "),

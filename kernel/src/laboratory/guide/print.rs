@@ -12,7 +12,7 @@ use core::fmt::{self, Write};
 use report::{Record, StepChange};
 
 /// Columns: where an instruction is, the instruction, and where meanings begin.
-const SYMBOL: usize = 26;
+const SYMBOL: usize = 28;
 const TEXT: usize = 32;
 const INDENT: usize = 18;
 /// The whole line.
@@ -42,6 +42,7 @@ fn heading(part: Part, call: &Call) -> String {
 /// Prints all lines, with a heading for each part.
 pub fn lines(out: &mut dyn Write, call: &Call, lines: &[Line]) -> fmt::Result {
     let mut last = None;
+    let mut seen = Vec::new();
     let is_new = call.new.is_some();
     let restores = lines.iter().any(|line| line.part == Part::Convention);
     for (number, line) in (1..).zip(lines) {
@@ -52,10 +53,16 @@ pub fn lines(out: &mut dyn Write, call: &Call, lines: &[Line]) -> fmt::Result {
             writeln!(out, "{}", Painted(Tone::Heading, text))?;
         }
         if last != Some(part) {
-            let text = format!("-- {}: {}", part.name(), heading(part, call));
+            let about = if seen.contains(&part) {
+                "again".into()
+            } else {
+                heading(part, call)
+            };
+            let text = format!("-- {}: {about}", part.name());
             writeln!(out, "{}", Painted(Tone::Heading, text))?;
         }
         last = Some(part);
+        seen.push(part);
         one(out, number, line)?;
     }
     Ok(())

@@ -53,6 +53,11 @@ fn write(address: u64, bytes: u32, value: u64) {
     }
 }
 
+/// Whether an instruction is a store-conditional.
+pub fn is_conditional_store(word: u32) -> bool {
+    word >> 26 == 31 && word & 1 == 1 && matches!(word >> 1 & 0x3ff, 694 | 726 | 150 | 214)
+}
+
 /// Looks at the instruction that comes next. Notes what a load-and-reserve will find; a
 /// store-conditional is carried out, and `frame` is then behind it. Says whether that
 /// was so.

@@ -257,6 +257,9 @@ impl Stepping {
 
     /// Counts an instruction, and writes it down if it is shown.
     fn note(&mut self, frame: &TrapFrame, word: u32) {
+        if self.stops.is_empty() {
+            self.called(frame);
+        }
         self.instructions += 1;
         let (nip, r1) = (frame.nip, frame.gpr[1]);
         let mut is_back = false;
@@ -319,13 +322,29 @@ impl Stepping {
         }
     }
 
+    /// The first trap comes behind the call itself, which changes LR alone. What LR held
+    /// before is what the sanitiser has saved of its own caller's: two frames further
+    /// out, where the ABI has it (ELFv2 2.2.2.1).
+    fn called(&mut self, frame: &TrapFrame) {
+        let header = |address: u64| {
+            // SAFETY: the sanitiser's frames and its caller's, which are there as long
+            // as the call is.
+            unsafe { (address as *const FrameHeader).read_volatile() }
+        };
+        let outer = header(frame.gpr[1]).back_chain;
+        let around = header(outer).back_chain;
+        let mut before = *frame;
+        before.nip = sanitised_home() - 4;
+        before.lr = header(around).lr_save;
+        self.instructions += 1;
+        self.write_down(&before, Part::Caller, 1);
+    }
+
     /// Which part an address is in, if it is shown.
     fn part_of(&mut self, nip: u64, last: Part, is_return: bool) -> Option<Part> {
         let is_made = self.region.contains(&nip)
             && !self.map.modules.iter().any(|module| module.contains(&nip));
-        if nip == sanitised_home() - 4 {
-            Some(Part::Caller)
-        } else if is_made {
+        if is_made {
             Some(Part::Trampoline)
         } else if self.new.is_empty() && self.map.old.contains(&nip) {
             Some(if nip <= self.map.site {

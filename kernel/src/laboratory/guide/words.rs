@@ -63,6 +63,9 @@ pub struct Words {
     pub home: u64,
     /// A's r2.
     pub toc: u64,
+    /// Global entry of the old function, and of the new one if it was entered.
+    pub old: u64,
+    pub new: Option<u64>,
     /// The kernel's TOC pointer, and those of modules, by name.
     tocs: Vec<(u64, String)>,
     /// From A's outwards in.
@@ -86,8 +89,8 @@ const SLOTS: [(usize, &str); 5] = [
 ];
 
 impl Words {
-    /// For a call from the frame at `frame`.
-    pub fn new(home: u64, toc: u64, frame: u64) -> Self {
+    /// For a call from the frame at `frame` of the function at `old`.
+    pub fn new(home: u64, toc: u64, frame: u64, old: u64) -> Self {
         let entry = &arch::cpu().entry;
         let kernel = entry.toc.load(Ordering::Relaxed);
         let mut tocs = Vec::from([(kernel, String::from("the kernel"))]);
@@ -99,6 +102,8 @@ impl Words {
         Self {
             home,
             toc,
+            old,
+            new: None,
             tocs,
             frames: Vec::from([Frame {
                 address: frame,
@@ -155,7 +160,27 @@ impl Words {
         }
         self.second(value)
             .or_else(|| self.made_code(value))
-            .or_else(|| symbol(value))
+            .or_else(|| self.symbol(value))
+    }
+
+    /// A function or an object.
+    fn symbol(&self, value: u64) -> Option<String> {
+        let place = full(value)?;
+        let name = short(&place);
+        let Some(function) = symbols::function_at(value) else {
+            return Some(format!("address of {}", name.trim_end_matches("+0x0")));
+        };
+        let name = match function.address {
+            address if address == self.old => "B",
+            address if Some(address) == self.new => "C",
+            _ => name.rsplit_once('+').map_or(name, |(name, _)| name),
+        };
+        Some(match value - function.address {
+            0 if function.local_entry == 0 => format!("entry of {name}"),
+            0 => format!("global entry of {name}"),
+            offset if offset == u64::from(function.local_entry) => format!("local entry of {name}"),
+            offset => format!("address in {name}, +{offset:#x}"),
+        })
     }
 
     /// The same, and the number where nothing is known.
@@ -270,22 +295,6 @@ fn in_cpu(address: u64) -> Option<String> {
     Some(found.1.into())
 }
 
-/// A function or an object.
-fn symbol(value: u64) -> Option<String> {
-    let place = full(value)?;
-    let name = short(&place);
-    let Some(function) = symbols::function_at(value) else {
-        return Some(format!("address of {}", name.trim_end_matches("+0x0")));
-    };
-    let name = name.split('+').next().unwrap_or(name);
-    Some(match value - function.address {
-        0 if function.local_entry == 0 => format!("entry of {name}"),
-        0 => format!("global entry of {name}"),
-        offset if offset == u64::from(function.local_entry) => format!("local entry of {name}"),
-        offset => format!("address in {name}, +{offset:#x}"),
-    })
-}
-
 /// Path and offset of what covers an address.
 pub fn full(address: u64) -> Option<String> {
     let place = format!("{}", symbols::Place(address));
@@ -293,9 +302,15 @@ pub fn full(address: u64) -> Option<String> {
     Some(path.into())
 }
 
-/// A path without its modules.
-pub fn short(path: &str) -> &str {
+/// The last part of a path.
+pub fn last(path: &str) -> &str {
     path.rsplit("::").next().unwrap_or(path)
+}
+
+/// The last two parts: enough to tell an old function from a new one.
+pub fn short(path: &str) -> &str {
+    let before = path.rfind("::").and_then(|at| path[..at].rfind("::"));
+    before.map_or(path, |at| &path[at + 2..])
 }
 
 impl Words {
