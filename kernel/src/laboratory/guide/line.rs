@@ -54,6 +54,14 @@ pub fn line(stop: &Stop, after: &State, words: &mut Words) -> Line {
         };
         operand::text(stop, name)
     };
+    if let (Part::Callback, Some(before), Some(now)) = (stop.part, stop.state.nip, after.nip) {
+        let place = words.value_or_number(now, 8);
+        meaning.push(if before == now {
+            format!("the call goes on {place}, as it was")
+        } else {
+            format!("the call is to go on at the {place}")
+        });
+    }
     let access = operand::access(stop).filter(|_| !stop.part.is_folded());
     if let Some(access) = access.filter(|access| access.no_base) {
         wrong = true;
@@ -231,7 +239,15 @@ pub fn home(stop: &Stop, words: &mut Words) -> Line {
     let header = &state.header;
     let meaning = Vec::from([
         format!("r1 = {}", words.value_or_number(state.gpr[1], 8)),
-        format!("r2 = {}", words.toc_in_words(state.gpr[2])),
+        if state.gpr[2] == words.toc {
+            format!("r2 = {}", words.toc_in_words(state.gpr[2]))
+        } else {
+            format!(
+                "r2 = {}; A's is {:#x}",
+                words.toc_in_words(state.gpr[2]),
+                words.toc
+            )
+        },
         format!("LR = {}", words.value_or_number(state.lr, 8)),
         format!(
             "12(r1) of A's frame = {}",

@@ -198,6 +198,7 @@ fn stepped(
         let path = format!("{}", symbols::Path(stepped.new.start));
         (path, module.name.clone())
     });
+    words.behind_site = site.ip();
     words.new = new.as_ref().map(|_| stepped.new.start);
     let described = Call {
         variant: variants::current(),
@@ -314,7 +315,8 @@ fn introduce(out: &mut dyn Write, call: &Call, known: &Known, words: &Words) -> 
     }
     writeln!(
         out,
-        "A line: number, address, place, instruction, what it changes; behind `;` what that means."
+        "A line: number, address, place, instruction, what it changes; behind `;` what that means.\n\
+         `!` marks what goes wrong."
     )
 }
 

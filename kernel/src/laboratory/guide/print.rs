@@ -70,8 +70,9 @@ pub fn lines(out: &mut dyn Write, call: &Call, lines: &[Line]) -> fmt::Result {
 
 fn one(out: &mut dyn Write, number: u32, line: &Line) -> fmt::Result {
     let symbol = short(&line.symbol);
+    let mark = if line.wrong { '!' } else { ' ' };
     let start = format!(
-        "{number:>4}  {:#010x}  {symbol:<SYMBOL$}  {:<TEXT$}",
+        "{number:>4}{mark} {:#010x}  {symbol:<SYMBOL$}  {:<TEXT$}",
         line.address, line.text
     );
     let changes = line.changes.iter().map(change);

@@ -17,7 +17,7 @@ use crate::{
 };
 use alloc::vec::Vec;
 use core::{mem, ops::Range};
-use layout::{FrameHeader, TrapFrame};
+use layout::{CallFrame, FrameHeader, TrapFrame};
 use ppc64::{insn, msr, vector};
 
 /// Instructions that a call may take, those that are not shown included.
@@ -87,6 +87,8 @@ pub struct State {
     pub cr: u64,
     /// The header of A's frame.
     pub header: FrameHeader,
+    /// Where the call goes on, as the trampoline's frame has it while it is open.
+    pub nip: Option<u64>,
 }
 
 /// An instruction that is about to be executed, or the first of many.
@@ -392,6 +394,13 @@ impl Stepping {
             .map_or(frame.gpr[1], |first| first.state.gpr[1]);
         // SAFETY: the frame of the caller, which is there as long as the call is.
         let header = unsafe { (a as *const FrameHeader).read_volatile() };
+        let is_open = a.wrapping_sub(frame.gpr[1]) == size_of::<CallFrame>() as u64
+            && matches!(part, Part::Trampoline | Part::Callback);
+        let nip = is_open.then(|| {
+            let frame = frame.gpr[1] as *const CallFrame;
+            // SAFETY: it is the trampoline that has opened a frame of this size.
+            unsafe { (&raw const (*frame).nip).read_volatile() }
+        });
         let word = text::read(frame.nip);
         let suffix = if word >> 26 == 1 {
             text::read(frame.nip + 4)
@@ -414,6 +423,7 @@ impl Stepping {
                 xer: frame.xer,
                 cr: frame.cr,
                 header,
+                nip,
             },
         });
     }

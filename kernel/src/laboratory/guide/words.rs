@@ -66,6 +66,8 @@ pub struct Words {
     /// Global entry of the old function, and of the new one if it was entered.
     pub old: u64,
     pub new: Option<u64>,
+    /// What the site's `bl` leaves in LR.
+    pub behind_site: u64,
     /// The kernel's TOC pointer, and those of modules, by name.
     tocs: Vec<(u64, String)>,
     /// From A's outwards in.
@@ -104,6 +106,7 @@ impl Words {
             toc,
             old,
             new: None,
+            behind_site: 0,
             tocs,
             frames: Vec::from([Frame {
                 address: frame,
@@ -150,6 +153,9 @@ impl Words {
         }
         if value == self.home {
             return Some("A's return address".into());
+        }
+        if value == self.behind_site {
+            return Some("behind B's site".into());
         }
         if let Some((_, of)) = self.tocs.iter().find(|(toc, _)| *toc == value) {
             let own = if value == self.toc { ", A's own" } else { "" };
@@ -267,7 +273,7 @@ fn in_call_frame(offset: usize) -> Option<String> {
     let gpr = offset_of!(CallFrame, gpr);
     let others = [
         (offset_of!(CallFrame, nip), "where to go on"),
-        (offset_of!(CallFrame, site), "the site"),
+        (offset_of!(CallFrame, site), "behind the site"),
         (offset_of!(CallFrame, cr), "CR"),
         (offset_of!(CallFrame, ctr), "CTR"),
         (offset_of!(CallFrame, xer), "XER"),
