@@ -5,7 +5,7 @@ use crate::{
     platform, selftest, stack, thread, time,
 };
 use boot::BootInfo;
-use bootargs::{BootArgs, Color, LogLevel, Mode};
+use bootargs::{BootArgs, Color, LogLevel, Mode, Way};
 use core::fmt::Display;
 use log::LevelFilter;
 use report::Verdict;
@@ -92,9 +92,20 @@ fn run(arguments: &BootArgs<'_>) -> Verdict {
         Mode::Echo => job::echo(),
         Mode::Matrix => laboratory::run(arguments.variant, arguments.case, level(arguments.log)),
         Mode::Explore => laboratory::explore::run(arguments.variant, arguments.short),
+        Mode::Step => laboratory::guide::run(arguments.function, way(arguments.way)),
         Mode::List => selftest::list(arguments.tests()),
         Mode::Soak => selftest::soak(arguments.count.map_or(SOAK, u32::from)),
         Mode::Selftest => selftest::run(arguments.tests()),
+    }
+}
+
+fn way(way: Way) -> laboratory::guide::Way {
+    use laboratory::guide;
+    match way {
+        Way::Settled => guide::Way::Settled,
+        Way::Transition => guide::Way::Transition,
+        Way::Traced => guide::Way::Traced,
+        Way::Rest => guide::Way::Rest,
     }
 }
 

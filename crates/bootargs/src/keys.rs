@@ -1,6 +1,6 @@
 //! The table of all boot arguments.
 
-use crate::{BootArgs, Color, LogLevel, Mode, Reenter};
+use crate::{BootArgs, Color, LogLevel, Mode, Reenter, Way};
 use core::fmt;
 
 /// One row of the table.
@@ -32,7 +32,7 @@ pub enum Refusal {
     NoRoom,
 }
 
-pub static KEYS: &[Key; 10] = &[
+pub static KEYS: &[Key; 12] = &[
     Key {
         name: "mode",
         value: Value::OneOf(Mode::WORDS),
@@ -128,6 +128,25 @@ pub static KEYS: &[Key; 10] = &[
         },
     },
     Key {
+        name: "function",
+        value: Value::Any {
+            name: "PATH",
+            form: "a function's path or the last part of it, in the characters a-z, A-Z, 0-9, _ and :",
+        },
+        default: None,
+        repeats: false,
+        about: "with mode=step: the function to call",
+        set: |args, value| put(&mut args.function, path(value)),
+    },
+    Key {
+        name: "way",
+        value: Value::OneOf(Way::WORDS),
+        default: Some(Way::Settled.word()),
+        repeats: false,
+        about: "with mode=step: how the call goes",
+        set: |args, value| put(&mut args.way, Way::from_word(value)),
+    },
+    Key {
         name: "reenter",
         value: Value::OneOf(Reenter::WORDS),
         default: None,
@@ -145,6 +164,12 @@ fn put<T>(place: &mut T, value: Option<T>) -> Result<(), Refusal> {
 /// A value in the characters of a name.
 fn word(value: &str) -> Option<Option<&str>> {
     let fits = |b: u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-');
+    value.bytes().all(fits).then_some(Some(value))
+}
+
+/// A value in the characters of a path.
+fn path(value: &str) -> Option<Option<&str>> {
+    let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b':');
     value.bytes().all(fits).then_some(Some(value))
 }
 

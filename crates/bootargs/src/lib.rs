@@ -19,7 +19,7 @@ mod tests;
 
 pub use glob::matches;
 pub use select::select;
-pub use values::{Color, LogLevel, Mode, Reenter};
+pub use values::{Color, LogLevel, Mode, Reenter, Way};
 
 use arrayvec::ArrayVec;
 use core::{error, fmt, num::NonZeroU32};
@@ -49,6 +49,10 @@ pub struct BootArgs<'a> {
     pub case: Option<&'a str>,
     /// Whether the explorer leaves most of its runs out.
     pub short: bool,
+    /// The function to step a call of. Which ones there are is for the kernel to know.
+    pub function: Option<&'a str>,
+    /// How the stepped call goes.
+    pub way: Way,
     /// How the boot stage is to enter the kernel a second time.
     pub reenter: Option<Reenter>,
     tests: ArrayVec<&'a str, MAX_TESTS>,

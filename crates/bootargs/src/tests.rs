@@ -49,15 +49,15 @@ fn messages_say_what_is_wrong_and_what_is_allowed() {
     let cases = [
         (
             "mode=fly",
-            "boot argument `mode=fly`: unknown value `fly`; allowed: run, selftest, list, echo, bench, soak, matrix, explore",
+            "boot argument `mode=fly`: unknown value `fly`; allowed: run, selftest, list, echo, bench, soak, matrix, explore, step",
         ),
         (
             "colour=on",
-            "boot argument `colour=on`: unknown; allowed: mode, test, count, log, color, crash, variant, case, short, reenter",
+            "boot argument `colour=on`: unknown; allowed: mode, test, count, log, color, crash, variant, case, short, function, way, reenter",
         ),
         (
             "=",
-            "boot argument `=`: unknown; allowed: mode, test, count, log, color, crash, variant, case, short, reenter",
+            "boot argument `=`: unknown; allowed: mode, test, count, log, color, crash, variant, case, short, function, way, reenter",
         ),
         (
             "color",
@@ -93,7 +93,7 @@ fn messages_say_what_is_wrong_and_what_is_allowed() {
         ),
         (
             "mode=run\0color=auto",
-            "boot argument `mode=run\\u{0}color=auto`: unknown value `run\\u{0}color=auto`; allowed: run, selftest, list, echo, bench, soak, matrix, explore",
+            "boot argument `mode=run\\u{0}color=auto`: unknown value `run\\u{0}color=auto`; allowed: run, selftest, list, echo, bench, soak, matrix, explore, step",
         ),
     ];
     for (line, expected) in cases {

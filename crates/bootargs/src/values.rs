@@ -59,6 +59,8 @@ words! {
         Matrix = "matrix",
         /// Do every disturbing thing at every instruction of a patched call.
         Explore = "explore",
+        /// Show a call of a patched function instruction by instruction.
+        Step = "step",
     }
 }
 
@@ -91,6 +93,22 @@ words! {
         /// Never: a kernel can't see what is behind its console.
         #[default]
         Never = "never",
+    }
+}
+
+words! {
+    /// How a stepped call goes.
+    #[derive(Default)]
+    pub enum Way {
+        /// By the short way, when nothing moves.
+        #[default]
+        Settled = "settled",
+        /// While a transition runs.
+        Transition = "transition",
+        /// With a tracer on the function.
+        Traced = "traced",
+        /// Without any patch.
+        Rest = "rest",
     }
 }
 

@@ -15,5 +15,5 @@ extern crate std;
 mod record;
 mod verdict;
 
-pub use record::{Judgement, Outcome, Record, WriteError};
+pub use record::{Judgement, Outcome, Record, StepChange, WriteError};
 pub use verdict::{Verdict, find_status};

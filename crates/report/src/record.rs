@@ -41,6 +41,18 @@ impl fmt::Display for Judgement {
     }
 }
 
+/// What an instruction has changed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+pub struct StepChange<'a> {
+    /// A register, or a place in the save area of the caller's frame: `r11`, `LR`,
+    /// `12(r1) of A`.
+    pub place: &'a str,
+    /// What it held before, in hexadecimal.
+    pub before: &'a str,
+    /// What it holds now.
+    pub after: &'a str,
+}
+
 /// One line of the report channel. `event` names the variant, in snake case.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -161,6 +173,51 @@ pub enum Record<'a> {
         /// What was wrong.
         findings: u32,
     },
+    /// An instruction of a stepped call.
+    Step {
+        /// The variant.
+        variant: &'a str,
+        /// The function that was called.
+        function: &'a str,
+        /// How calls of it go: `settled`, `transition`, `traced`, `rest`, `as-is`.
+        way: &'a str,
+        /// Which line of the call it is, from 1.
+        number: u32,
+        /// Which part of the way: `caller`, `site`, `stub`, `trampoline`, `callback`,
+        /// `hand-off`, `function` (the old one), `replacement`, `callee` (of either),
+        /// `return convention`, `home`.
+        part: &'a str,
+        /// How many instructions the line stands for: 1, or all of a callback or a
+        /// callee. None for `home`, which is not executed any more.
+        count: u32,
+        /// Where it is, or where the first of them is.
+        address: u64,
+        /// The same as symbol and offset, or as part and offset.
+        symbol: &'a str,
+        /// The instruction in words, or what was folded.
+        text: &'a str,
+        /// What it has changed.
+        changes: &'a [StepChange<'a>],
+        /// What that means.
+        meaning: &'a str,
+        /// This is where it goes wrong.
+        wrong: bool,
+    },
+    /// A stepped call has ended. Its steps came before.
+    Stepped {
+        /// The variant.
+        variant: &'a str,
+        /// The function that was called.
+        function: &'a str,
+        /// How calls of it go.
+        way: &'a str,
+        /// Instructions from the call to its return.
+        instructions: u32,
+        /// What it returned, r3.
+        result: u64,
+        /// What the caller may rely on and does not find; empty if all is in order.
+        findings: &'a str,
+    },
     /// All self-tests have ended.
     Summary {
         /// How many passed.
@@ -257,6 +314,33 @@ mod tests {
         assert_eq!(value["event"], "cell");
         assert_eq!(value["expected"], "pass");
         assert_eq!(value["observed"], "not_applicable");
+    }
+
+    #[test]
+    fn steps_have_their_changes() {
+        let record = Record::Step {
+            variant: "epilogue",
+            function: "leaf",
+            way: "settled",
+            number: 7,
+            part: "hand-off",
+            count: 1,
+            address: 0x10_0000,
+            symbol: "stub+0xc",
+            text: "subf r11, r0, r2",
+            changes: &[StepChange {
+                place: "r11",
+                before: "0x0",
+                after: "0x7f",
+            }],
+            meaning: "r11 = TOC - LR of A",
+            wrong: false,
+        };
+        let mut line = [0; 400];
+        let written = record.write(&mut line).unwrap();
+        let value: serde_json::Value = serde_json::from_slice(written).unwrap();
+        assert_eq!(value["event"], "step");
+        assert_eq!(value["changes"][0]["after"], "0x7f");
     }
 
     #[test]

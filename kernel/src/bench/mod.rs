@@ -12,6 +12,8 @@ mod switching;
 mod threads;
 mod transition;
 
+pub(crate) use patched::Busy;
+
 use crate::{
     arch,
     console::{self, Painted, Tone},

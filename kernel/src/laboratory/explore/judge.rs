@@ -17,7 +17,6 @@ use alloc::{
 use core::fmt;
 use disasm::Line;
 use klp::Convention;
-use ppc64::vector;
 
 /// Something that was wrong.
 #[derive(Debug)]
@@ -80,12 +79,7 @@ fn wrong(
     disturbed: Option<Disturbed>,
 ) -> Option<String> {
     if let Some(fault) = stepped.fault {
-        let (vector, address) = (fault.vector, fault.address);
-        let why = match vector {
-            vector::DECREMENTER => "it never comes back",
-            vector::TRACE => "it takes too many instructions",
-            _ => vector::name(vector),
-        };
+        let (why, address) = (fault.why(), fault.address);
         let place = Place(address);
         return Some(format!("the call is lost: {why}, at {address:#x} {place}"));
     }

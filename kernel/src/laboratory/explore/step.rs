@@ -2,6 +2,7 @@
 //! from there on the call runs at full speed, as soon as what happens is over.
 
 use super::{
+    super::single_step::{self, Fault, MOST_STOPS},
     controls,
     crew::{self, Order},
     disturbance::Disturbance,
@@ -10,7 +11,7 @@ use super::{
 use crate::{
     arch::{
         self,
-        sanitiser::{Deviation, SanitisedCall, sanitised_home},
+        sanitiser::{Deviation, SanitisedCall},
     },
     livepatch::{self, Status, variants},
     mm, module, symbols,
@@ -21,19 +22,13 @@ use crate::{
 };
 use alloc::vec::Vec;
 use arrayvec::ArrayVec;
-use core::{mem, sync::atomic::Ordering, time::Duration};
+use core::{mem, sync::atomic::Ordering};
 use disasm::Line;
 use layout::TrapFrame;
 use ppc64::{msr, vector};
 
 /// What the function is called with.
 pub const ARGUMENT: u64 = 5;
-
-/// More stops than any call has that comes back.
-const MOST_STOPS: usize = 4000;
-
-/// A call that has not come back after so long never will.
-const LONGEST: Duration = Duration::from_secs(2);
 
 /// An instruction that is about to be executed.
 #[derive(Clone, Copy, Debug)]
@@ -47,15 +42,6 @@ pub struct Stop {
     /// In the code that the site leads to, which may be gone when somebody asks: how
     /// far from its start.
     pub behind_site: Option<u64>,
-}
-
-/// An interrupt that ended a call.
-#[derive(Clone, Copy, Debug)]
-pub struct Fault {
-    /// Its vector.
-    pub vector: u64,
-    /// Where it came.
-    pub address: u64,
 }
 
 /// A watched call, and what came of it.
@@ -233,39 +219,30 @@ pub fn step(what: Option<(usize, Disturbance)>) -> Stepped {
     let before = universe();
     let expected = expectation();
     let mut call = prepared(Caller::Explorer);
-    call.step();
     if what.is_none() {
         STOPS.lock().clear();
     }
     let (wanted, disturbance) = what.unwrap_or((0, Disturbance::Switch));
-    let entry = &arch::cpu().entry;
-    let second = entry.second_stack.load(Ordering::Relaxed);
-    let longest = time::timebase_ticks(LONGEST);
     *RUNNING.lock() = Running {
         phase: what.map_or(Phase::Counting, |_| Phase::Before),
         thread: thread::with_current(Thread::id).unwrap_or(0),
         wanted,
         disturbance,
         expected,
-        deadline: arch::timebase() + longest,
+        deadline: single_step::deadline(),
         ..Running::NONE
     };
-    // No ticks but ours, or no two runs would be alike.
-    arch::set_decrementer(longest.min(i32::MAX as u64) as i32);
+    let mut ended = Running::NONE;
+    let is_lost = || {
+        ended = mem::replace(&mut *RUNNING.lock(), Running::NONE);
+        ended.fault.is_some()
+    };
     // SAFETY: as in `call`. Every instruction comes to `watch`.
-    unsafe { call.make() };
-    let ended = mem::replace(&mut *RUNNING.lock(), Running::NONE);
-    if ended.fault.is_some() {
-        // Nobody has come back through what these two guard.
-        entry.tracing.store(0, Ordering::Relaxed);
-        entry.second_stack.store(second, Ordering::Relaxed);
-    }
-    time::start();
+    let is_back = unsafe { single_step::make(&mut call, is_lost) };
     let mut call = seen(&call, expected);
-    if entry.second_stack.load(Ordering::Relaxed) != second {
+    if !is_back {
         // Counts as a wrong result: the next call would be handed over to nowhere.
         call.result = u64::MAX;
-        entry.second_stack.store(second, Ordering::Relaxed);
     }
     Stepped {
         call,
@@ -314,20 +291,13 @@ pub fn watch(frame: &mut TrapFrame) -> bool {
 
 /// Lets the call end where it would return to.
 fn give_up(frame: &mut TrapFrame, running: &mut Running) {
-    running.fault = Some(Fault {
-        vector: frame.vector,
-        address: frame.nip,
-    });
+    running.fault = Some(single_step::give_up(frame));
     running.phase = Phase::Running;
-    frame.nip = sanitised_home();
-    frame.msr &= !msr::SE;
-    frame.msr |= msr::EE | msr::RI;
 }
 
 /// The call is at an instruction.
 fn stopped(frame: &mut TrapFrame, running: &mut Running) {
-    if frame.nip == sanitised_home() {
-        frame.msr &= !msr::SE;
+    if single_step::at_home(frame) {
         return;
     }
     let mut stop = Stop {

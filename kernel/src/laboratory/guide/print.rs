@@ -1,0 +1,151 @@
+//! The lines of a call on the console, and as records.
+
+use super::{
+    Call,
+    line::{Change, Line},
+    stepper::Part,
+    words::short,
+};
+use crate::console::{self, Painted, Tone};
+use alloc::{format, string::String, vec::Vec};
+use core::fmt::{self, Write};
+use report::{Record, StepChange};
+
+/// Columns: where an instruction is, the instruction, and where meanings begin.
+const SYMBOL: usize = 28;
+const TEXT: usize = 32;
+const INDENT: usize = 18;
+/// The whole line.
+const WIDTH: usize = 118;
+
+/// What a part's heading says besides its name.
+fn heading(part: Part, call: &Call) -> String {
+    let variant = call.variant;
+    match part {
+        Part::Caller => "A calls B, by its local entry".into(),
+        Part::Site => "B's first two words".into(),
+        Part::Stub => "all calls go to C: no question is asked".into(),
+        Part::Trampoline => "saves what a call rests on, and asks".into(),
+        Part::Callback => "may say where the call goes on".into(),
+        Part::HandOff => format!("{}: {}", variant.name, variant.about),
+        Part::Function => format!("B, {}", call.old),
+        Part::Replacement => match &call.new {
+            Some((path, module)) => format!("C, {path} of module {module}"),
+            None => "C".into(),
+        },
+        Part::Callee => "what is called from here, in one line".into(),
+        Part::Convention => format!("`{}`", variant.convention.name()),
+        Part::Home => "A goes on here".into(),
+    }
+}
+
+/// Prints all lines, with a heading for each part.
+pub fn lines(out: &mut dyn Write, call: &Call, lines: &[Line]) -> fmt::Result {
+    let mut last = None;
+    let mut seen = Vec::new();
+    let is_new = call.new.is_some();
+    let restores = lines.iter().any(|line| line.part == Part::Convention);
+    for (number, line) in (1..).zip(lines) {
+        let part = line.part;
+        if part == Part::Home && is_new && !restores {
+            let name = call.variant.convention.name();
+            let text = format!("-- {}: `{name}`, nothing to do", Part::Convention.name());
+            writeln!(out, "{}", Painted(Tone::Heading, text))?;
+        }
+        if last != Some(part) {
+            let about = if seen.contains(&part) {
+                "again".into()
+            } else {
+                heading(part, call)
+            };
+            let text = format!("-- {}: {about}", part.name());
+            writeln!(out, "{}", Painted(Tone::Heading, text))?;
+        }
+        last = Some(part);
+        seen.push(part);
+        one(out, number, line)?;
+    }
+    Ok(())
+}
+
+fn one(out: &mut dyn Write, number: u32, line: &Line) -> fmt::Result {
+    let symbol = short(&line.symbol);
+    let mark = if line.wrong { '!' } else { ' ' };
+    let start = format!(
+        "{number:>4}{mark} {:#010x}  {symbol:<SYMBOL$}  {:<TEXT$}",
+        line.address, line.text
+    );
+    let changes = line.changes.iter().map(change);
+    let mut shown = start.trim_end().len();
+    if line.wrong {
+        write!(out, "{}", Painted(Tone::Bad, start.trim_end()))?;
+    } else {
+        write!(out, "{}", start.trim_end())?;
+    }
+    let column = INDENT + SYMBOL + 2 + TEXT;
+    for (index, text) in changes.enumerate() {
+        let comma = if index == 0 { "" } else { ", " };
+        if index == 0 && shown < column + 2 {
+            write!(out, "{:1$}", "", column + 2 - shown)?;
+            shown = column + 2;
+        } else if shown + 2 + text.len() > WIDTH {
+            writeln!(out, "{}", comma.trim_end())?;
+            write!(out, "{:1$}", "", column + 2)?;
+            shown = column + 2;
+            write!(out, "{text}")?;
+            shown += text.len();
+            continue;
+        } else if index == 0 {
+            write!(out, "  ")?;
+            shown += 2;
+        }
+        write!(out, "{comma}{text}")?;
+        shown += comma.len() + text.len();
+    }
+    writeln!(out)?;
+    for meaning in &line.meaning {
+        let tone = if line.wrong { Tone::Bad } else { Tone::New };
+        writeln!(out, "{:INDENT$}; {}", "", Painted(tone, meaning))?;
+    }
+    Ok(())
+}
+
+fn change(change: &Change) -> String {
+    format!(
+        "{}: {:#x} -> {:#x}",
+        change.place, change.before, change.after
+    )
+}
+
+/// Reports a line.
+pub fn report(call: &Call, number: u32, line: &Line) {
+    let hex = |change: &Change| {
+        (
+            format!("{:#x}", change.before),
+            format!("{:#x}", change.after),
+        )
+    };
+    // More than a record has room for: no instruction changes so much.
+    let values: Vec<_> = line.changes.iter().take(12).map(hex).collect();
+    let changes: Vec<_> = (line.changes.iter().zip(&values))
+        .map(|(change, (before, after))| StepChange {
+            place: &change.place,
+            before,
+            after,
+        })
+        .collect();
+    console::report(&Record::Step {
+        variant: call.variant.name,
+        function: call.old,
+        way: &call.way,
+        number,
+        part: line.part.name(),
+        count: line.count,
+        address: line.address,
+        symbol: &line.symbol,
+        text: &line.text,
+        changes: &changes,
+        meaning: &line.meaning.join("; "),
+        wrong: line.wrong,
+    });
+}
