@@ -4,6 +4,7 @@ use crate::explore::{ExploreArgs, explore};
 use crate::matrix::{MatrixArgs, matrix};
 use crate::modules::Conventions;
 use crate::outcome::{EXIT_CODES, NOT_STARTED};
+use crate::report::{ReportArgs, report};
 use crate::run::{RunArgs, run};
 use crate::{check, disasm, gdb, kernel, modules, totals};
 use anyhow::Result;
@@ -57,6 +58,8 @@ enum Action {
     },
     /// Disturb a patched call at every instruction, in a guest for each variant
     Explore(ExploreArgs),
+    /// Run demonstration, matrix, bench and step, and make a page of what they find
+    Report(ReportArgs),
     /// Check formatting, lints and documentation
     Check,
     /// Print the kernel's disassembly
@@ -138,6 +141,14 @@ fn execute(action: Action) -> Result<ExitCode> {
         Action::Explore(args) => {
             let well = explore(&args)?;
             return Ok(if well {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            });
+        }
+        Action::Report(args) => {
+            let whole = report(&args)?;
+            return Ok(if whole {
                 ExitCode::SUCCESS
             } else {
                 ExitCode::FAILURE

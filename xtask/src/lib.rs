@@ -11,6 +11,7 @@
 //!   run ended.
 //! - [`cli`] is the command line; [`run`], [`matrix`], [`explore`], [`totals`], [`check`],
 //!   [`disasm`] and [`gdb`] are its commands.
+//! - [`report`](mod@report) makes a page of a run.
 //! - [`tool`] starts every other program.
 //!
 //! The tests that boot the kernel use this library as well, so they see what
@@ -30,6 +31,7 @@ pub mod outcome;
 mod pipes;
 pub mod proof;
 pub mod qemu;
+pub mod report;
 pub mod run;
 pub mod symbols;
 pub mod tool;

@@ -129,6 +129,8 @@ pub enum Record<'a> {
         name: &'a str,
         /// Why it can't go over, in words.
         reason: &'a str,
+        /// The function that it is inside of, if that is why; else empty.
+        function: &'a str,
         /// When, in timebase ticks.
         time: u64,
     },

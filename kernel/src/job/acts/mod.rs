@@ -11,7 +11,7 @@ use super::{
 use crate::{
     arch, backtrace, bank, console,
     ftrace::{self, Site},
-    livepatch::{self, Options, Patch},
+    livepatch::{self, Held, Options, Patch},
     module, symbols,
     thread::{self, Handle, Thread},
     time,
@@ -224,13 +224,19 @@ impl Stage {
     /// Who holds the transition up now, and why; into the report too.
     fn held(&self) -> Vec<Holder> {
         let held = livepatch::progress().into_iter().filter_map(|one| {
-            let reason = format!("{}", one.held?);
+            let held = one.held?;
+            let reason = format!("{held}");
+            let function = match held {
+                Held::Function { function } => format!("{}", symbols::Path(function)),
+                Held::Unreliable(_) | Held::Running => String::new(),
+            };
             let time = arch::timebase();
             let (thread, name) = (one.thread.id(), one.thread.name());
             console::report(&Record::Held {
                 thread,
                 name,
                 reason: &reason,
+                function: &function,
                 time,
             });
             Some(Holder {

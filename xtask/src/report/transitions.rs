@@ -1,0 +1,446 @@
+//! The transitions of a demonstration, from the records of its report.
+
+use anyhow::{Context, Result, bail, ensure};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// What a demonstration has reported.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Demonstration {
+    /// The machine that it ran on.
+    pub machine: Machine,
+    /// Its transitions, in their order.
+    pub transitions: Vec<Transition>,
+}
+
+/// The machine, as the kernel has found it.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+pub struct Machine {
+    /// Name of the processor node in the device tree.
+    pub cpu: String,
+    /// How the kernel was entered.
+    pub entry: String,
+    /// All memory, in bytes.
+    pub memory_bytes: u64,
+    /// Timebase frequency in hertz.
+    pub timebase_hz: u64,
+    /// Number of processors.
+    pub cpus: u32,
+    /// Symbols in the kernel's table.
+    pub symbols: u32,
+}
+
+/// A transition. Times are timebase ticks since its start.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Transition {
+    /// Its number.
+    pub number: u64,
+    /// The patch.
+    pub patch: String,
+    /// `enable` or `disable`.
+    pub direction: String,
+    /// When it was turned round, each time.
+    pub turns: Vec<u64>,
+    /// When it ended.
+    pub end: u64,
+    /// Whether the patch was enabled then.
+    pub enabled: bool,
+    /// What each thread of the demonstration did in it, by number.
+    pub lanes: Vec<Lane>,
+}
+
+/// A thread in a transition.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Lane {
+    /// Its number.
+    pub thread: u32,
+    /// Its name.
+    pub name: String,
+    /// When it went over, or back.
+    pub switches: Vec<Switch>,
+    /// When it was held up.
+    pub blocked: Vec<Blocked>,
+}
+
+/// A thread went over, or back.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Switch {
+    /// When.
+    pub time: u64,
+    /// How: `safe_point`, `asleep`, `itself` or `forced`.
+    pub how: String,
+    /// Whether it went back.
+    pub back: bool,
+}
+
+/// A thread was held up, from when it was seen to be until it went over, or until it
+/// had no longer to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Blocked {
+    /// When it was first seen.
+    pub from: u64,
+    /// When that was over.
+    pub to: u64,
+    /// Why, in the kernel's words.
+    pub reason: String,
+    /// The function that it was inside of; empty if that was not why.
+    pub function: String,
+}
+
+/// The records that matter here, as `crates/report` writes them.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+enum Record {
+    Boot(Machine),
+    Transition {
+        number: u64,
+        patch: String,
+        direction: String,
+        reversed: bool,
+        time: u64,
+    },
+    Switch {
+        number: u64,
+        thread: u32,
+        name: String,
+        how: String,
+        time: u64,
+    },
+    Held {
+        thread: u32,
+        name: String,
+        reason: String,
+        function: String,
+        time: u64,
+    },
+    TransitionEnd {
+        number: u64,
+        enabled: bool,
+        time: u64,
+    },
+    #[serde(other)]
+    Other,
+}
+
+/// The transition that runs at this place of the report.
+struct Running {
+    transition: Transition,
+    start: u64,
+    lanes: BTreeMap<u32, Lane>,
+}
+
+impl Demonstration {
+    /// Reads a report, a JSON object a line.
+    ///
+    /// # Errors
+    /// When a line is no record, comes at a time when it can't, or a transition has not
+    /// ended; and when there is none.
+    pub fn read(report: &str) -> Result<Demonstration> {
+        let mut machine = None;
+        let mut names = BTreeMap::new();
+        let mut transitions = Vec::new();
+        let mut running: Option<Running> = None;
+        for (index, line) in report.lines().enumerate() {
+            let place = || format!("line {} of the report: {line}", index + 1);
+            let record: Record = serde_json::from_str(line).with_context(place)?;
+            if let Record::Switch { thread, name, .. } | Record::Held { thread, name, .. } = &record
+            {
+                names.insert(*thread, name.clone());
+            }
+            match (record, &mut running) {
+                (Record::Boot(found), _) => machine = Some(found),
+                (Record::Other, _) => {}
+                (
+                    Record::TransitionEnd {
+                        number,
+                        enabled,
+                        time,
+                    },
+                    Some(now),
+                ) => {
+                    now.check(number).with_context(place)?;
+                    now.transition.enabled = enabled;
+                    transitions.push(now.end(time).with_context(place)?);
+                    running = None;
+                }
+                (record, Some(now)) => now.take(record).with_context(place)?,
+                (
+                    Record::Transition {
+                        number,
+                        patch,
+                        direction,
+                        reversed: false,
+                        time,
+                    },
+                    None,
+                ) => running = Some(Running::new(number, patch, direction, time)),
+                (_, None) => bail!("{} is in no transition", place()),
+            }
+        }
+        if let Some(Running { transition, .. }) = running {
+            bail!("transition {} has not ended", transition.number);
+        }
+        ensure!(!transitions.is_empty(), "the report has no transition");
+        for transition in &mut transitions {
+            transition.complete(&names);
+        }
+        Ok(Demonstration {
+            machine: machine.context("the report does not say on which machine it was")?,
+            transitions,
+        })
+    }
+
+    /// How often threads went over or back.
+    #[must_use]
+    pub fn switches(&self) -> usize {
+        self.lanes().map(|lane| lane.switches.len()).sum()
+    }
+
+    /// How often threads were held up.
+    #[must_use]
+    pub fn blocked(&self) -> usize {
+        self.lanes().map(|lane| lane.blocked.len()).sum()
+    }
+
+    fn lanes(&self) -> impl Iterator<Item = &Lane> {
+        self.transitions.iter().flat_map(|one| &one.lanes)
+    }
+}
+
+impl Running {
+    fn new(number: u64, patch: String, direction: String, start: u64) -> Running {
+        let transition = Transition {
+            number,
+            patch,
+            direction,
+            turns: Vec::new(),
+            end: 0,
+            enabled: false,
+            lanes: Vec::new(),
+        };
+        Running {
+            transition,
+            start,
+            lanes: BTreeMap::new(),
+        }
+    }
+
+    fn check(&self, number: u64) -> Result<()> {
+        let own = self.transition.number;
+        ensure!(number == own, "transition {own} is the one that runs");
+        Ok(())
+    }
+
+    fn since_start(&self, time: u64) -> Result<u64> {
+        let start = self.start;
+        let since = time.checked_sub(start);
+        since.with_context(|| format!("that is before the transition's start, {start}"))
+    }
+
+    fn lane(&mut self, thread: u32) -> &mut Lane {
+        self.lanes.entry(thread).or_default()
+    }
+
+    fn take(&mut self, record: Record) -> Result<()> {
+        match record {
+            Record::Transition {
+                number,
+                reversed,
+                time,
+                ..
+            } => {
+                self.check(number)?;
+                let turned = self.turned();
+                ensure!(reversed != turned, "it goes that way already");
+                let time = self.since_start(time)?;
+                self.transition.turns.push(time);
+            }
+            Record::Switch {
+                number,
+                thread,
+                how,
+                time,
+                ..
+            } => {
+                self.check(number)?;
+                let (time, back) = (self.since_start(time)?, self.turned());
+                self.lane(thread).switches.push(Switch { time, how, back });
+            }
+            Record::Held {
+                thread,
+                reason,
+                function,
+                time,
+                ..
+            } => {
+                let from = self.since_start(time)?;
+                let seen = Blocked {
+                    from,
+                    to: from,
+                    reason,
+                    function,
+                };
+                self.lane(thread).blocked.push(seen);
+            }
+            Record::Boot(_) | Record::TransitionEnd { .. } | Record::Other => {}
+        }
+        Ok(())
+    }
+
+    fn turned(&self) -> bool {
+        self.transition.turns.len() % 2 == 1
+    }
+
+    fn end(&mut self, time: u64) -> Result<Transition> {
+        let end = self.since_start(time)?;
+        for lane in self.lanes.values_mut() {
+            lane.close(&self.transition.turns, end);
+        }
+        let mut transition = self.transition.clone();
+        transition.end = end;
+        transition.lanes = std::mem::take(&mut self.lanes)
+            .into_iter()
+            .map(|(thread, lane)| Lane { thread, ..lane })
+            .collect();
+        Ok(transition)
+    }
+}
+
+impl Lane {
+    /// Says how long each stretch was in which the thread was held up: until it went
+    /// over, the transition was turned round, or ended. It may have been seen more than
+    /// once in one.
+    fn close(&mut self, turns: &[u64], end: u64) {
+        let mut stretches: Vec<Blocked> = Vec::new();
+        for mut seen in std::mem::take(&mut self.blocked) {
+            let events = self.switches.iter().map(|switch| &switch.time).chain(turns);
+            let later = events.filter(|&&time| time >= seen.from);
+            seen.to = later.min().copied().unwrap_or(end);
+            match stretches.last() {
+                Some(last) if last.to == seen.to && last.reason == seen.reason => {}
+                _ => stretches.push(seen),
+            }
+        }
+        self.blocked = stretches;
+    }
+}
+
+impl Transition {
+    /// Gives each thread of the demonstration a lane, and a name.
+    fn complete(&mut self, names: &BTreeMap<u32, String>) {
+        let lanes = std::mem::take(&mut self.lanes);
+        let mut found: BTreeMap<u32, Lane> =
+            lanes.into_iter().map(|lane| (lane.thread, lane)).collect();
+        let lane = |(&thread, name): (&u32, &String)| Lane {
+            thread,
+            name: name.clone(),
+            ..found.remove(&thread).unwrap_or_default()
+        };
+        self.lanes = names.iter().map(lane).collect();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BOOT: &str = r#"{"event":"boot","cpu":"c","entry":"e","endian":"big","memory_bytes":1,"timebase_hz":1000,"cpus":1,"symbols":9}
+{"event":"measure","name":"n","unit":"u","value":3}
+"#;
+
+    fn record(event: &str, rest: &str, time: u64) -> String {
+        format!("{{\"event\":\"{event}\",{rest},\"time\":{time}}}\n")
+    }
+
+    fn begin(reversed: bool, time: u64) -> String {
+        let rest = format!(r#""number":1,"patch":"p","direction":"enable","reversed":{reversed}"#);
+        record("transition", &rest, time)
+    }
+
+    fn switch(thread: u32, time: u64) -> String {
+        let rest = format!(r#""number":1,"thread":{thread},"name":"t{thread}","how":"asleep""#);
+        record("switch", &rest, time)
+    }
+
+    fn held(thread: u32, time: u64) -> String {
+        let rest = format!(
+            r#""thread":{thread},"name":"t{thread}","reason":"f is on its stack","function":"f""#
+        );
+        record("held", &rest, time)
+    }
+
+    fn end(time: u64) -> String {
+        record(
+            "transition_end",
+            r#""number":1,"patch":"p","enabled":true"#,
+            time,
+        )
+    }
+
+    #[test]
+    fn times_are_from_the_start_and_blocks_last_until_the_switch() {
+        let text = [
+            BOOT.into(),
+            begin(false, 100),
+            switch(1, 110),
+            held(2, 120),
+            held(2, 130),
+            switch(2, 150),
+            end(170),
+        ];
+        let read = Demonstration::read(&text.concat()).unwrap();
+        let [transition] = &read.transitions[..] else {
+            panic!("{read:?}")
+        };
+        assert_eq!((transition.end, transition.enabled), (70, true));
+        assert_eq!(transition.lanes[0].switches[0].time, 10);
+        let lane = &transition.lanes[1];
+        assert_eq!((lane.name.as_str(), lane.switches[0].time), ("t2", 50));
+        let [blocked] = &lane.blocked[..] else {
+            panic!("{lane:?}")
+        };
+        assert_eq!((blocked.from, blocked.to), (20, 50));
+        assert_eq!(blocked.function, "f");
+        assert_eq!((read.switches(), read.blocked()), (2, 1));
+    }
+
+    #[test]
+    fn a_turn_ends_blocks_and_sends_threads_back() {
+        let text = [
+            BOOT.into(),
+            begin(false, 0),
+            switch(1, 10),
+            held(2, 20),
+            begin(true, 30),
+            switch(1, 40),
+            end(50),
+        ];
+        let read = Demonstration::read(&text.concat()).unwrap();
+        let transition = &read.transitions[0];
+        assert_eq!(transition.turns, [30]);
+        let back: Vec<bool> = transition.lanes[0]
+            .switches
+            .iter()
+            .map(|s| s.back)
+            .collect();
+        assert_eq!(back, [false, true]);
+        let lane = &transition.lanes[1];
+        assert_eq!((lane.switches.len(), lane.blocked[0].to), (0, 30));
+    }
+
+    #[test]
+    fn what_can_not_be_is_refused() {
+        for (text, why) in [
+            (vec![BOOT.into()], "no transition"),
+            (vec![BOOT.into(), begin(false, 1)], "has not ended"),
+            (vec![BOOT.into(), switch(1, 1)], "in no transition"),
+            (vec![BOOT.into(), begin(false, 9), switch(1, 1)], "before"),
+            (vec![begin(false, 9), end(10)], "on which machine"),
+            (vec!["half a li".into()], "line 1"),
+        ] {
+            let error = Demonstration::read(&text.concat()).unwrap_err();
+            let said = format!("{error:#}");
+            assert!(said.contains(why), "{said}");
+        }
+    }
+}
