@@ -16,11 +16,12 @@ pub mod scale;
 pub mod steps;
 pub mod transitions;
 
-use crate::tool;
-use anyhow::{Context, Result, bail, ensure};
+use crate::modules::Conventions;
+use crate::{kernel, tool, variants};
+use anyhow::{Context, Result, ensure};
 use cells::Matrix;
 use costs::Costs;
-use klp::{Convention, VARIANT_CONVENTIONS};
+use klp::Convention;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::path::PathBuf;
@@ -102,8 +103,9 @@ pub fn path() -> PathBuf {
 /// # Errors
 /// When there is no such variant, or the page can't be written.
 pub fn report(args: &ReportArgs) -> Result<bool> {
-    check_variant(&args.variant)?;
-    let report = parts::make(&args.variant)?;
+    let kernel = kernel::build_with(&Conventions::all())?;
+    let convention = convention_of(&args.variant, &variants::of(&kernel)?)?;
+    let report = parts::make(&args.variant, convention)?;
     let path = path();
     tool::replace_file(&path, page::html(&report).as_bytes())?;
     for problem in report.problems() {
@@ -113,14 +115,16 @@ pub fn report(args: &ReportArgs) -> Result<bool> {
     Ok(report.problems().next().is_none())
 }
 
+/// What a variant asks of replacement functions.
+///
 /// # Errors
 /// When there is no variant of that name; the message lists those there are.
-fn check_variant(name: &str) -> Result<()> {
-    if Convention::of_variant(name).is_none() {
-        let names: Vec<&str> = VARIANT_CONVENTIONS.iter().map(|(name, _)| *name).collect();
-        bail!("there is no variant `{name}`: {}", names.join(", "));
-    }
-    Ok(())
+fn convention_of(name: &str, variants: &[(String, Convention)]) -> Result<Convention> {
+    let found = variants.iter().find(|(known, _)| known == name);
+    found.map(|(_, convention)| *convention).with_context(|| {
+        let names: Vec<&str> = variants.iter().map(|(name, _)| name.as_str()).collect();
+        format!("there is no variant `{name}`: {}", names.join(", "))
+    })
 }
 
 /// What a file of schema 1 has under `key`.
@@ -139,9 +143,13 @@ mod tests {
 
     #[test]
     fn an_unknown_variant_is_answered_with_those_there_are() {
-        let said = check_variant("nobody").unwrap_err().to_string();
-        assert!(said.contains("`nobody`: epilogue, "), "{said}");
-        assert!(check_variant(USUAL).is_ok());
+        let known = [
+            (USUAL.to_owned(), Convention::Epilogue),
+            ("other".to_owned(), Convention::Plain),
+        ];
+        let said = convention_of("nobody", &known).unwrap_err().to_string();
+        assert!(said.ends_with("`nobody`: epilogue, other"), "{said}");
+        assert_eq!(convention_of("other", &known).unwrap(), Convention::Plain);
     }
 
     #[test]

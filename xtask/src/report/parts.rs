@@ -20,7 +20,7 @@ const MACHINE: &str = "icount";
 /// # Errors
 /// When it is not known how this program was started. What goes wrong with a part is
 /// said in it.
-pub fn make(variant: &str) -> Result<Report> {
+pub fn make(variant: &str, convention: Convention) -> Result<Report> {
     let me = std::env::current_exe().context("this program's own file can't be found")?;
     let maker = Maker { me };
     let report = tool::target_dir()
@@ -28,9 +28,11 @@ pub fn make(variant: &str) -> Result<Report> {
         .join("demonstration.jsonl");
     Ok(Report {
         variant: variant.to_owned(),
-        demonstration: maker.part(&demonstration(variant, &report), &report, |text| {
-            Demonstration::read(text)
-        }),
+        demonstration: maker.part(
+            &demonstration(variant, convention, &report),
+            &report,
+            Demonstration::read,
+        ),
         matrix: maker.part(&words(&["matrix"]), &file("matrix"), json(Matrix::read)),
         costs: maker.part(&words(&["bench"]), &file("bench"), json(Costs::read)),
         steps: maker.part(
@@ -42,9 +44,9 @@ pub fn make(variant: &str) -> Result<Report> {
 }
 
 /// The command that runs the demonstration.
-fn demonstration(variant: &str, report: &Path) -> Vec<String> {
+fn demonstration(variant: &str, convention: Convention, report: &Path) -> Vec<String> {
     let mut words = words(&["run", "--machine", MACHINE]);
-    if Convention::of_variant(variant) == Some(Convention::Pcrel) {
+    if convention == Convention::Pcrel {
         // The machine's own has no prefixed instructions.
         words.extend(["--cpu".into(), "power10".into()]);
     }
@@ -151,8 +153,8 @@ mod tests {
 
     #[test]
     fn a_variant_gets_a_processor_that_can_do_it() {
-        let on = |variant| demonstration(variant, Path::new("/r")).join(" ");
-        assert!(on("pcrel").contains("--cpu power10"));
-        assert!(!on("epilogue").contains("--cpu"));
+        let on = |variant, needs| demonstration(variant, needs, Path::new("/r")).join(" ");
+        assert!(on("pcrel", Convention::Pcrel).contains("--cpu power10"));
+        assert!(!on("epilogue", Convention::Epilogue).contains("--cpu"));
     }
 }
