@@ -97,6 +97,7 @@ fn bars(about: &str, costs: &Costs, measure: &str) -> Markup {
     html! {
         table.bar {
             caption { (about) }
+            colgroup { col.name; col; col.number; }
             thead.hidden {
                 tr { th scope="col" { "Variant" } th scope="col" { "Bar" } th scope="col" { "Value" } }
             }
@@ -148,7 +149,7 @@ fn parts(costs: &Costs) -> Markup {
                         th scope="col" { "Variant" }
                         th.drawn scope="col" aria-hidden="true" {}
                         @for (_, name, sign) in &PARTS {
-                            th scope="col" { span.key class=(sign) {} (name) }
+                            th scope="col" { span.key.(sign) {} span { (name) } }
                         }
                     }
                 }
