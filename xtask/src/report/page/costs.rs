@@ -58,7 +58,7 @@ pub fn section(costs: &Costs) -> Markup {
         (group("Memory", costs, &MEMORY))
         (group("Cycles, estimated by llvm-mca", costs, &ESTIMATES))
         @if !others.is_empty() {
-            h3 { "Everything else that was measured" }
+            h3 id="rest-title" { "Everything else that was measured" }
             (rest(&others))
         }
     }
@@ -179,7 +179,7 @@ fn parts(costs: &Costs) -> Markup {
 /// Rows that belong to none of the groups.
 fn rest(rows: &[&Row]) -> Markup {
     html! {
-        table.rest {
+        table.rest aria-labelledby="rest-title" {
             thead.hidden {
                 tr { th scope="col" { "Measure" } th scope="col" { "Variant" } th scope="col" { "Value" } }
             }
