@@ -16,6 +16,9 @@ use xtask::tool;
 /// How long a browser may live. It needs a second or two; this is for a busy machine.
 const LIMIT: Duration = Duration::from_secs(60);
 
+/// How long it may take to end.
+const GRACE: Duration = Duration::from_secs(5);
+
 /// What keeps it to itself. The sandbox does not work for root, or in a container, and
 /// the only page that it sees is our own.
 const OPTIONS: [&str; 12] = [
@@ -51,7 +54,10 @@ impl Browser {
     /// Starts the browser that `CHROMIUM` names, or `chromium`, with an empty page.
     /// `profile` is a folder of its own, which it may not outlive.
     pub fn start(profile: &Path) -> Result<Browser> {
-        let program = std::env::var("CHROMIUM").unwrap_or_else(|_| "chromium".into());
+        let named = std::env::var("CHROMIUM")
+            .ok()
+            .filter(|name| !name.is_empty());
+        let program = named.unwrap_or_else(|| "chromium".into());
         tool::require(&program)?;
         // It takes messages from descriptor 3 and writes them to 4.
         let mut command = Command::new("sh");
@@ -187,7 +193,13 @@ fn listen(output: ChildStdout) -> Receiver<Value> {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // Its other processes end when they miss it.
+        // It ends its other processes if it is asked to end, and they would end when they
+        // miss it. The pipe is closed when all are gone.
+        self.session = None;
+        self.deadline = Instant::now() + GRACE;
+        if self.call("Browser.close", json!({})).is_ok() {
+            while self.receive().is_ok() {}
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
         let _ = std::fs::remove_dir_all(&self.profile);
