@@ -35,7 +35,7 @@ run: ## build the kernel and see it patch itself in QEMU (MACHINE=, ARGS=, VARIA
 	$(Q)scripts/setup $(xtask) run $${MACHINE:+--machine="$$MACHINE"} --append="$$ARGS$${VARIANT:+ variant=$$VARIANT}"
 
 test: ## run all tests, on the host and in QEMU (FILTER=)
-	$(Q)scripts/setup $(xtask) test $${FILTER:+"$$FILTER"}
+	$(Q)scripts/setup --with test $(xtask) test $${FILTER:+"$$FILTER"}
 
 bench: ## count what things cost, in instructions
 	$(Q)scripts/setup $(xtask) run --machine=icount --append=mode=bench
@@ -57,7 +57,7 @@ check: ## check formatting, clippy with warnings denied, and the docs
 	$(Q)scripts/setup $(xtask) check
 
 accept: ## run the tests and take what they print for the expected output (FILTER=)
-	$(Q)INSTA_UPDATE=always scripts/setup $(xtask) test $${FILTER:+"$$FILTER"}
+	$(Q)INSTA_UPDATE=always scripts/setup --with test $(xtask) test $${FILTER:+"$$FILTER"}
 
 gdb: ## boot the kernel under gdb, stopped at its first Rust function (MACHINE=, ARGS=)
 	$(Q)scripts/setup --with gdb $(xtask) gdb $${MACHINE:+--machine="$$MACHINE"} --append="$$ARGS"

@@ -6,13 +6,15 @@
 cross=${CROSS_COMPILE-powerpc64le-linux-gnu-}
 qemu=${QEMU:-qemu-system-ppc64}
 gdb=${GDB:-gdb-multiarch}
+chromium=${CHROMIUM:-chromium}
 rust_version=$(sed -n 's/^channel *= *"\(.*\)"$/\1/p' rust-toolchain.toml)
 # Debian's packages of that compiler with its library source, clippy, rustfmt.
 # shellcheck disable=SC2034 # used by setup
 debian_rust="rustc-web cargo-web rust-web-src rust-web-clippy rustfmt-web"
 
 # name | level | least version | packages: Debian | Fedora | Arch | Homebrew | for
-# `need` is installed by every target that builds; `gdb` by `make gdb` alone.
+# `need` is installed by every target that builds; `gdb` by `make gdb` alone, and
+# `test` by those that run the tests.
 # The Rust rows come last: they are one toolchain and installed together.
 tools() {
     cat <<END
@@ -24,6 +26,7 @@ ${cross}objdump|need|-|binutils-powerpc64le-linux-gnu|binutils-powerpc64le-linux
 $qemu|need|7.2|qemu-system-ppc|qemu-system-ppc|qemu-system-ppc|qemu|runs the kernel
 certificates|need|-|ca-certificates|ca-certificates|ca-certificates|ca-certificates|lets cargo and rustup trust their servers
 $gdb|gdb|-|gdb-multiarch|gdb|gdb|gdb|make gdb
+$chromium|test|-|chromium|chromium|chromium|chromium|make test opens the page of make report in it
 cargo|rust|$rust_version|||||builds everything
 rustc|rust|$rust_version|||||builds everything
 rust-src|rust|$rust_version|||||core and alloc are built for the guest from it

@@ -7,6 +7,7 @@
 
 mod bench;
 mod boots;
+mod browser;
 mod demo;
 mod dialogues;
 mod disassembly;
@@ -16,6 +17,7 @@ mod harness;
 mod livepatch;
 mod matrix;
 mod readme;
+mod report;
 mod selftests;
 mod soak;
 
@@ -38,6 +40,7 @@ fn trials() -> Vec<Trial> {
         bench::trials(),
         matrix::trials(),
         explore::trials(),
+        report::trials(),
         selftests::trials(),
         livepatch::trials(),
         golden::trials(),

@@ -10,6 +10,25 @@ use serde_json::Value;
 pub struct Trace {
     /// Its lines, in their order.
     pub steps: Vec<Step>,
+    /// How calls in it have ended, as far as the file says so.
+    pub ends: Vec<End>,
+}
+
+/// How a call has ended.
+#[derive(Clone, Debug, Deserialize, PartialEq)]
+pub struct End {
+    /// The variant.
+    pub variant: String,
+    /// The function that was called.
+    pub function: String,
+    /// How calls of it go.
+    pub way: String,
+    /// Instructions from the call to its return.
+    pub instructions: u32,
+    /// What it returned.
+    pub result: u64,
+    /// What the caller may rely on and does not find; empty if all is in order.
+    pub findings: String,
 }
 
 /// A line: an instruction, or some that were folded.
@@ -78,7 +97,21 @@ impl Trace {
     pub fn read(file: &Value) -> Result<Trace> {
         let steps: Vec<Step> = schema(file, "steps")?;
         ensure!(!steps.is_empty(), "there is no step in it");
-        Ok(Trace { steps })
+        let ends = match file.get("calls") {
+            Some(_) => schema(file, "calls")?,
+            None => Vec::new(),
+        };
+        Ok(Trace { steps, ends })
+    }
+
+    /// How a call has ended.
+    #[must_use]
+    pub fn end_of(&self, call: &[Step]) -> Option<&End> {
+        let first = call.first()?;
+        let mut ends = self.ends.iter();
+        ends.find(|end| {
+            (&end.variant, &end.function, &end.way) == (&first.variant, &first.function, &first.way)
+        })
     }
 
     /// The calls in it: lines of one function, variant and way.
@@ -124,7 +157,10 @@ mod tests {
             step("settled", 3, "stub", 30),
             step("rest", 1, "caller", 1),
         ];
-        let trace = Trace::read(&json!({"schema": 1, "steps": steps})).unwrap();
+        let end = json!({"variant": "v", "function": "f", "way": "settled", "instructions": 32,
+            "result": 7, "findings": ""});
+        let file = json!({"schema": 1, "steps": steps, "calls": [end]});
+        let trace = Trace::read(&file).unwrap();
         let calls: Vec<&[Step]> = trace.calls().collect();
         assert_eq!((calls.len(), calls[0].len()), (2, 3));
         let parts: Vec<_> = stretches(calls[0])
@@ -132,6 +168,8 @@ mod tests {
             .collect();
         assert_eq!(parts, [("caller", 1), ("stub", 31)]);
         assert_eq!(trace.instructions(), 33);
+        let results = calls.iter().map(|call| Some(trace.end_of(call)?.result));
+        assert_eq!(results.collect::<Vec<_>>(), [Some(7), None]);
     }
 
     #[test]

@@ -58,7 +58,7 @@ pub fn section(costs: &Costs) -> Markup {
         (group("Memory", costs, &MEMORY))
         (group("Cycles, estimated by llvm-mca", costs, &ESTIMATES))
         @if !others.is_empty() {
-            h3 { "Everything else that was measured" }
+            h3 id="rest-title" { "Everything else that was measured" }
             (rest(&others))
         }
     }
@@ -97,6 +97,7 @@ fn bars(about: &str, costs: &Costs, measure: &str) -> Markup {
     html! {
         table.bar {
             caption { (about) }
+            colgroup { col.name; col; col.number; }
             thead.hidden {
                 tr { th scope="col" { "Variant" } th scope="col" { "Bar" } th scope="col" { "Value" } }
             }
@@ -148,7 +149,7 @@ fn parts(costs: &Costs) -> Markup {
                         th scope="col" { "Variant" }
                         th.drawn scope="col" aria-hidden="true" {}
                         @for (_, name, sign) in &PARTS {
-                            th scope="col" { span.key class=(sign) {} (name) }
+                            th scope="col" { span.key.(sign) {} span { (name) } }
                         }
                     }
                 }
@@ -178,7 +179,7 @@ fn parts(costs: &Costs) -> Markup {
 /// Rows that belong to none of the groups.
 fn rest(rows: &[&Row]) -> Markup {
     html! {
-        table.rest {
+        table.rest aria-labelledby="rest-title" {
             thead.hidden {
                 tr { th scope="col" { "Measure" } th scope="col" { "Variant" } th scope="col" { "Value" } }
             }

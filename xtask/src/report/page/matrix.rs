@@ -78,7 +78,7 @@ fn cell(matrix: &Matrix, variant: &str, case: &str) -> Markup {
         @if surprise { span.hidden { ", not as declared" } }
     };
     html! {
-        td class=(class) .surprise[surprise] data-variant=(cell.variant) data-case=(cell.case)
+        td.(class).surprise[surprise] data-variant=(cell.variant) data-case=(cell.case)
             data-observed=(class) {
             @if cell.observed == Judgement::Pass && !surprise {
                 (shown)
@@ -99,6 +99,7 @@ fn reasons(variant: &str, cells: &[&Cell]) -> Markup {
     html! {
         table.reasons {
             caption { code { (variant) } }
+            colgroup { col.case; col.found; col; }
             thead.hidden {
                 tr { th scope="col" { "Case" } th scope="col" { "Found" } th scope="col" { "Why" } }
             }
@@ -107,7 +108,7 @@ fn reasons(variant: &str, cells: &[&Cell]) -> Markup {
                     @let (word, sign) = cell.observed.shown();
                     tr id=(anchor(cell)) {
                         th scope="row" { (cell.case) }
-                        td class=(cell.observed.class()) .surprise[!cell.as_declared()] {
+                        td.(cell.observed.class()).surprise[!cell.as_declared()] {
                             span aria-hidden="true" { (sign) } " " (word)
                             @if !cell.as_declared() { ", declared: " (cell.expected.shown().0) }
                         }

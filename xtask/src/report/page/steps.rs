@@ -1,7 +1,7 @@
 //! A call, step by step: from the caller's branch to the instruction after it.
 
 use super::text::count;
-use crate::report::steps::{Change, Step, Stretch, Trace, stretches};
+use crate::report::steps::{Change, End, Step, Stretch, Trace, stretches};
 use maud::{Markup, html};
 
 /// The parts that make a variant what it is, and their signs in the style sheet.
@@ -15,17 +15,18 @@ pub fn section(trace: &Trace) -> Markup {
             strong.marked.hand-off { "the hand-off" } ", its last instructions before the new function, and "
             strong.marked.return { "the return convention" } ", what the new function does before it returns."
         }
-        @for call in trace.calls() { (one(call)) }
+        @for call in trace.calls() { (one(call, trace.end_of(call))) }
     }
 }
 
-fn one(call: &[Step]) -> Markup {
+fn one(call: &[Step], end: Option<&End>) -> Markup {
     let first = &call[0];
     let title = format!("step-{}-{}-{}", first.function, first.variant, first.way);
     html! {
         h3 id=(title) {
             code { (first.function) } ", " (first.way) ", by variant " code { (first.variant) }
         }
+        @if let Some(end) = end { (ended(end)) }
         table.steps role="table" aria-labelledby=(title) {
             thead role="rowgroup" {
                 tr role="row" {
@@ -35,6 +36,21 @@ fn one(call: &[Step]) -> Markup {
                 }
             }
             @for stretch in stretches(call) { (part(&stretch)) }
+        }
+    }
+}
+
+/// How the call has ended.
+fn ended(end: &End) -> Markup {
+    html! {
+        p.said.wrong[!end.findings.is_empty()] {
+            (count(end.instructions, "instruction", "instructions")) " from the call to its return, which brings "
+            (end.result) ". "
+            @if end.findings.is_empty() {
+                "The caller finds all that it may rely on."
+            } @else {
+                strong { "✗ What the caller does not find: " } (end.findings)
+            }
         }
     }
 }

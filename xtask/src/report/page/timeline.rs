@@ -41,7 +41,7 @@ fn legend() -> Markup {
     html! {
         ul.legend aria-label="What the signs mean" {
             li { span.key.old {} "on the old side" }
-            li { span.key.old.blocked {} "seen inside what is being left, until it went over" }
+            li { span.key.old.blocked {} "blocked: seen inside what is being left" }
             li { span.key.new {} "on the new side" }
             @for (how, words, _) in &WAYS {
                 li { (mark(how)) "went over " (words) }
