@@ -5,7 +5,7 @@ use crate::matrix::{MatrixArgs, matrix};
 use crate::modules::Conventions;
 use crate::outcome::{EXIT_CODES, NOT_STARTED};
 use crate::run::{RunArgs, run};
-use crate::{check, disasm, gdb, kernel, modules, totals};
+use crate::{check, disasm, gdb, kernel, modules, new, totals};
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -57,6 +57,12 @@ enum Action {
     },
     /// Disturb a patched call at every instruction, in a guest for each variant
     Explore(ExploreArgs),
+    /// Write the starting file of a variant
+    NewVariant {
+        /// What it is called: lower-case words with hyphens between them
+        #[arg(allow_hyphen_values = true)]
+        name: String,
+    },
     /// Check formatting, lints and documentation
     Check,
     /// Print the kernel's disassembly
@@ -143,6 +149,7 @@ fn execute(action: Action) -> Result<ExitCode> {
                 ExitCode::FAILURE
             });
         }
+        Action::NewVariant { name } => new::variant(&name)?,
         Action::Check => check::check()?,
         Action::Disasm { symbol } => disasm::disasm(&kernel::build()?, symbol.as_deref())?,
         Action::Gdb { machine, append } => gdb::gdb(&machine, &append)?,

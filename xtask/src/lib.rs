@@ -10,7 +10,7 @@
 //!   dialogues with it and makes sure that it dies; [`outcome`] says how the
 //!   run ended.
 //! - [`cli`] is the command line; [`run`], [`matrix`], [`explore`], [`totals`], [`check`],
-//!   [`disasm`] and [`gdb`] are its commands.
+//!   [`disasm`], [`gdb`] and [`new`] are its commands.
 //! - [`tool`] starts every other program.
 //!
 //! The tests that boot the kernel use this library as well, so they see what
@@ -26,6 +26,7 @@ pub mod kernel;
 pub mod machine;
 pub mod matrix;
 pub mod modules;
+pub mod new;
 pub mod outcome;
 mod pipes;
 pub mod proof;
