@@ -8,6 +8,7 @@
 # FILTER=PATTERN    for test and accept: only the tests whose names contain it
 # COUNT=NUMBER      for soak: how many transitions, if not a million
 # FUNC=NAME         for disasm: the function to show
+# NAME=NAME         for new-variant: what it is to be called
 # CASE=PATTERN      for matrix: only this case, or those that a `*` stands for
 # V=1               show the commands
 
@@ -16,18 +17,18 @@
 # cargo takes all the processors by itself.
 .NOTPARALLEL:
 .SUFFIXES:
-.PHONY: help run test bench soak matrix explore report check accept gdb disasm doctor setup clean
+.PHONY: help run test bench soak matrix explore new-variant report check accept gdb disasm doctor setup clean
 
 # The recipes take these from the environment, so that no shell and no make
 # interprets what is in them.
-export MACHINE ARGS VARIANT FILTER FUNC COUNT CASE SHORT
+export MACHINE ARGS VARIANT FILTER FUNC COUNT CASE SHORT NAME
 
 Q := $(if $(V),,@)
 xtask := cargo run --locked --quiet --package xtask --
 
 help: ## show this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name text; do \
-		printf 'make %-8s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name text; do \
+		printf 'make %-11s %s\n' "$$name" "$$text"; done
 	@echo
 	@sed -n '/^# [A-Z]*=/s/^# //p' Makefile
 
@@ -52,6 +53,9 @@ explore: ## disturb a patched call at every instruction (VARIANT=, SHORT=)
 
 report: ## make a page of a run: transitions, matrix, costs, steps (VARIANT=)
 	$(Q)scripts/setup $(xtask) report $${VARIANT:+--variant="$$VARIANT"}
+
+new-variant: ## write the starting file of a variant (NAME=): docs/add-a-variant.md
+	$(Q)scripts/setup $(xtask) new-variant "$$NAME"
 
 check: ## check formatting, clippy with warnings denied, and the docs
 	$(Q)scripts/setup $(xtask) check

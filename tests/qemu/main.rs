@@ -20,6 +20,7 @@ mod readme;
 mod report;
 mod selftests;
 mod soak;
+mod walks;
 
 use libtest_mimic::{Arguments, Trial};
 use std::process::ExitCode;
@@ -35,6 +36,7 @@ fn trials() -> Vec<Trial> {
     // The long ones first, so that the last thread does not run alone for long.
     let groups = [
         soak::trials(),
+        walks::trials(),
         boots::trials(),
         demo::trials(),
         bench::trials(),

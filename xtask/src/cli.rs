@@ -6,7 +6,7 @@ use crate::modules::Conventions;
 use crate::outcome::{EXIT_CODES, NOT_STARTED};
 use crate::report::{ReportArgs, report};
 use crate::run::{RunArgs, run};
-use crate::{check, disasm, gdb, kernel, modules, totals};
+use crate::{check, disasm, gdb, kernel, modules, new, totals};
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -60,6 +60,12 @@ enum Action {
     Explore(ExploreArgs),
     /// Run demonstration, matrix, bench and step, and make a page of what they find
     Report(ReportArgs),
+    /// Write the starting file of a variant
+    NewVariant {
+        /// What it is called: lower-case words with hyphens between them
+        #[arg(allow_hyphen_values = true)]
+        name: String,
+    },
     /// Check formatting, lints and documentation
     Check,
     /// Print the kernel's disassembly
@@ -154,6 +160,7 @@ fn execute(action: Action) -> Result<ExitCode> {
                 ExitCode::FAILURE
             });
         }
+        Action::NewVariant { name } => new::variant(&name)?,
         Action::Check => check::check()?,
         Action::Disasm { symbol } => disasm::disasm(&kernel::build()?, symbol.as_deref())?,
         Action::Gdb { machine, append } => gdb::gdb(&machine, &append)?,

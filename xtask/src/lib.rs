@@ -10,7 +10,7 @@
 //!   dialogues with it and makes sure that it dies; [`outcome`] says how the
 //!   run ended.
 //! - [`cli`] is the command line; [`run`], [`matrix`], [`explore`], [`totals`], [`check`],
-//!   [`disasm`] and [`gdb`] are its commands.
+//!   [`disasm`], [`gdb`] and [`new`] are its commands.
 //! - [`report`](mod@report) makes a page of a run.
 //! - [`tool`] starts every other program.
 //!
@@ -27,6 +27,7 @@ pub mod kernel;
 pub mod machine;
 pub mod matrix;
 pub mod modules;
+pub mod new;
 pub mod outcome;
 mod pipes;
 pub mod proof;

@@ -4,8 +4,8 @@
 //!
 //! A variant's file has the same parts in the same order as the others', so that two
 //! can be laid side by side: history and idea, known price, the [`Variant`], then
-//! its assembly, each entry under its contract. A new one is a file and a line in
-//! [`VARIANTS`].
+//! its assembly, each entry under its contract. A new one is a file and two lines here,
+//! one of them in [`VARIANTS`]: `make new-variant NAME=x` begins the file.
 
 mod epilogue;
 mod epilogue_as_posted;
