@@ -3,11 +3,12 @@
 #
 # MACHINE=NAME      the machine shape to boot, from tests/machines.toml
 # ARGS='WORDS'      boot arguments, such as ARGS='mode=selftest log=debug'
-# VARIANT=NAME      for run: the way to hand calls over to patches; for matrix, explore: only this
+# VARIANT=NAME      for run: the way to hand calls over to patches; for matrix, explore, step: only this
 # SHORT=1           for explore: only some of the instructions
 # FILTER=PATTERN    for test and accept: only the tests whose names contain it
 # COUNT=NUMBER      for soak: how many transitions, if not a million
-# FUNC=NAME         for disasm: the function to show
+# FUNC=NAME         for disasm, step: the function to show
+# WAY=NAME          for step: settled, transition, traced or rest
 # CASE=PATTERN      for matrix: only this case, or those that a `*` stands for
 # V=1               show the commands
 
@@ -16,11 +17,11 @@
 # cargo takes all the processors by itself.
 .NOTPARALLEL:
 .SUFFIXES:
-.PHONY: help run test bench soak matrix explore check accept gdb disasm doctor setup clean
+.PHONY: help run test bench soak matrix explore step check accept gdb disasm doctor setup clean
 
 # The recipes take these from the environment, so that no shell and no make
 # interprets what is in them.
-export MACHINE ARGS VARIANT FILTER FUNC COUNT CASE SHORT
+export MACHINE ARGS VARIANT FILTER FUNC COUNT CASE SHORT WAY
 
 Q := $(if $(V),,@)
 xtask := cargo run --locked --quiet --package xtask --
@@ -49,6 +50,9 @@ matrix: ## judge each variant by each conformance case (VARIANT=, CASE=)
 
 explore: ## disturb a patched call at every instruction (VARIANT=, SHORT=)
 	$(Q)scripts/setup $(xtask) explore $${VARIANT:+--variant="$$VARIANT"} $${SHORT:+--short}
+
+step: ## show a patched call instruction by instruction (FUNC=, VARIANT=, WAY=)
+	$(Q)scripts/setup $(xtask) step $${FUNC:+--func="$$FUNC"} $${VARIANT:+--variant="$$VARIANT"} $${WAY:+--way="$$WAY"}
 
 check: ## check formatting, clippy with warnings denied, and the docs
 	$(Q)scripts/setup $(xtask) check

@@ -5,6 +5,7 @@ use crate::matrix::{MatrixArgs, matrix};
 use crate::modules::Conventions;
 use crate::outcome::{EXIT_CODES, NOT_STARTED};
 use crate::run::{RunArgs, run};
+use crate::step::{StepArgs, step};
 use crate::{check, disasm, gdb, kernel, modules, totals};
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -50,6 +51,9 @@ enum Action {
     /// Judge each variant by each conformance case, and keep the cells in a file
     #[command(after_help = EXIT_CODES)]
     Matrix(MatrixArgs),
+    /// Show a call of a patched function instruction by instruction
+    #[command(after_help = EXIT_CODES)]
+    Step(StepArgs),
     /// Run all tests, those in QEMU included, and print the totals last
     Test {
         /// Only tests with this in their name
@@ -95,7 +99,7 @@ pub fn main() -> ExitCode {
     let action = cli.command.unwrap_or(Action::Run(cli.run));
     let boots = matches!(
         action,
-        Action::Run(_) | Action::Exec { .. } | Action::Matrix(_)
+        Action::Run(_) | Action::Exec { .. } | Action::Matrix(_) | Action::Step(_)
     );
     execute(action).unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
@@ -127,6 +131,7 @@ fn execute(action: Action) -> Result<ExitCode> {
             return Ok(run(&kernel, &args)?.exit_code().into());
         }
         Action::Matrix(args) => return Ok(matrix(&args)?.exit_code().into()),
+        Action::Step(args) => return Ok(step(&args)?.exit_code().into()),
         Action::Test { filter } => {
             let well = totals::test(filter.as_deref())?;
             return Ok(if well {
