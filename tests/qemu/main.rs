@@ -18,6 +18,7 @@ mod matrix;
 mod readme;
 mod selftests;
 mod soak;
+mod step;
 
 use libtest_mimic::{Arguments, Trial};
 use std::process::ExitCode;
@@ -38,6 +39,7 @@ fn trials() -> Vec<Trial> {
         bench::trials(),
         matrix::trials(),
         explore::trials(),
+        step::trials(),
         selftests::trials(),
         livepatch::trials(),
         golden::trials(),
