@@ -3,12 +3,13 @@
 #
 # MACHINE=NAME      the machine shape to boot, from tests/machines.toml
 # ARGS='WORDS'      boot arguments, such as ARGS='mode=selftest log=debug'
-# VARIANT=NAME      for run: the way to hand calls over to patches; for matrix, explore: only this
+# VARIANT=NAME      for run: the way to hand calls over to patches; for matrix, explore, step: only this
 # SHORT=1           for explore: only some of the instructions
 # FILTER=PATTERN    for test and accept: only the tests whose names contain it
 # COUNT=NUMBER      for soak: how many transitions, if not a million
-# FUNC=NAME         for disasm: the function to show
+# FUNC=NAME         for disasm, step: the function to show
 # NAME=NAME         for new-variant: what it is to be called
+# WAY=NAME          for step: settled, transition, traced or rest
 # CASE=PATTERN      for matrix: only this case, or those that a `*` stands for
 # V=1               show the commands
 
@@ -17,11 +18,11 @@
 # cargo takes all the processors by itself.
 .NOTPARALLEL:
 .SUFFIXES:
-.PHONY: help run test bench soak matrix explore new-variant report check accept gdb disasm doctor setup clean
+.PHONY: help run test bench soak matrix explore step new-variant report check accept gdb disasm doctor setup clean
 
 # The recipes take these from the environment, so that no shell and no make
 # interprets what is in them.
-export MACHINE ARGS VARIANT FILTER FUNC COUNT CASE SHORT NAME
+export MACHINE ARGS VARIANT FILTER FUNC COUNT CASE SHORT WAY NAME
 
 Q := $(if $(V),,@)
 xtask := cargo run --locked --quiet --package xtask --
@@ -56,6 +57,9 @@ report: ## make a page of a run: transitions, matrix, costs, steps (VARIANT=)
 
 new-variant: ## write the starting file of a variant (NAME=): docs/add-a-variant.md
 	$(Q)scripts/setup $(xtask) new-variant "$$NAME"
+
+step: ## show a patched call instruction by instruction (FUNC=, VARIANT=, WAY=)
+	$(Q)scripts/setup $(xtask) step $${FUNC:+--func="$$FUNC"} $${VARIANT:+--variant="$$VARIANT"} $${WAY:+--way="$$WAY"}
 
 check: ## check formatting, clippy with warnings denied, and the docs
 	$(Q)scripts/setup $(xtask) check

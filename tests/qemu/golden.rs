@@ -98,6 +98,7 @@ fn complete() -> Trial {
             let file = entry?.file_name().into_string().unwrap_or_default();
             let name = file.trim_end_matches(".new").trim_end_matches(".snap");
             let known = name == crate::bench::GOLDEN
+                || name == crate::step::GOLDEN
                 || crate::livepatch::is_golden(name)
                 || CRASHES
                     .iter()

@@ -20,6 +20,7 @@ mod readme;
 mod report;
 mod selftests;
 mod soak;
+mod step;
 mod walks;
 
 use libtest_mimic::{Arguments, Trial};
@@ -43,6 +44,7 @@ fn trials() -> Vec<Trial> {
         matrix::trials(),
         explore::trials(),
         report::trials(),
+        step::trials(),
         selftests::trials(),
         livepatch::trials(),
         golden::trials(),

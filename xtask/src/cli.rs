@@ -6,6 +6,7 @@ use crate::modules::Conventions;
 use crate::outcome::{EXIT_CODES, NOT_STARTED};
 use crate::report::{ReportArgs, report};
 use crate::run::{RunArgs, run};
+use crate::step::{StepArgs, step};
 use crate::{check, disasm, gdb, kernel, modules, new, totals};
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -51,6 +52,9 @@ enum Action {
     /// Judge each variant by each conformance case, and keep the cells in a file
     #[command(after_help = EXIT_CODES)]
     Matrix(MatrixArgs),
+    /// Show a call of a patched function instruction by instruction
+    #[command(after_help = EXIT_CODES)]
+    Step(StepArgs),
     /// Run all tests, those in QEMU included, and print the totals last
     Test {
         /// Only tests with this in their name
@@ -104,7 +108,7 @@ pub fn main() -> ExitCode {
     let action = cli.command.unwrap_or(Action::Run(cli.run));
     let boots = matches!(
         action,
-        Action::Run(_) | Action::Exec { .. } | Action::Matrix(_)
+        Action::Run(_) | Action::Exec { .. } | Action::Matrix(_) | Action::Step(_)
     );
     execute(action).unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
@@ -136,6 +140,7 @@ fn execute(action: Action) -> Result<ExitCode> {
             return Ok(run(&kernel, &args)?.exit_code().into());
         }
         Action::Matrix(args) => return Ok(matrix(&args)?.exit_code().into()),
+        Action::Step(args) => return Ok(step(&args)?.exit_code().into()),
         Action::Test { filter } => {
             let well = totals::test(filter.as_deref())?;
             return Ok(if well {

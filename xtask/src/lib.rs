@@ -9,8 +9,8 @@
 //! - [`guest`] runs one QEMU under a time limit, reads its console, holds
 //!   dialogues with it and makes sure that it dies; [`outcome`] says how the
 //!   run ended.
-//! - [`cli`] is the command line; [`run`], [`matrix`], [`explore`], [`totals`], [`check`],
-//!   [`disasm`], [`gdb`] and [`new`] are its commands.
+//! - [`cli`] is the command line; [`run`], [`matrix`], [`explore`], [`step`], [`totals`],
+//!   [`check`], [`disasm`], [`gdb`] and [`new`] are its commands.
 //! - [`report`](mod@report) makes a page of a run.
 //! - [`tool`] starts every other program.
 //!
@@ -34,6 +34,7 @@ pub mod proof;
 pub mod qemu;
 pub mod report;
 pub mod run;
+pub mod step;
 pub mod symbols;
 pub mod tool;
 pub mod totals;

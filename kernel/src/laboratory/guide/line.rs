@@ -33,8 +33,8 @@ pub struct Line {
     pub wrong: bool,
 }
 
-/// `lis` and its like: half an address.
-const ADDIS: u32 = 15;
+/// `addis` and `oris`: half an address.
+const HALVES: [u32; 2] = [15, 25];
 
 /// The line of an instruction; `after` is the state behind it.
 pub fn line(stop: &Stop, after: &State, words: &mut Words) -> Line {
@@ -79,7 +79,7 @@ pub fn line(stop: &Stop, after: &State, words: &mut Words) -> Line {
         meaning.extend(accessed(&access, stop, after, words));
     }
     // Half an address is none.
-    let is_half = stop.word >> 26 == ADDIS && !stop.part.is_folded();
+    let is_half = HALVES.contains(&(stop.word >> 26)) && !stop.part.is_folded();
     for change in &changes {
         let is_loaded = access.is_some_and(|access| {
             !access.stores

@@ -296,7 +296,7 @@ fn introduce(out: &mut dyn Write, call: &Call, known: &Known, words: &Words) -> 
     match &call.new {
         Some((path, module)) => writeln!(
             out,
-            "A calls B, which is {old}; the call comes to C, which is {path} of module {module}."
+            "A calls B, which is {old};\nthe call comes to C, which is {path} of module {module}."
         )?,
         None => writeln!(
             out,
@@ -339,7 +339,7 @@ fn conclude(
     writeln!(out, "{}", Painted(Tone::Heading, "-- in all"))?;
     writeln!(
         out,
-        "{} instructions: {}",
+        "{} instructions:\n{}",
         stepped.instructions,
         parts.join(", ")
     )?;

@@ -11,10 +11,12 @@ use alloc::{format, string::String, vec::Vec};
 use core::fmt::{self, Write};
 use report::{Record, StepChange};
 
-/// Columns: where an instruction is, the instruction, and where meanings begin.
+/// Widths: of where an instruction is, and of the instruction.
 const SYMBOL: usize = 28;
-const TEXT: usize = 32;
+const TEXT: usize = 30;
+/// Where meanings begin, and changes.
 const INDENT: usize = 18;
+const COLUMN: usize = INDENT + SYMBOL + 2 + TEXT + 2;
 /// The whole line.
 const WIDTH: usize = 118;
 
@@ -75,32 +77,31 @@ fn one(out: &mut dyn Write, number: u32, line: &Line) -> fmt::Result {
         "{number:>4}{mark} {:#010x}  {symbol:<SYMBOL$}  {:<TEXT$}",
         line.address, line.text
     );
-    let changes = line.changes.iter().map(change);
-    let mut shown = start.trim_end().len();
+    let text = start.trim_end();
     if line.wrong {
-        write!(out, "{}", Painted(Tone::Bad, start.trim_end()))?;
+        write!(out, "{}", Painted(Tone::Bad, text))?;
     } else {
-        write!(out, "{}", start.trim_end())?;
+        write!(out, "{text}")?;
     }
-    let column = INDENT + SYMBOL + 2 + TEXT;
-    for (index, text) in changes.enumerate() {
-        let comma = if index == 0 { "" } else { ", " };
-        if index == 0 && shown < column + 2 {
-            write!(out, "{:1$}", "", column + 2 - shown)?;
-            shown = column + 2;
-        } else if shown + 2 + text.len() > WIDTH {
-            writeln!(out, "{}", comma.trim_end())?;
-            write!(out, "{:1$}", "", column + 2)?;
-            shown = column + 2;
-            write!(out, "{text}")?;
-            shown += text.len();
-            continue;
-        } else if index == 0 {
-            write!(out, "  ")?;
-            shown += 2;
+    let mut shown = text.len();
+    for (index, change) in line.changes.iter().enumerate() {
+        let comma = if index + 1 < line.changes.len() {
+            ","
+        } else {
+            ""
+        };
+        let text = format!("{}{comma}", shown_change(change));
+        // At the column, or further to the left where it would not fit.
+        let column = COLUMN.min(WIDTH.saturating_sub(text.len()));
+        let at = if index == 0 { COLUMN } else { shown + 1 };
+        if shown >= at || at + text.len() > WIDTH {
+            writeln!(out)?;
+            write!(out, "{:column$}{text}", "")?;
+            shown = column + text.len();
+        } else {
+            write!(out, "{:1$}{text}", "", at - shown)?;
+            shown = at + text.len();
         }
-        write!(out, "{comma}{text}")?;
-        shown += comma.len() + text.len();
     }
     writeln!(out)?;
     for meaning in &line.meaning {
@@ -110,7 +111,7 @@ fn one(out: &mut dyn Write, number: u32, line: &Line) -> fmt::Result {
     Ok(())
 }
 
-fn change(change: &Change) -> String {
+fn shown_change(change: &Change) -> String {
     format!(
         "{}: {:#x} -> {:#x}",
         change.place, change.before, change.after

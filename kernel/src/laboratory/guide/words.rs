@@ -25,7 +25,7 @@ pub enum Owner {
     Caller,
     /// The trampoline: a [`CallFrame`].
     Trampoline,
-    /// The variant's hand-off.
+    /// The variant's hand-off, which has a small one of its own.
     HandOff,
     /// B.
     Function,
@@ -34,22 +34,12 @@ pub enum Owner {
 }
 
 impl Owner {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Caller => "A",
-            Self::Trampoline => "the trampoline",
-            Self::HandOff => "the hand-off",
-            Self::Function => "B",
-            Self::Replacement => "C",
-        }
-    }
-
     /// What its frame is called.
     pub const fn frame(self) -> &'static str {
         match self {
             Self::Caller => "A's frame",
             Self::Trampoline => "the trampoline's frame",
-            Self::HandOff => "the hand-off's frame (mini frame)",
+            Self::HandOff => "the mini frame",
             Self::Function => "B's frame",
             Self::Replacement => "C's frame",
         }
@@ -233,14 +223,14 @@ impl Words {
         self.second(address).or_else(|| in_cpu(address))
     }
 
-    /// Whether a place is one that A or the variant keeps something in.
+    /// Whether a place is one that A or the variant keeps something in, or an argument.
     pub fn is_kept(&self, address: u64) -> bool {
         let of_frame = self.frames.iter().find(|frame| frame.address <= address);
-        let in_header = of_frame.is_some_and(|frame| {
+        let in_frame = of_frame.is_some_and(|frame| {
             let is_header = address - frame.address < size_of::<FrameHeader>() as u64;
-            is_header && matches!(frame.of, Owner::Caller | Owner::HandOff)
+            frame.of == Owner::Caller || frame.of == Owner::HandOff && is_header
         });
-        in_header || self.second(address).is_some() || in_cpu(address).is_some()
+        in_frame || self.second(address).is_some() || in_cpu(address).is_some()
     }
 }
 
@@ -248,10 +238,7 @@ impl Words {
 const PARAMETERS: u64 = (size_of::<FrameHeader>() + 8 * arch::sanitiser::ARGUMENTS) as u64;
 
 fn in_frame(frame: &Frame, offset: usize) -> String {
-    let whose = match frame.of {
-        Owner::Caller => "A's frame",
-        other => other.frame(),
-    };
+    let whose = frame.of.frame();
     if let Some((_, slot)) = SLOTS.iter().find(|(at, _)| *at == offset) {
         return format!("{offset}(r1) of {whose} ({slot})");
     }
@@ -265,7 +252,7 @@ fn in_frame(frame: &Frame, offset: usize) -> String {
         Some(above) if above.is_multiple_of(8) && frame.of == Owner::Caller => {
             format!("{offset}(r1) of {whose} (argument {})", above / 8 + 1)
         }
-        _ => format!("{}'s frame+{offset:#x}", frame.of.name()),
+        _ => format!("{whose}+{offset:#x}"),
     }
 }
 
@@ -308,15 +295,28 @@ pub fn full(address: u64) -> Option<String> {
     Some(path.into())
 }
 
+/// Where the parts of a path begin, from the last; those within `<>` are one.
+fn parts(path: &str) -> impl Iterator<Item = usize> {
+    let mut depth = 0;
+    let bytes = path.as_bytes();
+    (1..bytes.len()).rev().filter_map(move |at| {
+        match bytes[at] {
+            b'>' => depth += 1,
+            b'<' => depth -= 1,
+            _ => {}
+        }
+        (depth == 0 && &bytes[at - 1..=at] == b"::").then_some(at + 1)
+    })
+}
+
 /// The last part of a path.
 pub fn last(path: &str) -> &str {
-    path.rsplit("::").next().unwrap_or(path)
+    parts(path).next().map_or(path, |at| &path[at..])
 }
 
 /// The last two parts: enough to tell an old function from a new one.
 pub fn short(path: &str) -> &str {
-    let before = path.rfind("::").and_then(|at| path[..at].rfind("::"));
-    before.map_or(path, |at| &path[at + 2..])
+    parts(path).nth(1).map_or(path, |at| &path[at..])
 }
 
 impl Words {
