@@ -3,7 +3,7 @@
 #
 # MACHINE=NAME      the machine shape to boot, from tests/machines.toml
 # ARGS='WORDS'      boot arguments, such as ARGS='mode=selftest log=debug'
-# VARIANT=NAME      for run: the way to hand calls over to patches; for matrix, explore: only this
+# VARIANT=NAME      for run, gdb: the way to hand calls over to patches; for matrix, explore: only this
 # SHORT=1           for explore: only some of the instructions
 # FILTER=PATTERN    for test and accept: only the tests whose names contain it
 # COUNT=NUMBER      for soak: how many transitions, if not a million
@@ -35,7 +35,7 @@ run: ## build the kernel and see it patch itself in QEMU (MACHINE=, ARGS=, VARIA
 	$(Q)scripts/setup $(xtask) run $${MACHINE:+--machine="$$MACHINE"} --append="$$ARGS$${VARIANT:+ variant=$$VARIANT}"
 
 test: ## run all tests, on the host and in QEMU (FILTER=)
-	$(Q)scripts/setup $(xtask) test $${FILTER:+"$$FILTER"}
+	$(Q)scripts/setup --with gdb $(xtask) test $${FILTER:+"$$FILTER"}
 
 bench: ## count what things cost, in instructions
 	$(Q)scripts/setup $(xtask) run --machine=icount --append=mode=bench
@@ -56,8 +56,8 @@ check: ## check formatting, clippy with warnings denied, and the docs
 accept: ## run the tests and take what they print for the expected output (FILTER=)
 	$(Q)INSTA_UPDATE=always scripts/setup $(xtask) test $${FILTER:+"$$FILTER"}
 
-gdb: ## boot the kernel under gdb, stopped at its first Rust function (MACHINE=, ARGS=)
-	$(Q)scripts/setup --with gdb $(xtask) gdb $${MACHINE:+--machine="$$MACHINE"} --append="$$ARGS"
+gdb: ## follow a patched call in gdb (MACHINE=, ARGS=, VARIANT=)
+	$(Q)scripts/setup --with gdb $(xtask) gdb $${MACHINE:+--machine="$$MACHINE"} --append="$$ARGS$${VARIANT:+ variant=$$VARIANT}"
 
 disasm: ## disassemble the kernel, or one function of it (FUNC=)
 	$(Q)scripts/setup $(xtask) disasm $${FUNC:+"$$FUNC"}

@@ -12,7 +12,7 @@ rust_version=$(sed -n 's/^channel *= *"\(.*\)"$/\1/p' rust-toolchain.toml)
 debian_rust="rustc-web cargo-web rust-web-src rust-web-clippy rustfmt-web"
 
 # name | level | least version | packages: Debian | Fedora | Arch | Homebrew | for
-# `need` is installed by every target that builds; `gdb` by `make gdb` alone.
+# `need` is installed by every target that builds; `gdb` by `make gdb` and `make test` alone.
 # The Rust rows come last: they are one toolchain and installed together.
 tools() {
     cat <<END

@@ -28,7 +28,7 @@ fn failed(error: anyhow::Error) -> Failed {
 }
 
 /// The kernel, built by whoever asks first, with modules of all return conventions.
-fn kernel() -> Result<&'static Path> {
+pub fn kernel() -> Result<&'static Path> {
     static KERNEL: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     let built = KERNEL.get_or_init(|| {
         let built = xtask::kernel::build_with(&Conventions::all());
@@ -80,6 +80,14 @@ impl Boot {
         let mut qemu = Qemu::new(self.machine.clone(), kernel()?, &self.append)
             .with_modules(&Conventions::all());
         qemu.report = Some(self.report.clone());
+        Guest::start(&qemu, false, Some(self.limit))
+    }
+
+    /// Starts the guest halted, with a debugger's port, and without a report.
+    pub fn start_halted(&self, port: u16) -> Result<Guest> {
+        let mut qemu = Qemu::new(self.machine.clone(), kernel()?, &self.append)
+            .with_modules(&Conventions::all());
+        qemu.gdb = Some(port);
         Guest::start(&qemu, false, Some(self.limit))
     }
 

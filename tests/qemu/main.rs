@@ -11,6 +11,7 @@ mod demo;
 mod dialogues;
 mod disassembly;
 mod explore;
+mod gdb;
 mod golden;
 mod harness;
 mod livepatch;
@@ -40,6 +41,7 @@ fn trials() -> Vec<Trial> {
         explore::trials(),
         selftests::trials(),
         livepatch::trials(),
+        gdb::trials(),
         golden::trials(),
         dialogues::trials(),
         disassembly::trials(),

@@ -20,6 +20,7 @@ use core::{
     hint::black_box,
     sync::atomic::{AtomicU64, Ordering},
 };
+use klp::Convention;
 use memmap::Range;
 
 /// Set by the debugger when it wants the hooks to be called. Not in `.bss`, so that it
@@ -50,9 +51,13 @@ struct Section {
     address: u64,
 }
 
-/// Tells that a module was loaded, before anybody can call it. `section` says where a
-/// section lies.
-pub fn module_loaded(name: &str, section: impl Fn(&'static str) -> Option<core::ops::Range<u64>>) {
+/// Tells that a module of a return convention was loaded, before anybody can call it.
+/// `section` says where a section lies.
+pub fn module_loaded(
+    name: &str,
+    convention: Convention,
+    section: impl Fn(&'static str) -> Option<core::ops::Range<u64>>,
+) {
     if is_attached() {
         let sections = SECTIONS.map(|name| Section {
             name: name.as_ptr(),
@@ -62,6 +67,8 @@ pub fn module_loaded(name: &str, section: impl Fn(&'static str) -> Option<core::
         klp_debugger_module_loaded(
             name.as_ptr(),
             name.len() as u64,
+            convention.name().as_ptr(),
+            convention.name().len() as u64,
             sections.as_ptr(),
             sections.len() as u64,
         );
@@ -98,10 +105,12 @@ pub fn ways_changed(sides: Sides) {
 extern "C" fn klp_debugger_module_loaded(
     name: *const u8,
     length: u64,
+    convention: *const u8,
+    convention_length: u64,
     sections: *const Section,
     count: u64,
 ) {
-    black_box((name, length, sections, count));
+    black_box((name, length, convention, convention_length, sections, count));
 }
 
 #[unsafe(no_mangle)]

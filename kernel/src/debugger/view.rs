@@ -23,6 +23,15 @@ const ROOM: usize = 16 * 1024;
 const STACK: usize = 32 * 1024;
 /// Callers that are shown of a thread that does not run.
 const CALLERS: usize = 4;
+/// How threads begin and give way: what is on all stacks, and so left out unless there
+/// is nothing else.
+const COMMON: [&str; 5] = [
+    "kernel::thread::",
+    "kernel::arch::",
+    "kernel::interrupt::",
+    "trap_entry",
+    "thread_begin",
+];
 /// A path is no longer than this here; the rest is cut off.
 const PATH: usize = 160;
 
@@ -166,12 +175,16 @@ fn thread_line(out: &mut Lines<'_>, thread: &Thread) -> fmt::Result {
         return out.write_str("here");
     }
     let mut shown = 0;
+    let mut last = ArrayString::<PATH>::new();
     // SAFETY: everything is halted, and so is this thread, which does not run.
     for step in unsafe { backtrace::steps_of(thread) } {
         let path = path_of(step.place());
         // How it gave way is the same for all.
-        let is_inner = ["kernel::thread::", "kernel::arch::", "kernel::interrupt::"];
-        if is_inner.iter().any(|inner| path.starts_with(inner)) {
+        let begins = path.trim_start_matches('<');
+        if COMMON.iter().any(|common| begins.starts_with(common)) {
+            if path.as_str() != "thread_begin" {
+                last = path;
+            }
             continue;
         }
         let before = if shown == 0 { "" } else { " < " };
@@ -182,7 +195,7 @@ fn thread_line(out: &mut Lines<'_>, thread: &Thread) -> fmt::Result {
         }
     }
     if shown == 0 {
-        out.write_str("has not begun")?;
+        out.write_str(&last)?;
     }
     Ok(())
 }

@@ -28,7 +28,6 @@ pub(super) fn begin(
     way: &Way<'_>,
 ) -> Result<(), LivepatchError> {
     unsettle(patch, way)?;
-    debugger::ways_changed(patched::sides());
     {
         let mut registry = REGISTRY.lock();
         match way {
@@ -42,6 +41,7 @@ pub(super) fn begin(
         }
         registry.publish();
     }
+    debugger::ways_changed(patched::sides());
     let direction = match way {
         Way::In(..) => Direction::Enable,
         Way::Out => Direction::Disable,

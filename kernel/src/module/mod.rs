@@ -208,7 +208,7 @@ fn load_at(file: &[u8], far: bool) -> Result<Arc<Module>, ModuleError<'_>> {
         block,
     });
     LOADED.lock().push(module.clone());
-    debugger::module_loaded(&module.name, section);
+    debugger::module_loaded(&module.name, module.convention, section);
     log::debug!(
         "module `{}`: {:?}, TOC {:#x}",
         module.name,
