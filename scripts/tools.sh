@@ -13,8 +13,8 @@ rust_version=$(sed -n 's/^channel *= *"\(.*\)"$/\1/p' rust-toolchain.toml)
 debian_rust="rustc-web cargo-web rust-web-src rust-web-clippy rustfmt-web"
 
 # name | level | least version | packages: Debian | Fedora | Arch | Homebrew | for
-# `need` is installed by every target that builds; `gdb` by `make gdb` alone, and
-# `test` by those that run the tests.
+# `need` is installed by every target that builds; `gdb` by `make gdb`; both `gdb` and
+# `test` by the targets that run the tests.
 # The Rust rows come last: they are one toolchain and installed together.
 tools() {
     cat <<END

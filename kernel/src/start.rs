@@ -1,8 +1,8 @@
 //! The kernel's first steps, in the order in which they depend on each other.
 
 use crate::{
-    arch, bench, console, crash, fault, ftrace, interrupt, job, laboratory, livepatch, mm,
-    platform, selftest, stack, thread, time,
+    arch, bench, console, crash, debugger, fault, ftrace, interrupt, job, laboratory, livepatch,
+    mm, platform, selftest, stack, thread, time,
 };
 use boot::BootInfo;
 use bootargs::{BootArgs, Color, LogLevel, Mode, Way};
@@ -62,6 +62,7 @@ extern "C" fn on_main_stack() -> ! {
     if let Err(error) = livepatch::start() {
         refuse(&error);
     }
+    debugger::start();
     time::start();
     arch::interrupts_on();
     let verdict = run(&arguments);

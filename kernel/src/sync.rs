@@ -49,6 +49,12 @@ impl<T> IrqLock<T> {
         }
     }
 
+    /// Whether somebody holds the lock.
+    #[must_use]
+    pub fn is_locked(&self) -> bool {
+        self.0.is_locked()
+    }
+
     /// Opens the lock whoever holds it.
     ///
     /// # Safety

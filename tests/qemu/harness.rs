@@ -83,6 +83,14 @@ impl Boot {
         Guest::start(&qemu, false, Some(self.limit))
     }
 
+    /// Starts the guest halted, with a debugger's port, and without a report.
+    pub fn start_halted(&self, port: u16) -> Result<Guest> {
+        let mut qemu = Qemu::new(self.machine.clone(), kernel()?, &self.append)
+            .with_modules(&Conventions::all());
+        qemu.gdb = Some(port);
+        Guest::start(&qemu, false, Some(self.limit))
+    }
+
     /// Boots, waits for the end and reads the report.
     pub fn run(&self) -> Result<Run> {
         let finished = self.start()?.finish();

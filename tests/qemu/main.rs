@@ -12,6 +12,7 @@ mod demo;
 mod dialogues;
 mod disassembly;
 mod explore;
+mod gdb;
 mod golden;
 mod harness;
 mod livepatch;
@@ -47,6 +48,7 @@ fn trials() -> Vec<Trial> {
         step::trials(),
         selftests::trials(),
         livepatch::trials(),
+        gdb::trials(),
         golden::trials(),
         dialogues::trials(),
         disassembly::trials(),

@@ -1,9 +1,10 @@
 //! `step`: shows a call of a patched function instruction by instruction, and keeps the
 //! steps in a file.
 
+use crate::modules::Conventions;
 use crate::outcome::Outcome;
 use crate::run::{RunArgs, run};
-use crate::{kernel, tool};
+use crate::{kernel, tool, variants};
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -30,9 +31,11 @@ pub struct StepArgs {
 }
 
 impl StepArgs {
-    /// The boot arguments, a line for each variant.
-    #[must_use]
-    pub fn appends(&self) -> Vec<String> {
+    /// The boot arguments, a line for each variant; `all` are those there are.
+    ///
+    /// # Errors
+    /// What `all` returns, which is only asked if it matters.
+    pub fn appends(&self, all: impl FnOnce() -> Result<Vec<String>>) -> Result<Vec<String>> {
         let mut append = String::from("mode=step");
         for (key, value) in [("function", &self.func), ("way", &self.way)] {
             if let Some(value) = value {
@@ -40,13 +43,12 @@ impl StepArgs {
                 let _ = write!(append, " {key}={value}");
             }
         }
-        let all = || klp::VARIANT_CONVENTIONS.iter().map(|&(name, _)| name);
         let with = |name: &str| format!("{append} variant={name}");
-        match self.variant.as_deref() {
+        Ok(match self.variant.as_deref() {
             None => vec![append],
-            Some("all") => all().map(with).collect(),
+            Some("all") => all()?.iter().map(|name| with(name)).collect(),
             Some(names) => names.split(',').map(with).collect(),
-        }
+        })
     }
 }
 
@@ -66,7 +68,11 @@ pub fn step(args: &StepArgs) -> Result<Outcome> {
     let report = tool::target_dir().join("klplab").join("step.jsonl");
     let mut records: Vec<Value> = Vec::new();
     let mut outcome = None;
-    for append in args.appends() {
+    let all = || {
+        let all = variants::of(&kernel::build_with(&Conventions::all())?)?;
+        Ok(all.into_iter().map(|(name, _)| name).collect())
+    };
+    for append in args.appends(all)? {
         let run_args = RunArgs {
             machine: args.machine.clone(),
             append,
@@ -127,7 +133,8 @@ mod tests {
             way: None,
             machine: MACHINE.into(),
         };
-        args.appends()
+        args.appends(|| Ok(vec!["one".into(), "two".into()]))
+            .unwrap()
     }
 
     #[test]
@@ -136,7 +143,11 @@ mod tests {
         let two = appends(Some("epilogue,pcrel"));
         assert_eq!(two[1], "mode=step function=leaf variant=pcrel");
         assert_eq!(two.len(), 2);
-        assert_eq!(appends(Some("all")).len(), klp::VARIANT_CONVENTIONS.len());
+        let all = appends(Some("all"));
+        assert!(
+            all.len() == 2 && all[0].ends_with(" variant=one"),
+            "{all:?}"
+        );
     }
 
     #[test]

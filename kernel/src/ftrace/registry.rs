@@ -163,6 +163,12 @@ pub fn is_enabled() -> bool {
     REGISTRY.lock().sets.are_live()
 }
 
+/// Whether sets or sites are being changed: for who has halted that.
+#[must_use]
+pub fn is_busy() -> bool {
+    REGISTRY.is_locked() || sites::is_busy()
+}
+
 /// Names of the ops that are attached to a site.
 #[must_use]
 pub fn attached(site: &Site) -> ArrayVec<&'static str, OPS_ON_A_SITE> {

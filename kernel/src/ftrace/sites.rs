@@ -115,6 +115,11 @@ pub fn sites() -> Arc<[Site]> {
     SITES.lock().clone().unwrap_or_else(|| Arc::from([]))
 }
 
+/// Whether the table is being replaced.
+pub fn is_busy() -> bool {
+    SITES.is_locked()
+}
+
 /// Replaces the table; for the registry, which must follow.
 pub fn set_sites(sites: Arc<[Site]>) {
     *SITES.lock() = Some(sites);

@@ -35,7 +35,7 @@ mod worker;
 pub use enable::{Options, disable, enable, force, load, reverse, unload};
 pub use error::LivepatchError;
 pub use patch::{Patch, Status};
-pub use registry::{find, patches, way_of};
+pub use registry::{each, find, is_busy, patches, way_of};
 pub use states::previous as previous_state;
 pub use transition::wait;
 pub use watch::{Event, Held, How, Progress, Running, observe, progress, running};

@@ -3,7 +3,8 @@
 
 use super::{LivepatchError, variants};
 use crate::{
-    arch,
+    arch::{self, Cpu},
+    debugger::Sides,
     ftrace::{self, Flags, Ops, Site},
     mm::code::CodeBlock,
     sync::IrqLock,
@@ -182,6 +183,15 @@ impl Drop for Registered {
     /// [`release`] of one.
     fn drop(&mut self) {
         release(vec![Self(self.0)]);
+    }
+}
+
+/// What [`divert`] decides by, for a debugger.
+pub fn sides() -> Sides {
+    Sides {
+        number: &raw const NUMBER,
+        current: offset_of!(Cpu, current),
+        universe: Thread::UNIVERSE,
     }
 }
 

@@ -166,6 +166,22 @@ pub fn patches() -> Vec<(Arc<Patch>, Status)> {
     registry.patches.iter().filter_map(with_status).collect()
 }
 
+/// Whether patches are being changed: for who has halted that.
+#[must_use]
+pub fn is_busy() -> bool {
+    REGISTRY.is_locked()
+}
+
+/// Shows each patch that is enabled or in transition, oldest first. Takes no memory.
+pub fn each(mut look: impl FnMut(&Patch, Status)) {
+    let registry = REGISTRY.lock();
+    for patch in &registry.patches {
+        if let Some(status) = registry.status(patch) {
+            look(patch, status);
+        }
+    }
+}
+
 /// The patch with a name, if it is enabled or in transition.
 #[must_use]
 pub fn find(name: &str) -> Option<(Arc<Patch>, Status)> {

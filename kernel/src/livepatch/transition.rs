@@ -6,7 +6,7 @@ use super::{
     watch::{self, Event},
 };
 use crate::{
-    arch, ftrace, symbols,
+    arch, debugger, ftrace, symbols,
     thread::{self, Thread},
 };
 use alloc::{string::ToString, sync::Arc, vec::Vec};
@@ -41,6 +41,7 @@ pub(super) fn begin(
         }
         registry.publish();
     }
+    debugger::ways_changed(patched::sides());
     let direction = match way {
         Way::In(..) => Direction::Enable,
         Way::Out => Direction::Disable,
@@ -224,6 +225,7 @@ pub(super) fn end(_: &Claim) {
         }
     }
     ftrace::reclaim();
+    debugger::ways_changed(patched::sides());
     for index in objects::present(&patch) {
         if enabled {
             patch.post_patch(index);

@@ -17,7 +17,7 @@ pub use expected::{TocChoice, expect, expected};
 pub use files::{File, files, files_for_current, find_file};
 
 use crate::{
-    backtrace, exports,
+    backtrace, debugger, exports,
     ftrace::{self, Site},
     mm::code::CodeBlock,
     symbols::{self, FunctionEntry},
@@ -208,6 +208,7 @@ fn load_at(file: &[u8], far: bool) -> Result<Arc<Module>, ModuleError<'_>> {
         block,
     });
     LOADED.lock().push(module.clone());
+    debugger::module_loaded(&module.name, module.convention, section);
     log::debug!(
         "module `{}`: {:?}, TOC {:#x}",
         module.name,
@@ -220,6 +221,7 @@ fn load_at(file: &[u8], far: bool) -> Result<Arc<Module>, ModuleError<'_>> {
         let name = module.name.clone();
         let range = module.range();
         LOADED.lock().retain(|one| !Arc::ptr_eq(one, &module));
+        debugger::module_gone(&range);
         ftrace::remove_sites(range).map_err(ModuleError::Ftrace)?;
         symbols::remove(range.start);
         return Err(ModuleError::NotWanted { name, reason });
@@ -305,6 +307,7 @@ pub fn unload(name: &str) -> Result<(), ModuleError<'_>> {
     if let Some((_, going)) = NOTIFIED.get() {
         going(&module);
     }
+    debugger::module_gone(&range);
     ftrace::remove_sites(range).map_err(ModuleError::Ftrace)?;
     symbols::remove(range.start);
     Ok(())

@@ -16,7 +16,8 @@ pub use memory::{ThreadStack, reserve_second_stacks};
 pub use patch_state::{on_safe_point, safe_point, set_pending};
 pub use returns::{DEPTH, Hooked, ReturnStack};
 pub use scheduler::{
-    Activity, all, count, end_stopped, find, preempt, sleep, start, stopped, tick, yield_now,
+    Activity, all, count, end_stopped, find, is_busy, preempt, sleep, start, stopped, tick,
+    yield_now,
 };
 pub use wait::{WaitQueue, park, park_until};
 
@@ -159,6 +160,9 @@ impl Thread {
     pub fn universe(&self) -> u64 {
         self.universe.load(Ordering::Relaxed)
     }
+
+    /// Where its patch state is in it, in bytes: for a debugger.
+    pub const UNIVERSE: usize = core::mem::offset_of!(Self, universe);
 
     /// Sets its patch state.
     pub fn set_universe(&self, universe: u64) {

@@ -426,6 +426,12 @@ fn some_after(id: Option<u32>) -> ArrayVec<Arc<Thread>, BATCH> {
     scheduler.all.range(first..).take(BATCH).cloned().collect()
 }
 
+/// Whether the table of threads is being changed: for who has halted that.
+#[must_use]
+pub fn is_busy() -> bool {
+    SCHEDULER.is_locked()
+}
+
 /// The thread with a number, if it has not ended.
 #[must_use]
 pub fn find(id: u32) -> Option<Arc<Thread>> {

@@ -1,0 +1,110 @@
+"""klp-threads, klp-sites and klp-patches: the kernel writes its tables down itself
+(kernel/src/debugger/view.rs). It is called for that wherever it was halted, on a stack
+of its own, with interrupts off; then all registers are as they were."""
+
+import gdb
+
+from . import memory
+
+NOT_UP = "The kernel is not up yet: it has no such table before kernel::start is through."
+# In MSR: interrupts are taken.
+EE = 0x8000
+# Big endian, in which nothing of the kernel's runs.
+LE = 1
+
+
+def show(what, nothing, head="", pattern=""):
+    """Prints one of the tables, or that there is none yet."""
+    lines = table(what, pattern)
+    if lines is None:
+        print(NOT_UP)
+    elif lines:
+        print(head + lines, end="")
+    else:
+        print(nothing)
+
+
+def table(what, pattern):
+    """One of the tables, as the kernel writes it; None if it can't yet."""
+    try:
+        cpu, entry, stack, text = (
+            memory.read_u64(memory.address("KLP_DEBUGGER_" + name))
+            for name in ("CPU", "VIEW", "STACK", "TEXT")
+        )
+    except memory.NotThere as error:
+        raise gdb.GdbError("this is no kernel of ours: %s" % error) from error
+    if cpu == 0:
+        return None
+    lines, number = "", 0
+    while True:
+        memory.write_text(text, pattern)
+        number = call(entry, what, number, cpu, stack)
+        lines += memory.read_text(text)
+        if number == 0:
+            return lines
+
+
+def call(entry, first, second, cpu, stack):
+    """What a function of the kernel's returns, called where it is halted."""
+    frame = gdb.selected_frame()
+    gdb.newest_frame().select()
+    before = {name: memory.register(name) for name in ("msr", "r1", "r13")}
+    # A breakpoint in the function would end the call half-way.
+    ours = [one for one in gdb.breakpoints() or () if one.enabled]
+    language = gdb.parameter("language")
+    for one in ours:
+        one.enabled = False
+    try:
+        gdb.execute("set language c", to_string=True)
+        values = {"msr": before["msr"] & ~EE | LE, "r1": stack, "r13": cpu}
+        for name, value in values.items():
+            gdb.execute("set $%s = %#x" % (name, value))
+        function = "((unsigned long (*)(unsigned long, unsigned long)) %#x)" % entry
+        return int(gdb.parse_and_eval("%s(%d, %d)" % (function, first, second)))
+    finally:
+        for name, value in before.items():
+            gdb.execute("set $%s = %#x" % (name, value))
+        gdb.execute("set language " + language, to_string=True)
+        for one in ours:
+            one.enabled = True
+        if frame.is_valid():
+            frame.select()
+
+
+class Threads(gdb.Command):
+    """List the kernel's threads: number, name, state, patch state, and where they wait."""
+
+    def __init__(self):
+        super().__init__("klp-threads", gdb.COMMAND_STATUS)
+
+    def invoke(self, argument, from_tty):
+        show(0, "", "  id  name         state      universe  where\n")
+
+
+class Sites(gdb.Command):
+    """List sites that something is attached to: klp-sites; or all of functions that a
+    pattern names: klp-sites kernel::bank::*"""
+
+    def __init__(self):
+        super().__init__("klp-sites", gdb.COMMAND_STATUS)
+
+    def invoke(self, argument, from_tty):
+        pattern = argument.strip()
+        nothing = "No site has such a name." if pattern else "All sites are at rest."
+        show(1, nothing, pattern=pattern)
+
+
+class Patches(gdb.Command):
+    """List patches that are enabled or in transition, and what they replace."""
+
+    def __init__(self):
+        super().__init__("klp-patches", gdb.COMMAND_STATUS)
+
+    def invoke(self, argument, from_tty):
+        show(2, "No patch is enabled.")
+
+
+def prepare():
+    """Makes the commands."""
+    for command in (Threads, Sites, Patches):
+        command()

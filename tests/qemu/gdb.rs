@@ -1,0 +1,294 @@
+//! What `make gdb` prepares, in a session without a terminal.
+
+use crate::harness::{Boot, ignorable, kernel};
+use anyhow::{Context, Result, ensure};
+use libtest_mimic::{Completion, Trial};
+use std::fs::File;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+use xtask::guest::Finished;
+use xtask::outcome::Outcome;
+use xtask::{gdb, tool};
+
+/// For a session as a whole, in seconds: it needs three.
+const LIMIT: u64 = 30;
+
+/// What the session shows of itself begins with this.
+const MARK: &str = "== ";
+
+/// One call through the trampoline and one through the settled stub, and what can be
+/// seen on the way.
+const DEMO: &[&str] = &[
+    "klp-threads",
+    "klp-follow nobody",
+    "break two_percent::grown",
+    "continue",
+    "klp-threads",
+    "klp-sites",
+    "klp-sites kernel::bank::*",
+    "klp-patches",
+    "continue",
+    "backtrace",
+    "continue",
+    "backtrace",
+    "continue",
+    "backtrace",
+    // At the breakpoint that was pending until the module came.
+    "continue",
+    "backtrace",
+    "delete",
+    "continue",
+    "info registers r2",
+    "continue",
+    "continue",
+    "continue",
+    "continue",
+    "continue",
+    "klp-follow off",
+    "break four_percent::balance",
+    "continue",
+    "klp-patches",
+    "delete",
+    "continue",
+];
+
+/// Only the way by the trampoline: this variant has a frame of its own.
+const MINI_FRAME: &[&str] = &[
+    "continue",
+    "continue",
+    "continue",
+    "continue",
+    "backtrace",
+    "continue",
+];
+
+pub fn trials() -> Vec<Trial> {
+    vec![
+        ignorable("gdb::demo", || {
+            with_gdb(|program| demo(session(program, "gdb::demo", "", DEMO)?))
+        }),
+        ignorable("gdb::mini_frame", || {
+            let append = "variant=mini-frame";
+            let label = "gdb::mini_frame";
+            with_gdb(|program| mini_frame(&session(program, label, append, MINI_FRAME)?.0))
+        }),
+    ]
+}
+
+/// `make test` sees to it that there is a debugger; who calls cargo may have none.
+fn with_gdb(test: impl Fn(&str) -> Result<()>) -> Result<Completion> {
+    match gdb::program() {
+        Ok(program) => test(&program).map(|()| Completion::Completed),
+        Err(error) => Ok(Completion::ignored_with(format!("{error:#}"))),
+    }
+}
+
+/// A command, and what was said to it.
+struct Said<'a> {
+    command: &'a str,
+    text: String,
+}
+
+/// Has the debugger do all this, one after the other, whether a command fails or not.
+fn session<'a>(
+    program: &str,
+    label: &str,
+    append: &str,
+    commands: &[&'a str],
+) -> Result<(Vec<Said<'a>>, Finished)> {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let file = folder.join(format!("{}.txt", label.replace("::", "-")));
+    let output = File::create(&file).with_context(|| file.display().to_string())?;
+    let limit = Duration::from_secs(LIMIT);
+    let port = gdb::free_port()?;
+    let mut guest = Boot::new(label, "default", append)?
+        .limit(limit)
+        .start_halted(port)?;
+    let mut command = gdb::debugger(program, kernel()?, port);
+    command.arg("-batch").stdin(Stdio::null());
+    command.stdout(output.try_clone()?).stderr(output);
+    for (number, line) in commands.iter().enumerate() {
+        command.args(["-ex", &format!("echo \\n{MARK}{number}\\n"), "-ex", line]);
+    }
+    let mut debugger = tool::spawn(&mut command)?;
+    let ended = gdb::until_ended(&mut debugger, &mut guest, Some(limit));
+    let text = String::from_utf8_lossy(&tool::read_file(&file)?).into_owned();
+    let status = ended.with_context(|| format!("the session so far:\n{text}"))?;
+    ensure!(status.code().is_some(), "`{program}` {status}:\n{text}");
+    let mut said = Vec::new();
+    for (number, command) in commands.iter().enumerate() {
+        let (_, behind) = text
+            .split_once(&format!("\n{MARK}{number}\n"))
+            .with_context(|| format!("`{command}` was not reached:\n{text}"))?;
+        let (answer, _) = behind
+            .split_once(&format!("\n{MARK}"))
+            .unwrap_or((behind, ""));
+        said.push(Said {
+            command,
+            text: answer.to_owned(),
+        });
+    }
+    Ok((said, guest.finish()))
+}
+
+/// The answers in order, each with what must be in it.
+fn expect(said: &[Said<'_>], expected: &[(&str, &[&str])]) -> Result<()> {
+    ensure!(said.len() == expected.len(), "{} commands", said.len());
+    for (number, (said, (command, parts))) in said.iter().zip(expected).enumerate() {
+        let Said {
+            command: asked,
+            text,
+        } = said;
+        ensure!(asked == command, "command {number} is `{asked}`");
+        let mut rest = &text[..];
+        for part in *parts {
+            let (_, behind) = rest.split_once(part).with_context(|| {
+                format!("`{asked}` (number {number}) does not say `{part}`:\n{text}")
+            })?;
+            rest = behind;
+        }
+    }
+    Ok(())
+}
+
+const SITE: &str = "klplab: 1. site of kernel::bank::balance, called from kernel::";
+
+fn demo((said, guest): (Vec<Said<'_>>, Finished)) -> Result<()> {
+    // Being halted and asked has changed nothing: the demonstration checks its text, its
+    // memory and each call's answer.
+    ensure!(
+        guest.outcome == Outcome::Guest(0),
+        "{}\n{}",
+        guest.outcome,
+        guest.transcript
+    );
+    let caller = "kernel::job::staff::";
+    expect(
+        &said,
+        &[
+            ("klp-threads", &["The kernel is not up yet"]),
+            ("klp-follow nobody", &["No symbol", "nobody"]),
+            ("break two_percent::grown", &["pending"]),
+            (
+                "continue",
+                &[
+                    "symbols of module demo",
+                    "module demo is gone",
+                    "symbols of module two_percent",
+                    SITE,
+                ],
+            ),
+            (
+                "klp-threads",
+                &[
+                    "main",
+                    "idle",
+                    "livepatch",
+                    "kernel::livepatch::worker::work",
+                    "teller",
+                    "sleeper",
+                    "asleep",
+                    "bank_paid_in < kernel::bank::balance",
+                    "planner",
+                    "< kernel::bank::balance < kernel::bank::balance",
+                    "gardener",
+                ],
+            ),
+            (
+                "klp-sites",
+                &["patched  kernel::bank::balance  bl 0x", "for livepatch\n"],
+            ),
+            (
+                "klp-sites kernel::bank::*",
+                &["patched  kernel::bank::balance", "at rest  kernel::bank::"],
+            ),
+            (
+                "klp-patches",
+                &[
+                    "two_percent: enabling\n",
+                    "kernel::bank::balance 0x",
+                    "-> two_percent::balance 0x",
+                ],
+            ),
+            (
+                "continue",
+                &["klplab: 2. trampoline of kernel::bank::balance"],
+            ),
+            ("backtrace", &["#0  0x", "#1  0x", caller]),
+            (
+                "continue",
+                &["klplab: 3. hand-off: on to two_percent::balance"],
+            ),
+            ("backtrace", &["#0  0x", "#1  0x", caller]),
+            ("continue", &["klplab: 4. replacement two_percent::balance"]),
+            ("backtrace", &["#0  two_percent::balance", "#1  0x", caller]),
+            ("continue", &["Breakpoint", "two_percent::grown"]),
+            (
+                "backtrace",
+                &["two_percent::grown", "two_percent::balance", caller],
+            ),
+            ("delete", &[]),
+            (
+                "continue",
+                &["klplab: 5. back in kernel::", "as before the call"],
+            ),
+            ("info registers r2", &["r2"]),
+            ("continue", &[SITE]),
+            (
+                "continue",
+                &["klplab: 2. settled stub of kernel::bank::balance"],
+            ),
+            (
+                "continue",
+                &["klplab: 3. hand-off: on to two_percent::balance"],
+            ),
+            ("continue", &["klplab: 4. replacement two_percent::balance"]),
+            (
+                "continue",
+                &["klplab: 5. back in kernel::", "as before the call"],
+            ),
+            ("klp-follow off", &[]),
+            ("break four_percent::balance", &[]),
+            (
+                "continue",
+                &["symbols of module four_percent", "four_percent::balance"],
+            ),
+            (
+                "klp-patches",
+                &["four_percent: enabl", "-> four_percent::balance"],
+            ),
+            ("delete", &[]),
+            (
+                "continue",
+                &["module four_percent is gone", "exited normally"],
+            ),
+        ],
+    )
+}
+
+fn mini_frame(said: &[Said<'_>]) -> Result<()> {
+    expect(
+        said,
+        &[
+            ("continue", &[SITE]),
+            (
+                "continue",
+                &["klplab: 2. trampoline of kernel::bank::balance"],
+            ),
+            (
+                "continue",
+                &["klplab: 3. hand-off: on to two_percent::balance"],
+            ),
+            ("continue", &["klplab: 4. replacement two_percent::balance"]),
+            (
+                "backtrace",
+                &["#0  two_percent::balance", "mini_frame_return", "kernel::"],
+            ),
+            (
+                "continue",
+                &["klplab: 5. back in kernel::", "as before the call"],
+            ),
+        ],
+    )
+}

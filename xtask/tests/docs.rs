@@ -1,0 +1,136 @@
+//! Links in the documents lead somewhere, and what they name is there.
+
+use std::path::{Path, PathBuf};
+
+fn root() -> PathBuf {
+    xtask::tool::workspace().to_owned()
+}
+
+/// All documents: README.md and what lies in `docs`.
+fn documents() -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(root().join("docs")).expect("there are documents");
+    let mut all: Vec<PathBuf> = entries
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.extension().is_some_and(|end| end == "md"))
+        .collect();
+    all.push(root().join("README.md"));
+    all.sort();
+    all
+}
+
+/// The links of a document outside its code blocks: text and target.
+fn links(text: &str) -> Vec<(String, String)> {
+    let mut outside = String::new();
+    for (number, part) in text.split("```").enumerate() {
+        if number % 2 == 0 {
+            outside += part;
+        }
+    }
+    let mut links = Vec::new();
+    let mut rest = &outside[..];
+    while let Some((before, behind)) = rest.split_once("](") {
+        let label = before.rsplit_once('[').map_or("", |(_, label)| label);
+        let target = behind.split(')').next().unwrap_or_default();
+        links.push((label.replace('\n', " "), target.to_owned()));
+        rest = behind;
+    }
+    links
+}
+
+/// What GitHub makes of a heading.
+fn anchor(heading: &str) -> String {
+    let kept = heading.chars().filter_map(|c| match c {
+        ' ' => Some('-'),
+        '-' | '_' => Some(c),
+        c if c.is_alphanumeric() => Some(c.to_ascii_lowercase()),
+        _ => None,
+    });
+    kept.collect()
+}
+
+fn has_heading(text: &str, wanted: &str) -> bool {
+    let headings = text.lines().filter(|line| line.starts_with('#'));
+    { headings }.any(|line| anchor(line.trim_start_matches('#').trim()) == wanted)
+}
+
+/// Whether a name, or the last part of a path, stands in a text as a word.
+fn names(text: &str, path: &str) -> bool {
+    let name = path.rsplit("::").next().unwrap_or(path);
+    let name = name.trim_end_matches("()").trim_end_matches('!');
+    let is_part = |c: char| c.is_alphanumeric() || c == '_';
+    text.match_indices(name).any(|(at, _)| {
+        let before = text[..at].chars().next_back();
+        let behind = text[at + name.len()..].chars().next();
+        !before.is_some_and(is_part) && !behind.is_some_and(is_part)
+    })
+}
+
+/// What is wrong with a link, if anything.
+fn problem(document: &Path, label: &str, target: &str) -> Option<String> {
+    if target.contains("://") {
+        return None;
+    }
+    let (file, heading) = target.split_once('#').unwrap_or((target, ""));
+    let path = match file {
+        "" => document.to_owned(),
+        file => document.parent()?.join(file),
+    };
+    if !path.exists() {
+        return Some(format!("there is no {file}"));
+    }
+    if path.is_dir() {
+        return None;
+    }
+    let text = std::fs::read_to_string(&path).unwrap_or_default();
+    if !heading.is_empty() && !has_heading(&text, heading) {
+        return Some(format!("{file} has no heading {heading}"));
+    }
+    // A label that is code and nothing else names an item of the file.
+    let item = label
+        .strip_prefix('`')
+        .and_then(|label| label.strip_suffix('`'))?;
+    (!names(&text, item)).then(|| format!("{file} does not name {item}"))
+}
+
+#[test]
+fn links_lead_to_what_they_name() {
+    let mut problems = Vec::new();
+    let mut count = 0;
+    for document in documents() {
+        let text = std::fs::read_to_string(&document).expect("a document can be read");
+        for (label, target) in links(&text) {
+            count += 1;
+            if let Some(problem) = problem(&document, &label, &target) {
+                let name = document.file_name().unwrap_or_default().display();
+                problems.push(format!("{name}: [{label}]({target}): {problem}"));
+            }
+        }
+    }
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+    assert!(count > 100, "only {count} links");
+}
+
+#[test]
+fn wrong_links_are_noticed() {
+    let tour = root().join("docs/tour.md");
+    let wrong = [
+        ("x", "nothing.md"),
+        ("x", "abi.md#no-such-heading"),
+        ("`no_such_item`", "../kernel/src/start.rs"),
+        ("`on_main`", "../kernel/src/start.rs"),
+    ];
+    for (label, target) in wrong {
+        assert!(problem(&tour, label, target).is_some(), "{target}");
+    }
+    let right = [
+        ("x", "abi.md#the-site"),
+        ("`kernel::on_main_stack`", "../kernel/src/start.rs"),
+    ];
+    for (label, target) in right {
+        assert_eq!(problem(&tour, label, target), None);
+    }
+    let text = "a [b](c) `d` [`e`](f#g)\n```\n[h](i)\n```\n[j\nk](l)";
+    let found = links(text);
+    let found: Vec<_> = found.iter().map(|(a, b)| (&a[..], &b[..])).collect();
+    assert_eq!(found, [("b", "c"), ("`e`", "f#g"), ("j k", "l")]);
+}
