@@ -43,14 +43,14 @@ pub(super) fn problem(error: LivepatchError) -> String {
 
 /// A thread that is off the CPU without having given way: nobody can tell what is on
 /// its stack, so a transition waits for it.
-struct Busy {
+pub(super) struct Busy {
     handle: thread::Handle,
     /// 0, then 1 when it runs, then 2 when it may end.
     state: Arc<AtomicU64>,
 }
 
 impl Busy {
-    fn start() -> Result<Self, Problem> {
+    pub fn start() -> Result<Self, Problem> {
         let state = Arc::new(AtomicU64::new(0));
         let own = state.clone();
         let handle = thread::spawn("busy", move || {
@@ -64,7 +64,7 @@ impl Busy {
         Ok(Self { handle, state })
     }
 
-    fn end(self) -> Result<(), Problem> {
+    pub fn end(self) -> Result<(), Problem> {
         self.state.store(2, Ordering::Relaxed);
         self.handle.join().map_err(|error| format!("{error}"))
     }
