@@ -10,6 +10,7 @@
 //!   run ended.
 //! - [`cli`] is the command line; [`run`], [`matrix`], [`explore`], [`totals`], [`check`],
 //!   [`disasm`] and [`gdb`] are its commands.
+//! - [`progress`] shows how far long runs have come.
 //! - [`tool`] starts every other program.
 //!
 //! The tests that boot the kernel use this library as well, so they see what
@@ -27,6 +28,7 @@ pub mod matrix;
 pub mod modules;
 pub mod outcome;
 mod pipes;
+pub mod progress;
 pub mod proof;
 pub mod qemu;
 pub mod run;
