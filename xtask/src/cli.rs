@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::bench::{BenchArgs, bench};
 use crate::explore::{ExploreArgs, explore};
 use crate::matrix::{MatrixArgs, matrix};
 use crate::modules::Conventions;
@@ -47,6 +48,9 @@ enum Action {
         )]
         words: Vec<String>,
     },
+    /// Count what things cost, and what each variant costs, and keep that in a file
+    #[command(after_help = EXIT_CODES)]
+    Bench(BenchArgs),
     /// Judge each variant by each conformance case, and keep the cells in a file
     #[command(after_help = EXIT_CODES)]
     Matrix(MatrixArgs),
@@ -95,7 +99,7 @@ pub fn main() -> ExitCode {
     let action = cli.command.unwrap_or(Action::Run(cli.run));
     let boots = matches!(
         action,
-        Action::Run(_) | Action::Exec { .. } | Action::Matrix(_)
+        Action::Run(_) | Action::Exec { .. } | Action::Bench(_) | Action::Matrix(_)
     );
     execute(action).unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
@@ -126,6 +130,7 @@ fn execute(action: Action) -> Result<ExitCode> {
             modules::pack_for(&kernel, &args.conventions())?;
             return Ok(run(&kernel, &args)?.exit_code().into());
         }
+        Action::Bench(args) => return Ok(bench(&args)?.exit_code().into()),
         Action::Matrix(args) => return Ok(matrix(&args)?.exit_code().into()),
         Action::Test { filter } => {
             let well = totals::test(filter.as_deref())?;

@@ -8,7 +8,7 @@
 //! - [`guest`] runs one QEMU under a time limit, reads its console, holds
 //!   dialogues with it and makes sure that it dies; [`outcome`] says how the
 //!   run ended.
-//! - [`cli`] is the command line; [`run`], [`matrix`], [`explore`], [`totals`], [`check`],
+//! - [`cli`] is the command line; [`run`], [`mod@bench`], [`matrix`], [`explore`], [`totals`], [`check`],
 //!   [`disasm`] and [`gdb`] are its commands.
 //! - [`progress`] shows how far long runs have come.
 //! - [`tool`] starts every other program.
@@ -16,6 +16,7 @@
 //! The tests that boot the kernel use this library as well, so they see what
 //! `cargo run` sees.
 
+pub mod bench;
 pub mod check;
 pub mod cli;
 pub mod disasm;
