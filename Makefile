@@ -3,7 +3,7 @@
 #
 # MACHINE=NAME      the machine shape to boot, from tests/machines.toml
 # ARGS='WORDS'      boot arguments, such as ARGS='mode=selftest log=debug'
-# VARIANT=NAME      for run: the way to hand calls over to patches; for matrix, explore, step: only this
+# VARIANT=NAME      for run, gdb, report: how calls are handed over; for others: only this
 # SHORT=1           for explore: only some of the instructions
 # FILTER=PATTERN    for test and accept: only the tests whose names contain it
 # COUNT=NUMBER      for soak: how many transitions, if not a million
@@ -39,8 +39,8 @@ run: ## build the kernel and see it patch itself in QEMU (MACHINE=, ARGS=, VARIA
 test: ## run all tests, on the host and in QEMU (FILTER=)
 	$(Q)scripts/setup --with test $(xtask) test $${FILTER:+"$$FILTER"}
 
-bench: ## count what things cost, in instructions
-	$(Q)scripts/setup $(xtask) run --machine=icount --append=mode=bench
+bench: ## count what things cost, in instructions (VARIANT=)
+	$(Q)scripts/setup $(xtask) bench $${VARIANT:+--variant="$$VARIANT"}
 
 soak: ## enable and disable a patch a million times under load (MACHINE=, COUNT=)
 	$(Q)scripts/setup $(xtask) run $${MACHINE:+--machine="$$MACHINE"} --timeout=21600 \

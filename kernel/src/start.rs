@@ -76,8 +76,8 @@ extern "C" fn on_main_stack() -> ! {
 #[inline(never)] // its name is in every backtrace
 fn run(arguments: &BootArgs<'_>) -> Verdict {
     job::report_boot();
-    // The laboratory chooses by itself.
-    let chooses = matches!(arguments.mode, Mode::Matrix | Mode::Explore);
+    // The laboratory and the cost meter choose by themselves.
+    let chooses = matches!(arguments.mode, Mode::Matrix | Mode::Explore | Mode::Bench);
     if let Some(name) = arguments.variant.filter(|_| !chooses)
         && let Err(error) = livepatch::variants::choose(name)
     {
@@ -89,7 +89,7 @@ fn run(arguments: &BootArgs<'_>) -> Verdict {
     }
     match arguments.mode {
         Mode::Run => job::run(),
-        Mode::Bench => bench::run(),
+        Mode::Bench => bench::run(arguments.variant),
         Mode::Echo => job::echo(),
         Mode::Matrix => laboratory::run(arguments.variant, arguments.case, level(arguments.log)),
         Mode::Explore => laboratory::explore::run(arguments.variant, arguments.short),

@@ -1,19 +1,43 @@
 //! What things cost, in instructions: exact, and compared with what was accepted.
 
 use crate::golden;
-use crate::harness::{Boot, Run, trial};
-use anyhow::{Result, ensure};
+use crate::harness::{Boot, Run, kernel, trial};
+use anyhow::{Result, bail, ensure};
 use libtest_mimic::Trial;
+use serde_json::Value;
 use std::fmt::Write as _;
+use xtask::bench::{MACHINE, NEWER};
 use xtask::outcome::Outcome;
 
-/// The accepted counts, in `tests/golden`.
-pub const GOLDEN: &str = "bench";
+/// The accepted counts, in `tests/golden`: of what there is beside the variants, of the
+/// variants, and of the one that needs another machine.
+pub const GOLDEN: [&str; 3] = ["bench", "bench-variants", "bench-pcrel"];
 
 /// What depends on how many functions the kernel has, and where they lie. The
 /// kernel holds these to their limits itself.
 const LOOSE: [&str; 8] = [
     "sites", "switch_", "load_", "context_", "spawn_", "enable_", "disable_", "gap_",
+];
+
+/// What a settled call is made of.
+const PARTS: [&str; 5] = [
+    "site",
+    "trampoline",
+    "handoff",
+    "prologue",
+    "return_convention",
+];
+
+/// What else is measured of each variant.
+const WHOLE: [&str; 8] = [
+    "rest",
+    "traced",
+    "traced_regs",
+    "transition",
+    "settled",
+    "stack_bytes",
+    "thread_bytes",
+    "code_bytes",
 ];
 
 /// What is measured once and as a whole.
@@ -22,16 +46,18 @@ const LONG: [&str; 6] = ["load_", "enable_", "disable_", "gap_", "spawn_", "cont
 pub fn trials() -> Vec<Trial> {
     vec![
         trial("bench::counts", counts),
+        trial("bench::newer", newer),
         trial("bench::inexact", inexact),
+        trial("bench::refused", refused),
     ]
 }
 
 /// Two runs count the same, everything is within its limit, and the cost of a
 /// call is what was accepted.
 fn counts() -> Result<()> {
-    let first = Boot::new("bench::counts", "icount", "mode=bench")?.run()?;
+    let first = Boot::new("bench::counts", MACHINE, "mode=bench")?.run()?;
     first.expect(&Outcome::Guest(0))?;
-    let second = Boot::new("bench::again", "icount", "mode=bench")?.run()?;
+    let second = Boot::new("bench::again", MACHINE, "mode=bench")?.run()?;
     let (all, again) = (rows(&first, &LONG)?, rows(&second, &LONG)?);
     ensure!(all == again, "two runs differ:\n{all}\n{again}");
     // A tick of the timebase is two instructions: one measurement as a whole
@@ -48,7 +74,128 @@ fn counts() -> Result<()> {
             "two runs differ: {one} and {other}"
         );
     }
-    golden::compare(GOLDEN, "mode=bench", &rows(&first, &LOOSE)?)
+    ensure!(
+        first.events("cost") == second.events("cost"),
+        "two runs differ: {:?}\n{:?}",
+        first.events("cost"),
+        second.events("cost")
+    );
+    let many = xtask::bench::among_many(&first.records);
+    let functions: Vec<u64> = many.iter().map(|(functions, _)| *functions).collect();
+    ensure!(functions == [1, 10, 100, 1000], "{many:?}");
+    ensure!(
+        many.iter().all(|(_, cost)| *cost == many[0].1),
+        "with more patched functions, a call costs something else: {many:?}"
+    );
+    check(&first, |name| name != "pcrel")?;
+    let settled = |variant: &str| value(&first, variant, "settled");
+    ensure!(
+        settled("shared-toc")? < settled("epilogue")?,
+        "nothing to be brought back costs nothing less"
+    );
+    golden::compare(GOLDEN[0], "mode=bench", &rows(&first, &LOOSE)?)?;
+    golden::compare(GOLDEN[1], "mode=bench", &costs(&first)?)
+}
+
+/// The variant that the other machine can't do, and no other.
+fn newer() -> Result<()> {
+    let append = "mode=bench variant=pcrel";
+    let run = Boot::new("bench::newer", NEWER, append)?.run()?;
+    run.expect(&Outcome::Guest(0))?;
+    check(&run, |name| name == "pcrel")?;
+    ensure!(run.events("measure").is_empty(), "more than was asked for");
+    golden::compare(GOLDEN[2], append, &costs(&run)?)
+}
+
+/// A variant that there is not, and one that the machine can't do.
+fn refused() -> Result<()> {
+    for (variant, answer) in [("nobody", "allowed: epilogue, "), ("pcrel", "POWER10")] {
+        let append = format!("mode=bench variant={variant}");
+        let run = Boot::new("bench::refused", MACHINE, &append)?.run()?;
+        run.expect(&Outcome::Guest(2))?;
+        let transcript = &run.finished.transcript;
+        ensure!(transcript.contains(answer), "{transcript}");
+        ensure!(run.events("cost").is_empty(), "measured all the same");
+    }
+    Ok(())
+}
+
+/// Everything is there of each variant that should be, within its limits, and in the
+/// form of the file; the parts make the whole; and the instructions are there one by
+/// one.
+fn check(run: &Run, wanted: impl Fn(&str) -> bool) -> Result<()> {
+    let rows = xtask::bench::rows(&run.records);
+    let file = xtask::bench::file(&rows);
+    ensure!(file["schema"] == 1, "{file}");
+    let known = xtask::variants::of(kernel()?)?;
+    let known = known.iter().map(|(name, _)| name.as_str());
+    let known: Vec<&str> = known.filter(|name| wanted(name)).collect();
+    let all = file["rows"].as_array().map_or(0, Vec::len);
+    let each = PARTS.len() + WHOLE.len();
+    ensure!(all == known.len() * each, "{all} rows of {known:?}");
+    for variant in known {
+        let mut sum = 0;
+        for measure in PARTS {
+            sum += value(run, variant, measure)?;
+        }
+        for measure in WHOLE {
+            value(run, variant, measure)?;
+        }
+        let settled = value(run, variant, "settled")?;
+        ensure!(
+            sum == settled,
+            "{variant}: {sum} by parts, {settled} in all"
+        );
+        let path = run.events("path").into_iter();
+        let path: Vec<&Value> = path.filter(|record| record["variant"] == variant).collect();
+        // Two words of the site, and the last return.
+        ensure!(
+            path.len() as u64 == settled + 3,
+            "{variant}: a path of {}",
+            path.len()
+        );
+        for part in &PARTS[1..] {
+            let found = path.iter().filter(|record| record["part"] == *part).count() as u64;
+            let counted = value(run, variant, part)? + u64::from(*part == "prologue");
+            ensure!(
+                found == counted,
+                "{variant}: {found} instructions of {part}"
+            );
+        }
+    }
+    for row in rows {
+        ensure!(row.fits(), "beyond its limit: {row:?}");
+    }
+    Ok(())
+}
+
+/// What was measured of a variant.
+fn value(run: &Run, variant: &str, measure: &str) -> Result<u64> {
+    let rows = xtask::bench::rows(&run.records);
+    let found: Vec<u64> = (rows.iter())
+        .filter(|row| row.variant == variant && row.measure == measure)
+        .map(|row| row.value)
+        .collect();
+    match found[..] {
+        [value] => Ok(value),
+        _ => bail!("{variant}: {} rows of {measure}", found.len()),
+    }
+}
+
+/// The costs of variants, a line each.
+fn costs(run: &Run) -> Result<String> {
+    let mut text = String::new();
+    for row in xtask::bench::rows(&run.records) {
+        let limit = row
+            .limit
+            .map_or(String::new(), |limit| format!(", at most {limit}"));
+        writeln!(
+            text,
+            "{} {}: {} {}{limit}",
+            row.variant, row.measure, row.value, row.unit
+        )?;
+    }
+    Ok(text)
 }
 
 /// Where time does not count instructions, the meter says so and fails.

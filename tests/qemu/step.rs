@@ -1,7 +1,7 @@
 //! The guided step: what it shows of a call, by every variant and on every way.
 
 use crate::golden;
-use crate::harness::{Boot, Run, trial};
+use crate::harness::{Boot, Run, kernel, trial};
 use anyhow::{Context, Result, ensure};
 use libtest_mimic::Trial;
 use serde_json::Value;
@@ -169,14 +169,15 @@ fn headings(run: &Run) -> BTreeSet<&str> {
 /// calls out of C, through stubs of its module.
 fn all_variants(way: &str) -> Result<()> {
     let mut seen = None;
-    for &(variant, _) in klp::VARIANT_CONVENTIONS {
+    for (variant, _) in &xtask::variants::of(kernel()?)? {
+        let variant = variant.as_str();
         // It differs from a transition in what is before the hand-off alone.
         if way == "traced" && !matches!(variant, "epilogue" | "livepatch-stack") {
             continue;
         }
         let label = format!("step::{way}-{variant}");
         let arguments = format!("function=c_counts variant={variant} way={way}");
-        let run = run(&label, MACHINE, &arguments).with_context(|| variant)?;
+        let run = run(&label, MACHINE, &arguments).with_context(|| variant.to_owned())?;
         let call = run.event("stepped")?;
         let is_sound = text(call, "findings")?.is_empty();
         ensure!(is_sound == (variant != "epilogue-as-posted"), "{call}");

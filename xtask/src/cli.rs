@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::bench::{BenchArgs, bench};
 use crate::explore::{ExploreArgs, explore};
 use crate::matrix::{MatrixArgs, matrix};
 use crate::modules::Conventions;
@@ -49,6 +50,9 @@ enum Action {
         )]
         words: Vec<String>,
     },
+    /// Count what things cost, and what each variant costs, and keep that in a file
+    #[command(after_help = EXIT_CODES)]
+    Bench(BenchArgs),
     /// Judge each variant by each conformance case, and keep the cells in a file
     #[command(after_help = EXIT_CODES)]
     Matrix(MatrixArgs),
@@ -108,7 +112,11 @@ pub fn main() -> ExitCode {
     let action = cli.command.unwrap_or(Action::Run(cli.run));
     let boots = matches!(
         action,
-        Action::Run(_) | Action::Exec { .. } | Action::Matrix(_) | Action::Step(_)
+        Action::Run(_)
+            | Action::Exec { .. }
+            | Action::Bench(_)
+            | Action::Matrix(_)
+            | Action::Step(_)
     );
     execute(action).unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
@@ -139,6 +147,7 @@ fn execute(action: Action) -> Result<ExitCode> {
             modules::pack_for(&kernel, &args.conventions())?;
             return Ok(run(&kernel, &args)?.exit_code().into());
         }
+        Action::Bench(args) => return Ok(bench(&args)?.exit_code().into()),
         Action::Matrix(args) => return Ok(matrix(&args)?.exit_code().into()),
         Action::Step(args) => return Ok(step(&args)?.exit_code().into()),
         Action::Test { filter } => {

@@ -1,12 +1,13 @@
 //! `explore`: disturbs a patched call at every instruction, in a guest for each
 //! variant, and sees that the controls are found.
 
-use crate::guest::{Finished, Guest};
+use crate::guest::Finished;
 use crate::machine::Machine;
 use crate::modules::Conventions;
 use crate::outcome::Outcome;
+use crate::progress::Progress;
 use crate::qemu::Qemu;
-use crate::{kernel, variants};
+use crate::{kernel, tool, variants};
 use anyhow::{Context, Error, Result, bail};
 use klp::Convention;
 use report::Verdict;
@@ -70,13 +71,14 @@ pub fn explore(args: &ExploreArgs) -> Result<bool> {
     };
     let workers = thread::available_parallelism().map_or(1, NonZero::get);
     let workers = workers.min(names.len());
+    let progress = Progress::new(names.len());
     let (names, results) = (Mutex::new(names), Mutex::new(Vec::new()));
     let next = || names.lock().ok()?.pop_front();
     // Each guest ends with the thread that has started it.
     let work = || {
         while let Some(name) = next() {
-            let result = guest(&machine, &kernel, &name, args.short);
-            let good = result.and_then(|finished| tell(&name, &finished));
+            let result = guest(&progress, &machine, &kernel, &name, args.short);
+            let good = result.and_then(|finished| tell(&progress, &name, &finished));
             if let Ok(mut results) = results.lock() {
                 results.push(good.with_context(|| name.clone()));
             }
@@ -95,15 +97,24 @@ pub fn explore(args: &ExploreArgs) -> Result<bool> {
 }
 
 /// Lets a guest explore.
-fn guest(machine: &Machine, kernel: &Path, name: &str, short: bool) -> Result<Finished> {
+fn guest(
+    progress: &Progress,
+    machine: &Machine,
+    kernel: &Path,
+    name: &str,
+    short: bool,
+) -> Result<Finished> {
     let short = if short { " short=yes" } else { "" };
     let append = format!("mode=explore variant={name}{short}");
-    let qemu = Qemu::new(machine.clone(), kernel, &append).with_modules(&Conventions::all());
-    Ok(Guest::start(&qemu, false, Some(LIMIT))?.finish())
+    let mut qemu = Qemu::new(machine.clone(), kernel, &append).with_modules(&Conventions::all());
+    // One for each name, and no name leads to another folder.
+    let report = format!("explore-{}.jsonl", name.replace(['/', '\0'], "_"));
+    qemu.report = Some(tool::target_dir().join("klplab").join(report));
+    progress.watch(name, &qemu, LIMIT, |_| ())
 }
 
 /// Prints what a guest has found, all of it at once. Says whether it is what it must be.
-fn tell(name: &str, finished: &Finished) -> Result<bool> {
+fn tell(progress: &Progress, name: &str, finished: &Finished) -> Result<bool> {
     let Finished {
         outcome,
         transcript,
@@ -114,16 +125,16 @@ fn tell(name: &str, finished: &Finished) -> Result<bool> {
     if let Some(findings) = as_control(transcript).filter(|_| is_control)
         && *outcome == Outcome::Guest(Verdict::ChecksFailed.status())
     {
-        println!("control {name}: found, as it must be ({seconds:.1} s):\n{findings}");
+        progress.print(&format!(
+            "control {name}: found, as it must be ({seconds:.1} s):\n{findings}\n"
+        ));
         return Ok(true);
     }
     // The guest's heading and verdict are the same every time.
     let lines: Vec<&str> = transcript.lines().skip(1).collect();
     let shown = lines.len().saturating_sub(1);
-    println!(
-        "{}\n{name}: {outcome}, {seconds:.1} s",
-        lines[..shown].join("\n")
-    );
+    let lines = lines[..shown].join("\n");
+    progress.print(&format!("{lines}\n{name}: {outcome}, {seconds:.1} s\n"));
     match outcome {
         Outcome::Guest(status) if *status == Verdict::BadArgument.status() => {
             bail!("the guest knows no such variant")

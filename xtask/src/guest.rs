@@ -10,6 +10,7 @@
 //! [`Guest::start`] has to live as long as it.
 
 mod dialogue;
+mod told;
 
 use crate::outcome::Outcome;
 use crate::pipes::{die_with_this_thread, forward, pass_on};

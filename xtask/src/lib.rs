@@ -9,14 +9,16 @@
 //! - [`guest`] runs one QEMU under a time limit, reads its console, holds
 //!   dialogues with it and makes sure that it dies; [`outcome`] says how the
 //!   run ended.
-//! - [`cli`] is the command line; [`run`], [`matrix`], [`explore`], [`step`], [`totals`],
-//!   [`check`], [`disasm`], [`gdb`] and [`new`] are its commands.
+//! - [`cli`] is the command line; [`run`], [`mod@bench`], [`matrix`], [`explore`],
+//!   [`step`], [`totals`], [`check`], [`disasm`], [`gdb`] and [`new`] are its commands.
 //! - [`report`](mod@report) makes a page of a run.
+//! - [`progress`] shows how far long runs have come.
 //! - [`tool`] starts every other program.
 //!
 //! The tests that boot the kernel use this library as well, so they see what
 //! `cargo run` sees.
 
+pub mod bench;
 pub mod check;
 pub mod cli;
 pub mod disasm;
@@ -30,6 +32,7 @@ pub mod modules;
 pub mod new;
 pub mod outcome;
 mod pipes;
+pub mod progress;
 pub mod proof;
 pub mod qemu;
 pub mod report;

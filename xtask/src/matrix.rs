@@ -1,10 +1,12 @@
 //! `matrix`: judges each variant by each conformance case, in the guest, and keeps
 //! the cells in a file.
 
+use crate::machine::Machine;
+use crate::modules::Conventions;
 use crate::outcome::Outcome;
-use crate::run::{RunArgs, run};
+use crate::progress::Progress;
 use crate::{kernel, tool};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -44,15 +46,16 @@ pub fn matrix(args: &MatrixArgs) -> Result<Outcome> {
             write!(append, " {key}={value}")?;
         }
     }
-    let run_args = RunArgs {
-        machine: args.machine.clone(),
-        append,
-        report: Some(report.clone()),
-        ..RunArgs::default()
-    };
+    ensure!(
+        !append.contains('\0'),
+        "the options contain a zero character"
+    );
     // Before the build, which takes longer than a look at the table.
-    run_args.shape()?;
-    let outcome = run(&kernel::build_with(&run_args.conventions())?, &run_args)?;
+    let machine = Machine::find(&args.machine)?;
+    let kernel = kernel::build_with(&Conventions::all())?;
+    let progress = Progress::new(1);
+    let finished = progress.run(machine, &kernel, &append, &report)?;
+    drop(progress);
     let text = String::from_utf8(tool::read_file(&report)?)
         .with_context(|| report.display().to_string())?;
     // A guest that ended in mid-line has said so already.
@@ -69,7 +72,7 @@ pub fn matrix(args: &MatrixArgs) -> Result<Outcome> {
     file.push(b'\n');
     tool::replace_file(&path, &file)?;
     eprintln!("klplab: the cells are in {}", path.display());
-    Ok(outcome)
+    Ok(finished.outcome)
 }
 
 /// The cells among a report's records, in the form of the file:

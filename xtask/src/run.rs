@@ -165,13 +165,13 @@ pub fn run(kernel: &Path, args: &RunArgs) -> Result<Outcome> {
 
 /// Whether someone sees colours on standard output and has not refused them
 /// (see no-color.org).
-fn wants_colour() -> bool {
+pub(crate) fn wants_colour() -> bool {
     std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
 }
 
 /// The guest can't know what is behind its console, so it is told, unless the
 /// user has.
-fn with_colour(append: &str, wanted: bool) -> String {
+pub(crate) fn with_colour(append: &str, wanted: bool) -> String {
     let said = append
         .split_whitespace()
         .any(|word| word.split('=').next() == Some("color"));

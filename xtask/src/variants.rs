@@ -21,6 +21,21 @@ pub fn of(kernel: &Path) -> Result<Vec<(String, Convention)>> {
     read(section.data()?).with_context(what)
 }
 
+/// What a variant asks of replacement functions.
+///
+/// # Errors
+/// When there is no variant of that name; the message lists those there are.
+pub fn convention_of(name: &str, variants: &[(String, Convention)]) -> Result<Convention> {
+    let found = variants.iter().find(|(known, _)| known == name);
+    found.map(|(_, convention)| *convention).with_context(|| {
+        let names: Vec<&str> = variants.iter().map(|(name, _)| name.as_str()).collect();
+        format!(
+            "there is no variant `{name}`: there are {}",
+            names.join(", ")
+        )
+    })
+}
+
 /// The notes in a section.
 fn read(section: &[u8]) -> Result<Vec<(String, Convention)>> {
     let (notes, rest) = section.as_chunks::<{ VariantNote::SIZE }>();
@@ -58,6 +73,17 @@ mod tests {
         section[VariantNote::SIZE] = 9;
         let error = read(&section).unwrap_err().to_string();
         assert_eq!(error, "note 1 of section .variants is none");
+    }
+
+    #[test]
+    fn an_unknown_variant_is_answered_with_those_there_are() {
+        let known = [
+            ("one".to_owned(), Convention::Epilogue),
+            ("other".to_owned(), Convention::Plain),
+        ];
+        let said = convention_of("nobody", &known).unwrap_err().to_string();
+        assert!(said.ends_with("`nobody`: there are one, other"), "{said}");
+        assert_eq!(convention_of("other", &known).unwrap(), Convention::Plain);
     }
 
     #[test]

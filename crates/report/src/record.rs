@@ -94,6 +94,39 @@ pub enum Record<'a> {
         /// How much.
         value: u64,
     },
+    /// A long run has come so far.
+    Progress {
+        /// What is done now.
+        what: &'a str,
+        /// How much is done.
+        done: u32,
+        /// Of how much in all.
+        of: u32,
+    },
+    /// What something costs with a variant.
+    Cost {
+        /// The variant.
+        variant: &'a str,
+        /// What was measured.
+        measure: &'a str,
+        /// In which unit.
+        unit: &'a str,
+        /// How much.
+        value: u64,
+        /// The most that it may be, if anybody has said so.
+        limit: Option<u64>,
+    },
+    /// An instruction of a patched call, in the order in which they are executed.
+    Path {
+        /// The variant.
+        variant: &'a str,
+        /// To which part of the call it belongs.
+        part: &'a str,
+        /// Where it is.
+        address: u64,
+        /// What it is.
+        word: u32,
+    },
     /// A transition of a live patch has begun, or goes the other way round from
     /// now on.
     Transition {

@@ -11,7 +11,7 @@ use alloc::{format, string::String, vec::Vec};
 static SECOND: Ops = Ops::new("second", empty, Flags::RECURSION_SAFE);
 static THIRD: Ops = Ops::new("third", empty, Flags::RECURSION_SAFE);
 static GUARDED: Ops = Ops::new("guarded", empty, Flags::empty());
-static REGISTERS: Ops = Ops::new(
+pub(super) static REGISTERS: Ops = Ops::new(
     "registers",
     empty,
     Flags::RECURSION_SAFE.union(Flags::ALL_REGISTERS),

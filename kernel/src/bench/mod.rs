@@ -11,6 +11,7 @@ mod patched;
 mod switching;
 mod threads;
 mod transition;
+mod variants;
 
 pub(crate) use patched::Busy;
 
@@ -18,6 +19,7 @@ use crate::{
     arch,
     console::{self, Painted, Tone},
     ftrace::{self, Filter, Flags, FtraceError, Ops},
+    livepatch::variants::{self as registry, ChooseError, VARIANTS, Variant},
     platform,
 };
 use alloc::{format, string::String, vec::Vec};
@@ -42,14 +44,15 @@ struct Row {
 /// Measures something, a row or some.
 type Measure = fn(&mut Vec<Row>) -> Result<(), Problem>;
 
-const PARTS: [Measure; 7] = [
-    calls::measure,
-    switching::measure,
-    loading::measure,
-    threads::measure,
-    patched::measure,
-    transition::measure,
-    latency::measure,
+/// What there is to measure, whatever the variant.
+const PARTS: [(&str, Measure); 7] = [
+    ("calls", calls::measure),
+    ("switching", switching::measure),
+    ("loading", loading::measure),
+    ("threads", threads::measure),
+    ("patched", patched::measure),
+    ("transition", transition::measure),
+    ("latency", latency::measure),
 ];
 
 /// Why something could not be measured.
@@ -111,17 +114,68 @@ fn cost_of<T>(body: impl FnOnce() -> T) -> (u64, T) {
     (instructions(ticks), value)
 }
 
-/// Measures, prints a table, and reports every row.
-pub fn run() -> Verdict {
-    let mut rows = Vec::new();
+/// Says how far the meter has come.
+struct Progress {
+    done: u32,
+    of: u32,
+}
+
+impl Progress {
+    fn done(&mut self, what: &str) {
+        self.done += 1;
+        console::report(&Record::Progress {
+            what,
+            done: self.done,
+            of: self.of,
+        });
+    }
+}
+
+/// Measures, prints tables, and reports every row: all there is, or what the variant
+/// with a name costs.
+pub fn run(variant: Option<&str>) -> Verdict {
+    let (parts, chosen) = match variant {
+        None => (&PARTS[..], VARIANTS),
+        Some(name) => match VARIANTS.iter().position(|one| one.name == name) {
+            Some(index) => (&PARTS[..0], &VARIANTS[index..=index]),
+            None => {
+                println!("boot argument `variant={name}`: {}", ChooseError::Unknown);
+                return Verdict::BadArgument;
+            }
+        },
+    };
     // Transitions are not to be told of.
     let level = log::max_level();
     log::set_max_level(level.min(LevelFilter::Warn));
-    let result = PARTS.iter().try_for_each(|measure| measure(&mut rows));
+    let mut rows = Vec::new();
+    let mut progress = Progress {
+        done: 0,
+        of: (parts.len() + chosen.len()) as u32,
+    };
+    let result = parts.iter().try_for_each(|(what, measure)| {
+        measure(&mut rows)?;
+        progress.done(what);
+        Ok(())
+    });
+    let result = result.and_then(|()| measure_variants(chosen, &mut progress));
     log::set_max_level(level);
-    if let Err(problem) = result {
-        println!("bench: {problem}");
-        return Verdict::ChecksFailed;
+    let (costs, impossible) = match result {
+        Ok(measured) => measured,
+        Err(problem) => {
+            println!("bench: {problem}");
+            return Verdict::ChecksFailed;
+        }
+    };
+    if let (Some(_), Some((variant, reason))) = (variant, impossible) {
+        let (variant, error) = (
+            variant.name,
+            ChooseError::Impossible {
+                variant: variant.name,
+                reason,
+            },
+        );
+        println!("boot argument `variant={variant}`: {error}");
+        return Verdict::BadArgument;
     }
     println!(
         "{}",
@@ -130,32 +184,59 @@ pub fn run() -> Verdict {
             "instructions, added to an untraced call unless it says otherwise"
         )
     );
-    let mut right = true;
-    for Row {
-        name,
-        about,
-        unit,
-        value,
-        limit,
-    } in &rows
-    {
-        let fits = limit.is_none_or(|limit| *value <= limit);
-        right &= fits;
+    let beyond = rows.iter().filter(|row| !row.tell()).count();
+    let right = costs.tell() && beyond == 0;
+    if let Some((variant, reason)) = impossible {
+        println!("{}: not here: {reason}", variant.name);
+    }
+    if right {
+        Verdict::Passed
+    } else {
+        Verdict::ChecksFailed
+    }
+}
+
+/// The costs of variants, and which of them this machine can't do, and why.
+type Measured = (variants::Costs, Option<(&'static Variant, &'static str)>);
+
+fn measure_variants(
+    chosen: &[&'static Variant],
+    progress: &mut Progress,
+) -> Result<Measured, Problem> {
+    let mut costs = variants::Costs::default();
+    let mut impossible = None;
+    for variant in chosen {
+        let measured = variants::measure(variant, &mut costs);
+        match measured.map_err(|problem| format!("{}: {problem}", variant.name))? {
+            Ok(()) => {}
+            Err(reason) => impossible = Some((*variant, reason)),
+        }
+        progress.done(variant.name);
+    }
+    if let Some(first) = VARIANTS.first() {
+        registry::adopt(first).map_err(|error| format!("{error}"))?;
+    }
+    Ok((costs, impossible))
+}
+
+impl Row {
+    /// Prints and reports it. Says whether it is within its limit.
+    fn tell(&self) -> bool {
+        let Self {
+            name,
+            about,
+            unit,
+            value,
+            limit,
+        } = *self;
+        let fits = limit.is_none_or(|limit| value <= limit);
         let limit = limit.map_or(String::new(), |limit| format!("at most {limit}"));
         let tone = if fits { Tone::Good } else { Tone::Bad };
         println!(
             "  {name:<17} {about:<40} {value:>6} {unit:<13} {}",
             Painted(tone, limit)
         );
-        console::report(&Record::Measure {
-            name,
-            unit,
-            value: *value,
-        });
-    }
-    if right {
-        Verdict::Passed
-    } else {
-        Verdict::ChecksFailed
+        console::report(&Record::Measure { name, unit, value });
+        fits
     }
 }

@@ -6,9 +6,9 @@ use super::{
 };
 use crate::{
     arch, livepatch,
-    thread::{self, Activity, Handle, Thread},
+    thread::{self, Activity, Handle, State, Thread},
 };
-use alloc::{format, vec::Vec};
+use alloc::{format, sync::Arc, vec::Vec};
 use core::{
     hint::black_box,
     sync::atomic::{AtomicBool, Ordering},
@@ -82,11 +82,7 @@ impl Sleepers {
             }
             self.handles.push(handle);
         }
-        while let Some(last) = self.handles.last()
-            && last.thread().state() != thread::State::Asleep
-        {
-            thread::yield_now();
-        }
+        be_alone();
         let frames = self
             .handles
             .last()
@@ -110,6 +106,20 @@ impl Sleepers {
     }
 }
 
+/// Lets all others run until none of them wants to. Whoever has begun last need not be
+/// the last to fall asleep: a tick may have taken the CPU from another one, on whose
+/// stack nobody can rely then.
+fn be_alone() {
+    let me = thread::current().id();
+    let is_awake = |other: Arc<Thread>| {
+        let state = other.state();
+        matches!(state, State::Ready | State::Running) && other.id() != me
+    };
+    while thread::all().any(is_awake) {
+        thread::yield_now();
+    }
+}
+
 /// What it costs to enable a patch and to disable it, when all
 /// threads sleep.
 fn in_and_out(name: &str) -> Result<[u64; 2], Problem> {
@@ -117,10 +127,12 @@ fn in_and_out(name: &str) -> Result<[u64; 2], Problem> {
     let module = patch.module.clone();
     drop(patch);
     livepatch::disable(name).map_err(problem)?;
+    be_alone();
     // Now the module is loaded, and what the first time makes is there.
     let (on, result) = cost_of(|| livepatch::enable(&module, livepatch::Options::default()));
     result.map(drop).map_err(problem)?;
     let waits = livepatch::running().is_some();
+    be_alone();
     let (off, result) = cost_of(|| livepatch::disable(name));
     result.map_err(problem)?;
     if waits || livepatch::running().is_some() {

@@ -93,9 +93,10 @@ pub fn run(variant: Option<&str>, case: Option<&str>, level: LevelFilter) -> Ver
     JUDGE.store(before.map_or(0, |judge| judge as usize), Ordering::Relaxed);
 
     let mut cells = Vec::new();
+    let all = chosen.len() * cases.len();
     for variant in &chosen {
         let start = cells.len();
-        judge_variant(variant, &cases, &mut cells);
+        judge_variant(variant, &cases, &mut cells, all);
         progress(variant, &cells[start..]);
     }
 
@@ -116,7 +117,12 @@ pub fn run(variant: Option<&str>, case: Option<&str>, level: LevelFilter) -> Ver
     }
 }
 
-fn judge_variant(variant: &'static Variant, cases: &[&'static Case], cells: &mut Vec<Cell>) {
+fn judge_variant(
+    variant: &'static Variant,
+    cases: &[&'static Case],
+    cells: &mut Vec<Cell>,
+    all: usize,
+) {
     let chosen = variants::choose(variant.name);
     let mut ruined = None;
     for &case in cases {
@@ -143,6 +149,11 @@ fn judge_variant(variant: &'static Variant, cases: &[&'static Case], cells: &mut
             reason: &cell.reason(),
         });
         cells.push(cell);
+        console::report(&Record::Progress {
+            what: case.name,
+            done: cells.len() as u32,
+            of: all as u32,
+        });
     }
 }
 

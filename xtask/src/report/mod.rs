@@ -21,7 +21,6 @@ use crate::{kernel, tool, variants};
 use anyhow::{Context, Result, ensure};
 use cells::Matrix;
 use costs::Costs;
-use klp::Convention;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::path::PathBuf;
@@ -104,7 +103,7 @@ pub fn path() -> PathBuf {
 /// When there is no such variant, or the page can't be written.
 pub fn report(args: &ReportArgs) -> Result<bool> {
     let kernel = kernel::build_with(&Conventions::all())?;
-    let convention = convention_of(&args.variant, &variants::of(&kernel)?)?;
+    let convention = variants::convention_of(&args.variant, &variants::of(&kernel)?)?;
     let report = parts::make(&args.variant, convention)?;
     let path = path();
     tool::replace_file(&path, page::html(&report).as_bytes())?;
@@ -113,18 +112,6 @@ pub fn report(args: &ReportArgs) -> Result<bool> {
     }
     println!("{}", path.display());
     Ok(report.problems().next().is_none())
-}
-
-/// What a variant asks of replacement functions.
-///
-/// # Errors
-/// When there is no variant of that name; the message lists those there are.
-fn convention_of(name: &str, variants: &[(String, Convention)]) -> Result<Convention> {
-    let found = variants.iter().find(|(known, _)| known == name);
-    found.map(|(_, convention)| *convention).with_context(|| {
-        let names: Vec<&str> = variants.iter().map(|(name, _)| name.as_str()).collect();
-        format!("there is no variant `{name}`: {}", names.join(", "))
-    })
 }
 
 /// What a file of schema 1 has under `key`.
@@ -140,17 +127,6 @@ fn schema<T: DeserializeOwned>(file: &Value, key: &str) -> Result<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_unknown_variant_is_answered_with_those_there_are() {
-        let known = [
-            (USUAL.to_owned(), Convention::Epilogue),
-            ("other".to_owned(), Convention::Plain),
-        ];
-        let said = convention_of("nobody", &known).unwrap_err().to_string();
-        assert!(said.ends_with("`nobody`: epilogue, other"), "{said}");
-        assert_eq!(convention_of("other", &known).unwrap(), Convention::Plain);
-    }
 
     #[test]
     fn each_problem_is_told() {

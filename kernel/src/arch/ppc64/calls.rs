@@ -4,7 +4,7 @@ use core::{
     arch::global_asm,
     mem::{offset_of, size_of},
 };
-use layout::FrameHeader;
+use layout::{CpuEntry, FrameHeader};
 
 /// Instructions of the loop itself for each call, the call included.
 pub const LOOP_INSTRUCTIONS: u64 = 5;
@@ -59,7 +59,8 @@ struct LoopFrame {
 // call_repeatedly_asm(function, count) -> ticks
 //
 // On entry: r3 = a function's global entry, r4 = how often to call it.
-// On exit: r3 = timebase ticks from before the loop to behind it.
+// On exit: r3 = timebase ticks from before the loop to behind it; r2 is the kernel's,
+// whatever the function has left there.
 // Clobbers: what the ABI lets a function clobber. Stack: one LoopFrame.
 global_asm!(
     ".globl call_repeatedly_asm",
@@ -82,6 +83,7 @@ global_asm!(
     "bne 1b",
     "mftb 3",
     "subf 3, 29, 3",
+    "ld 2, {toc}(13)",
     "ld 29, {nonvolatile}(1)",
     "ld 30, {nonvolatile} + 8(1)",
     "ld 31, {nonvolatile} + 16(1)",
@@ -124,4 +126,5 @@ global_asm!(
     lr_save = const offset_of!(FrameHeader, lr_save),
     frame = const size_of::<LoopFrame>(),
     nonvolatile = const offset_of!(LoopFrame, nonvolatile),
+    toc = const offset_of!(CpuEntry, toc),
 );

@@ -179,6 +179,8 @@ fn explore_situations(
         short,
         runs: 0,
         findings: 0,
+        done: 0,
+        of: situations.iter().map(|one| one.disturbances().len()).sum(),
     };
     for &situation in situations {
         explorer.explore(situation)?;
@@ -196,6 +198,9 @@ struct Explorer {
     runs: u32,
     /// Of all situations.
     findings: u32,
+    /// Disturbances in situations that were tried at all stops, and those there are.
+    done: usize,
+    of: usize,
 }
 
 impl Explorer {
@@ -229,6 +234,12 @@ impl Explorer {
             if told > TOLD {
                 println!("  {situation}, {disturbance}: and {} more", told - TOLD);
             }
+            self.done += 1;
+            console::report(&Record::Progress {
+                what: &format!("{situation}"),
+                done: self.done as u32,
+                of: self.of as u32,
+            });
         }
         let findings = self.findings - before;
         let (name, runs) = (self.name, self.runs);

@@ -52,8 +52,9 @@ struct Entry {
 /// Calls that the second stack has room for at least.
 const CALLS: usize = 256;
 
-/// What [`Entry::marker`] holds: a pop that finds another value has gone wrong.
-const MARKER: u64 = 0x5eed_c0de;
+/// What [`Entry::marker`] holds: a pop that finds another value has gone wrong. Small
+/// enough for one instruction to make it, and one to compare with it.
+const MARKER: u64 = 0x5eed;
 
 unsafe extern "C" {
     fn livepatch_stack_return();
@@ -97,8 +98,7 @@ global_asm!(
     "std 11, {second_stack}(13)",
     "std 2, {toc} - {entry}(11)",
     "std 0, {lr} - {entry}(11)",
-    "lis 0, {marker}@h",
-    "ori 0, 0, {marker}@l",
+    "li 0, {marker}",
     "std 0, {mark} - {entry}(11)",
     "lis 11, livepatch_stack_return@ha",
     "addi 11, 11, livepatch_stack_return@l",
@@ -114,10 +114,8 @@ global_asm!(
     "livepatch_stack_return:",
     "ld 11, {second_stack}(13)",
     "addi 12, 11, -{entry}",
-    "lis 0, {marker}@h",
-    "ori 0, 0, {marker}@l",
     "ld 2, {mark}(12)",
-    "tdne 2, 0",
+    "tdnei 2, {marker}",
     "ld 0, {lr}(12)",
     "ld 2, {toc}(12)",
     "std 12, {second_stack}(13)",

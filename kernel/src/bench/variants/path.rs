@@ -1,0 +1,102 @@
+//! The instructions of one call, one by one: which they are, and what is on the
+//! stacks meanwhile. With `MSR[SE]` the CPU traps before each of them (ISA Book III,
+//! 7.5.15), so this counts without the timebase.
+
+use super::super::Problem;
+use crate::{
+    arch::{
+        self,
+        sanitiser::{SanitisedCall, sanitised_home},
+    },
+    interrupt,
+    sync::IrqLock,
+    text,
+};
+use alloc::{format, vec::Vec};
+use core::{mem, sync::atomic::Ordering};
+use layout::TrapFrame;
+use ppc64::{msr, vector};
+
+/// More instructions than any call has that is walked.
+const MOST: usize = 1000;
+
+/// An instruction that was about to be executed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stop {
+    /// Where.
+    pub address: u64,
+    /// Which.
+    pub word: u32,
+    /// r1.
+    stack: u64,
+    /// The end of the second stack.
+    second: u64,
+}
+
+/// What happens between a call and its return.
+#[derive(Debug)]
+pub(super) struct Path {
+    /// From the function's first instruction to the last before the caller's next.
+    pub stops: Vec<Stop>,
+    /// The most that was taken of the thread's stack and of the second one, in bytes.
+    pub stacks: [u64; 2],
+}
+
+/// The stops of the call that is being walked.
+static STOPS: IrqLock<Vec<Stop>> = IrqLock::new(Vec::new());
+
+/// Calls a function without arguments, and writes down every instruction.
+///
+/// # Errors
+/// When the call has more instructions than can be written down.
+///
+/// # Safety
+/// `function` is the global entry of a function without TOC set-up that may be called
+/// with any arguments, and returns soon.
+pub(super) unsafe fn walk(function: u64) -> Result<Path, Problem> {
+    *STOPS.lock() = Vec::with_capacity(MOST);
+    let toc = arch::cpu().entry.toc.load(Ordering::Relaxed);
+    let mut call = SanitisedCall::new(function, 0, toc, false);
+    call.step();
+    // Off, so that no other interrupt than ours comes.
+    let before = arch::interrupts_off();
+    interrupt::watch(Some(watch));
+    // SAFETY: as the caller promises.
+    unsafe { call.make() };
+    interrupt::watch(None);
+    arch::interrupts_restore(before);
+    let mut stops = mem::take(&mut *STOPS.lock());
+    if stops.len() >= MOST {
+        return Err(format!("a call has more than {MOST} instructions"));
+    }
+    // On the way in, the stacks are as the caller has them.
+    let start = *stops.first().ok_or("a call has trapped nowhere")?;
+    // Whether the branch to the function traps itself is up to when the CPU begins.
+    let entry = stops.iter().position(|stop| stop.address == function);
+    stops.drain(..entry.ok_or("a call does not come to its function")?);
+    let stack = stops.iter().map(|stop| stop.stack).min();
+    let second = stops.iter().map(|stop| stop.second).max();
+    let stacks = [
+        start.stack - stack.unwrap_or(start.stack),
+        second.unwrap_or(start.second) - start.second,
+    ];
+    Ok(Path { stops, stacks })
+}
+
+fn watch(frame: &mut TrapFrame) -> bool {
+    if frame.vector != vector::TRACE {
+        return false;
+    }
+    let mut stops = STOPS.lock();
+    if frame.nip == sanitised_home() || stops.len() >= MOST {
+        frame.msr &= !msr::SE;
+    } else {
+        stops.push(Stop {
+            address: frame.nip,
+            word: text::read(frame.nip),
+            stack: frame.gpr[1],
+            second: arch::cpu().entry.second_stack.load(Ordering::Relaxed),
+        });
+    }
+    true
+}

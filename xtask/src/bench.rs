@@ -1,0 +1,289 @@
+//! `bench`: what things cost, in instructions, and what each variant costs, in a table
+//! and in a file.
+
+mod mca;
+mod table;
+
+pub use table::{LINUX, table};
+
+use crate::kernel;
+use crate::machine::Machine;
+use crate::modules::Conventions;
+use crate::outcome::Outcome;
+use crate::progress::Progress;
+use crate::qemu::Qemu;
+use crate::{tool, variants};
+use anyhow::{Result, anyhow};
+use klp::Convention;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+
+/// Where time counts instructions.
+pub const MACHINE: &str = "icount";
+/// The same with a processor that can do every variant.
+pub const NEWER: &str = "icount-power10";
+
+/// Options of `bench`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct BenchArgs {
+    /// Only what this variant costs
+    #[arg(long, value_name = "NAME")]
+    pub variant: Option<String>,
+}
+
+/// What something costs with a variant.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Row {
+    /// The variant.
+    pub variant: String,
+    /// What was measured.
+    pub measure: String,
+    /// In which unit.
+    pub unit: String,
+    /// How much.
+    pub value: u64,
+    /// The most that it may be, if anybody has said so.
+    pub limit: Option<u64>,
+}
+
+impl Row {
+    /// Whether it is within its limit.
+    #[must_use]
+    pub fn fits(&self) -> bool {
+        self.limit.is_none_or(|limit| self.value <= limit)
+    }
+}
+
+/// The file with the costs of the last run.
+#[must_use]
+pub fn path() -> PathBuf {
+    tool::target_dir().join("report").join("bench.json")
+}
+
+/// A boot that measures something.
+struct Boot {
+    machine: &'static str,
+    append: String,
+}
+
+/// The boots that a run takes, for all variants or one of them.
+fn boots(variant: Option<&str>, all: &[(String, Convention)]) -> Result<Vec<Boot>> {
+    let is_newer = |convention| convention == Convention::Pcrel;
+    let of = |name: &str, convention| Boot {
+        machine: if is_newer(convention) { NEWER } else { MACHINE },
+        append: format!("mode=bench variant={name}"),
+    };
+    if let Some(name) = variant {
+        return Ok(vec![of(name, variants::convention_of(name, all)?)]);
+    }
+    let newer = all.iter().filter(|(_, convention)| is_newer(*convention));
+    let newer = newer.map(|(name, convention)| of(name, *convention));
+    let most = Boot {
+        machine: MACHINE,
+        append: "mode=bench".into(),
+    };
+    Ok([most].into_iter().chain(newer).collect())
+}
+
+/// Builds the kernel with all modules, measures, prints what was found, and writes the
+/// variants' costs to [`path`]. Of several boots that end differently, the first that
+/// does not pass counts.
+///
+/// # Errors
+/// When something can't be built, started or written, or there is no such variant.
+pub fn bench(args: &BenchArgs) -> Result<Outcome> {
+    let kernel = kernel::build_with(&Conventions::all())?;
+    let all = variants::of(&kernel)?;
+    let boots = boots(args.variant.as_deref(), &all)?;
+    let progress = Progress::new(boots.len());
+    let mut outcome = Outcome::Guest(0);
+    let mut records = Vec::new();
+    for boot in &boots {
+        let (ended, found) = measure(&progress, &kernel, boot, &all)?;
+        records.extend(found);
+        if outcome.passed() {
+            outcome = ended;
+        }
+    }
+    let mut rows = rows(&records);
+    match mca::missing() {
+        Some(why) => progress.say(&format!("klplab: {why}")),
+        None => {
+            for variant in measured(&rows) {
+                rows.extend(mca::estimate(&records, &variant)?);
+            }
+        }
+    }
+    let mut text = table(&rows);
+    let many = among_many(&records);
+    if !many.is_empty() {
+        text = text + "\n" + &table::among_many(&many);
+    }
+    progress.print(&text);
+    let mut file = serde_json::to_vec_pretty(&file(&rows))?;
+    file.push(b'\n');
+    tool::replace_file(&path(), &file)?;
+    progress.say(&format!("klplab: the costs are in {}", path().display()));
+    Ok(outcome)
+}
+
+/// Boots a guest that measures. Prints what there is beside the costs of variants, and
+/// all that was said if it did not end well.
+fn measure(
+    progress: &Progress,
+    kernel: &Path,
+    boot: &Boot,
+    all: &[(String, Convention)],
+) -> Result<(Outcome, Vec<Value>)> {
+    let machine = Machine::find(boot.machine)?;
+    let limit = machine.time_limit();
+    let report = tool::target_dir().join("klplab").join("bench.jsonl");
+    let mut qemu = Qemu::new(machine, kernel, &boot.append).with_modules(&Conventions::all());
+    qemu.report = Some(report.clone());
+    progress.say(&tool::shell_line(&qemu.command()));
+    let finished = progress.watch(boot.machine, &qemu, limit, |_| ())?;
+    let passed = finished.outcome.passed();
+    let shown = if passed {
+        general(&finished.transcript, all)
+    } else {
+        &finished.transcript
+    };
+    progress.print(shown);
+    progress.tell_end(&finished);
+    Ok((finished.outcome, records(&report)?))
+}
+
+/// What a guest prints before the first variant's costs, if that is more than a
+/// heading.
+fn general<'a>(transcript: &'a str, all: &[(String, Convention)]) -> &'a str {
+    let is_variant = |line: &str| all.iter().any(|(name, _)| name == line.trim_end());
+    let mut lines = transcript.split_inclusive('\n');
+    let end: usize = lines
+        .by_ref()
+        .take_while(|line| !is_variant(line))
+        .map(str::len)
+        .sum();
+    match transcript[..end].lines().count() {
+        0 | 1 => "",
+        _ => &transcript[..end],
+    }
+}
+
+/// A report's records. A guest that ended in mid-line has said so already.
+fn records(report: &Path) -> Result<Vec<Value>> {
+    let text = tool::read_file(report)?;
+    let text = String::from_utf8(text).map_err(|_| anyhow!("the report is no text"))?;
+    let records = text
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok());
+    Ok(records.collect())
+}
+
+/// The costs among a report's records.
+#[must_use]
+pub fn rows(records: &[Value]) -> Vec<Row> {
+    let costs = records.iter().filter(|record| record["event"] == "cost");
+    let row = |record: &Value| {
+        Some(Row {
+            variant: record["variant"].as_str()?.to_owned(),
+            measure: record["measure"].as_str()?.to_owned(),
+            unit: record["unit"].as_str()?.to_owned(),
+            value: record["value"].as_u64()?,
+            limit: record["limit"].as_u64(),
+        })
+    };
+    costs.filter_map(row).collect()
+}
+
+/// The variants that were measured.
+fn measured(rows: &[Row]) -> Vec<String> {
+    let mut names: Vec<String> = rows.iter().map(|row| row.variant.clone()).collect();
+    names.dedup();
+    names
+}
+
+/// How many functions are patched, and what a settled call of one costs then: `patched_N`
+/// among a report's measurements.
+#[must_use]
+pub fn among_many(records: &[Value]) -> Vec<(u64, u64)> {
+    let measures = records.iter().filter(|record| record["event"] == "measure");
+    let many = |record: &Value| {
+        let functions = record["name"].as_str()?.strip_prefix("patched_")?;
+        Some((functions.parse().ok()?, record["value"].as_u64()?))
+    };
+    measures.filter_map(many).collect()
+}
+
+/// The rows in the form of the file:
+/// `{"schema":1,"rows":[{"variant","measure","unit","value"}]}`.
+#[must_use]
+pub fn file(rows: &[Row]) -> Value {
+    let row = |row: &Row| {
+        json!({
+            "variant": row.variant,
+            "measure": row.measure,
+            "unit": row.unit,
+            "value": row.value,
+        })
+    };
+    json!({"schema": 1, "rows": rows.iter().map(row).collect::<Vec<_>>()})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn costs_are_taken_from_the_report() {
+        let records = [
+            json!({"event": "measure", "name": "patched_10", "unit": "u", "value": 20}),
+            json!({"event": "measure", "name": "patched_10_moving", "unit": "u", "value": 74}),
+            json!({"event": "cost", "variant": "v", "measure": "m", "unit": "u", "value": 5,
+                "limit": 4}),
+            json!({"event": "cost", "variant": "v", "measure": "n", "unit": "u", "value": 5,
+                "limit": null}),
+        ];
+        let rows = rows(&records);
+        assert_eq!(
+            rows.iter().map(Row::fits).collect::<Vec<_>>(),
+            [false, true]
+        );
+        let expected = json!({"schema": 1, "rows": [
+            {"variant": "v", "measure": "m", "unit": "u", "value": 5},
+            {"variant": "v", "measure": "n", "unit": "u", "value": 5},
+        ]});
+        assert_eq!(file(&rows), expected);
+        assert_eq!(measured(&rows), ["v"]);
+        assert_eq!(among_many(&records), [(10, 20)]);
+    }
+
+    fn known() -> Vec<(String, Convention)> {
+        vec![
+            ("epilogue".into(), Convention::Epilogue),
+            ("pcrel".into(), Convention::Pcrel),
+        ]
+    }
+
+    #[test]
+    fn each_variant_is_measured_where_it_can_be() {
+        let all = boots(None, &known()).unwrap();
+        let lines: Vec<_> = (all.iter())
+            .map(|boot| (boot.machine, boot.append.as_str()))
+            .collect();
+        assert_eq!(
+            lines,
+            [(MACHINE, "mode=bench"), (NEWER, "mode=bench variant=pcrel")]
+        );
+        let one = boots(Some("epilogue"), &known()).unwrap();
+        assert_eq!(one.len(), 1);
+        assert_eq!(one[0].append, "mode=bench variant=epilogue");
+        assert!(boots(Some("nobody"), &known()).is_err());
+    }
+
+    #[test]
+    fn only_what_comes_before_the_variants_is_shown() {
+        let transcript = "heading\n  rest 2\nepilogue\n  rest 2\nEXIT: STATUS=0\n";
+        assert_eq!(general(transcript, &known()), "heading\n  rest 2\n");
+        assert_eq!(general("heading\npcrel\n  rest 2\n", &known()), "");
+    }
+}
