@@ -16,7 +16,7 @@
 # cargo takes all the processors by itself.
 .NOTPARALLEL:
 .SUFFIXES:
-.PHONY: help run test bench soak matrix explore check accept gdb disasm doctor setup clean
+.PHONY: help run test bench soak matrix explore shell check accept gdb disasm doctor setup clean
 
 # The recipes take these from the environment, so that no shell and no make
 # interprets what is in them.
@@ -49,6 +49,9 @@ matrix: ## judge each variant by each conformance case (VARIANT=, CASE=)
 
 explore: ## disturb a patched call at every instruction (VARIANT=, SHORT=)
 	$(Q)scripts/setup $(xtask) explore $${VARIANT:+--variant="$$VARIANT"} $${SHORT:+--short}
+
+shell: ## type commands to the kernel, or pipe them in: make shell < commands.txt (MACHINE=, ARGS=, VARIANT=)
+	$(Q)scripts/setup $(xtask) shell $${MACHINE:+--machine="$$MACHINE"} --append="$${VARIANT:+variant=$$VARIANT }$$ARGS"
 
 check: ## check formatting, clippy with warnings denied, and the docs
 	$(Q)scripts/setup $(xtask) check
