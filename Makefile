@@ -17,7 +17,7 @@
 # cargo takes all the processors by itself.
 .NOTPARALLEL:
 .SUFFIXES:
-.PHONY: help run test bench soak matrix explore new-variant check accept gdb disasm doctor setup clean
+.PHONY: help run test bench soak matrix explore shell new-variant new-patch check accept gdb disasm doctor setup clean
 
 # The recipes take these from the environment, so that no shell and no make
 # interprets what is in them.
@@ -53,6 +53,9 @@ explore: ## disturb a patched call at every instruction (VARIANT=, SHORT=)
 
 new-variant: ## write the starting file of a variant (NAME=): docs/add-a-variant.md
 	$(Q)scripts/setup $(xtask) new-variant "$$NAME"
+
+shell: ## type commands to the kernel, or pipe them in: make shell < commands.txt (MACHINE=, ARGS=, VARIANT=)
+	$(Q)scripts/setup $(xtask) shell $${MACHINE:+--machine="$$MACHINE"} --append="$${VARIANT:+variant=$$VARIANT }$$ARGS"
 
 check: ## check formatting, clippy with warnings denied, and the docs
 	$(Q)scripts/setup $(xtask) check

@@ -1,7 +1,7 @@
 //! The kernel's first steps, in the order in which they depend on each other.
 
 use crate::{
-    arch, bench, console, crash, fault, ftrace, interrupt, job, laboratory, livepatch, mm,
+    arch, bench, console, crash, fault, ftrace, interrupt, job, laboratory, livepatch, mm, monitor,
     platform, selftest, stack, thread, time,
 };
 use boot::BootInfo;
@@ -93,6 +93,7 @@ fn run(arguments: &BootArgs<'_>) -> Verdict {
         Mode::Matrix => laboratory::run(arguments.variant, arguments.case, level(arguments.log)),
         Mode::Explore => laboratory::explore::run(arguments.variant, arguments.short),
         Mode::List => selftest::list(arguments.tests()),
+        Mode::Shell => monitor::run(arguments),
         Mode::Soak => selftest::soak(arguments.count.map_or(SOAK, u32::from)),
         Mode::Selftest => selftest::run(arguments.tests()),
     }

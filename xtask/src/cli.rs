@@ -5,6 +5,7 @@ use crate::matrix::{MatrixArgs, matrix};
 use crate::modules::Conventions;
 use crate::outcome::{EXIT_CODES, NOT_STARTED};
 use crate::run::{RunArgs, run};
+use crate::shell::{ShellArgs, shell};
 use crate::{check, disasm, gdb, kernel, modules, new, totals};
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -57,6 +58,9 @@ enum Action {
     },
     /// Disturb a patched call at every instruction, in a guest for each variant
     Explore(ExploreArgs),
+    /// Type commands to the kernel, or pipe them in
+    #[command(after_help = EXIT_CODES)]
+    Shell(ShellArgs),
     /// Write the starting file of a variant
     NewVariant {
         /// What it is called: lower-case words with hyphens between them
@@ -101,7 +105,7 @@ pub fn main() -> ExitCode {
     let action = cli.command.unwrap_or(Action::Run(cli.run));
     let boots = matches!(
         action,
-        Action::Run(_) | Action::Exec { .. } | Action::Matrix(_)
+        Action::Run(_) | Action::Exec { .. } | Action::Matrix(_) | Action::Shell(_)
     );
     execute(action).unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
@@ -149,6 +153,7 @@ fn execute(action: Action) -> Result<ExitCode> {
                 ExitCode::FAILURE
             });
         }
+        Action::Shell(args) => return Ok(shell(&args)?.exit_code().into()),
         Action::NewVariant { name } => new::variant(&name)?,
         Action::Check => check::check()?,
         Action::Disasm { symbol } => disasm::disasm(&kernel::build()?, symbol.as_deref())?,

@@ -9,7 +9,7 @@
 //! - [`guest`] runs one QEMU under a time limit, reads its console, holds
 //!   dialogues with it and makes sure that it dies; [`outcome`] says how the
 //!   run ended.
-//! - [`cli`] is the command line; [`run`], [`matrix`], [`explore`], [`totals`], [`check`],
+//! - [`cli`] is the command line; [`run`], [`matrix`], [`explore`], [`shell`], [`totals`], [`check`],
 //!   [`disasm`], [`gdb`] and [`new`] are its commands.
 //! - [`tool`] starts every other program.
 //!
@@ -32,7 +32,9 @@ mod pipes;
 pub mod proof;
 pub mod qemu;
 pub mod run;
+pub mod shell;
 pub mod symbols;
+mod terminal;
 pub mod tool;
 pub mod totals;
 pub mod variants;

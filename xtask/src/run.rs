@@ -165,7 +165,7 @@ pub fn run(kernel: &Path, args: &RunArgs) -> Result<Outcome> {
 
 /// Whether someone sees colours on standard output and has not refused them
 /// (see no-color.org).
-fn wants_colour() -> bool {
+pub(crate) fn wants_colour() -> bool {
     std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
 }
 

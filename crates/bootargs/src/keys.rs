@@ -1,6 +1,6 @@
 //! The table of all boot arguments.
 
-use crate::{BootArgs, Color, LogLevel, Mode, Reenter};
+use crate::{BootArgs, Color, Input, LogLevel, Mode, Reenter};
 use core::fmt;
 
 /// One row of the table.
@@ -32,7 +32,7 @@ pub enum Refusal {
     NoRoom,
 }
 
-pub static KEYS: &[Key; 10] = &[
+pub static KEYS: &[Key; 11] = &[
     Key {
         name: "mode",
         value: Value::OneOf(Mode::WORDS),
@@ -126,6 +126,14 @@ pub static KEYS: &[Key; 10] = &[
             };
             put(&mut args.short, short)
         },
+    },
+    Key {
+        name: "input",
+        value: Value::OneOf(Input::WORDS),
+        default: Some(Input::Terminal.word()),
+        repeats: false,
+        about: "with mode=shell: who types the commands",
+        set: |args, value| put(&mut args.input, Input::from_word(value)),
     },
     Key {
         name: "reenter",

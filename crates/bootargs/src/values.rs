@@ -59,6 +59,8 @@ words! {
         Matrix = "matrix",
         /// Do every disturbing thing at every instruction of a patched call.
         Explore = "explore",
+        /// Do what is typed on the console.
+        Shell = "shell",
     }
 }
 
@@ -91,6 +93,18 @@ words! {
         /// Never: a kernel can't see what is behind its console.
         #[default]
         Never = "never",
+    }
+}
+
+words! {
+    /// Who types on the console.
+    #[derive(Default)]
+    pub enum Input {
+        /// Somebody at a terminal, who sees what he types.
+        #[default]
+        Terminal = "terminal",
+        /// A file: lines up to ^D.
+        Script = "script",
     }
 }
 

@@ -109,13 +109,30 @@ fn cost_of<T>(body: impl FnOnce() -> T) -> (u64, T) {
     (instructions(ticks), value)
 }
 
+/// Whether time counts instructions here, so that something can be measured.
+#[must_use]
+pub fn is_possible() -> bool {
+    let cost = || call_cost(arch::calls::bench_site_address());
+    matches!((cost(), cost()), (Ok(one), Ok(other)) if one == other)
+}
+
 /// Measures, prints a table, and reports every row.
 pub fn run() -> Verdict {
+    run_while(&|| true)
+}
+
+/// The same for as long as it is to go on, which it asks between two measurements.
+pub fn run_while(goes_on: &dyn Fn() -> bool) -> Verdict {
     let mut rows = Vec::new();
     // Transitions are not to be told of.
     let level = log::max_level();
     log::set_max_level(level.min(LevelFilter::Warn));
-    let result = PARTS.iter().try_for_each(|measure| measure(&mut rows));
+    let result = PARTS.iter().try_for_each(|measure| {
+        if !goes_on() {
+            return Err("interrupted".into());
+        }
+        measure(&mut rows)
+    });
     log::set_max_level(level);
     if let Err(problem) = result {
         println!("bench: {problem}");
