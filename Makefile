@@ -8,7 +8,7 @@
 # FILTER=PATTERN    for test and accept: only the tests whose names contain it
 # COUNT=NUMBER      for soak: how many transitions, if not a million
 # FUNC=NAME         for disasm: the function to show
-# NAME=NAME         for new-variant: what it is to be called
+# NAME=NAME         for new-variant, new-patch: what it is to be called
 # CASE=PATTERN      for matrix: only this case, or those that a `*` stands for
 # V=1               show the commands
 
@@ -53,6 +53,9 @@ explore: ## disturb a patched call at every instruction (VARIANT=, SHORT=)
 
 new-variant: ## write the starting file of a variant (NAME=): docs/add-a-variant.md
 	$(Q)scripts/setup $(xtask) new-variant "$$NAME"
+
+new-patch: ## write the starting files of a patch (NAME=): docs/add-a-patch.md
+	$(Q)scripts/setup $(xtask) new-patch "$$NAME"
 
 shell: ## type commands to the kernel, or pipe them in: make shell < commands.txt (MACHINE=, ARGS=, VARIANT=)
 	$(Q)scripts/setup $(xtask) shell $${MACHINE:+--machine="$$MACHINE"} --append="$${VARIANT:+variant=$$VARIANT }$$ARGS"

@@ -67,6 +67,12 @@ enum Action {
         #[arg(allow_hyphen_values = true)]
         name: String,
     },
+    /// Write the starting files of a patch
+    NewPatch {
+        /// What it is called: lower-case words with underscores between them
+        #[arg(allow_hyphen_values = true)]
+        name: String,
+    },
     /// Check formatting, lints and documentation
     Check,
     /// Print the kernel's disassembly
@@ -155,6 +161,7 @@ fn execute(action: Action) -> Result<ExitCode> {
         }
         Action::Shell(args) => return Ok(shell(&args)?.exit_code().into()),
         Action::NewVariant { name } => new::variant(&name)?,
+        Action::NewPatch { name } => new::patch(&name)?,
         Action::Check => check::check()?,
         Action::Disasm { symbol } => disasm::disasm(&kernel::build()?, symbol.as_deref())?,
         Action::Gdb { machine, append } => gdb::gdb(&machine, &append)?,
