@@ -8,7 +8,7 @@
 # FILTER=PATTERN    for test and accept: only the tests whose names contain it
 # COUNT=NUMBER      for soak: how many transitions, if not a million
 # FUNC=NAME         for disasm, step: the function to show
-# NAME=NAME         for new-variant: what it is to be called
+# NAME=NAME         for new-variant, new-patch: what it is to be called
 # WAY=NAME          for step: settled, transition, traced or rest
 # CASE=PATTERN      for matrix: only this case, or those that a `*` stands for
 # V=1               show the commands
@@ -18,7 +18,7 @@
 # cargo takes all the processors by itself.
 .NOTPARALLEL:
 .SUFFIXES:
-.PHONY: help run test bench soak matrix explore step new-variant report check accept gdb disasm doctor setup clean
+.PHONY: help run test bench soak matrix explore shell step new-variant new-patch report check accept gdb disasm doctor setup clean
 
 # The recipes take these from the environment, so that no shell and no make
 # interprets what is in them.
@@ -60,6 +60,12 @@ new-variant: ## write the starting file of a variant (NAME=): docs/add-a-variant
 
 step: ## show a patched call instruction by instruction (FUNC=, VARIANT=, WAY=)
 	$(Q)scripts/setup $(xtask) step $${FUNC:+--func="$$FUNC"} $${VARIANT:+--variant="$$VARIANT"} $${WAY:+--way="$$WAY"}
+
+new-patch: ## write the starting files of a patch (NAME=): docs/add-a-patch.md
+	$(Q)scripts/setup $(xtask) new-patch "$$NAME"
+
+shell: ## type commands to the kernel, or pipe them in: make shell < commands.txt (MACHINE=, ARGS=, VARIANT=)
+	$(Q)scripts/setup $(xtask) shell $${MACHINE:+--machine="$$MACHINE"} --append="$${VARIANT:+variant=$$VARIANT }$$ARGS"
 
 check: ## check formatting, clippy with warnings denied, and the docs
 	$(Q)scripts/setup $(xtask) check

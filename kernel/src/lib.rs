@@ -23,7 +23,7 @@
 //! CPU. `text` writes code; `ftrace` knows `text`; `backtrace` reads stacks through
 //! whatever `ftrace` and `tracing` have put on them; `module` loads code; `livepatch`
 //! knows all of these, and they know it only through hooks that it sets. `exports` is
-//! what modules may call. `selftest`, `laboratory`, `crash` and `job` know all, and nobody knows
+//! what modules may call. `selftest`, `laboratory`, `monitor`, `crash` and `job` know all, and nobody knows
 //! them.
 #![no_std]
 #![feature(allocator_api, patchable_function_entry)]
@@ -47,6 +47,7 @@ pub mod laboratory;
 pub mod livepatch;
 pub mod mm;
 pub mod module;
+pub mod monitor;
 pub mod platform;
 pub mod selftest;
 pub mod stack;

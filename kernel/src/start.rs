@@ -2,7 +2,7 @@
 
 use crate::{
     arch, bench, console, crash, debugger, fault, ftrace, interrupt, job, laboratory, livepatch,
-    mm, platform, selftest, stack, thread, time,
+    mm, monitor, platform, selftest, stack, thread, time,
 };
 use boot::BootInfo;
 use bootargs::{BootArgs, Color, LogLevel, Mode, Way};
@@ -95,6 +95,7 @@ fn run(arguments: &BootArgs<'_>) -> Verdict {
         Mode::Explore => laboratory::explore::run(arguments.variant, arguments.short),
         Mode::Step => laboratory::guide::run(arguments.function, way(arguments.way)),
         Mode::List => selftest::list(arguments.tests()),
+        Mode::Shell => monitor::run(arguments),
         Mode::Soak => selftest::soak(arguments.count.map_or(SOAK, u32::from)),
         Mode::Selftest => selftest::run(arguments.tests()),
     }

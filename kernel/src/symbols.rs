@@ -9,7 +9,7 @@ use crate::{mm, sync::IrqLock};
 use alloc::{
     boxed::Box, collections::TryReserveError, format, string::String, sync::Arc, vec::Vec,
 };
-use core::fmt;
+use core::{fmt, ops::ControlFlow};
 use memmap::Range;
 use symtab::{Kind, ParseError, Symbol, Table};
 
@@ -141,6 +141,26 @@ pub fn function_at(address: u64) -> Option<FunctionEntry> {
         })
     })
     .flatten()
+}
+
+/// Shows every symbol to `look`: the kernel's, by address, and those of modules, in the
+/// order in which these were loaded, until it says that it has seen enough.
+pub fn for_each(mut look: impl FnMut(&Symbol<'_>) -> ControlFlow<()>) {
+    let own = table().into_iter().flat_map(Table::iter);
+    for symbol in own {
+        if look(&symbol).is_break() {
+            return;
+        }
+    }
+    // Held on to, not locked: it may take long.
+    let tables: Vec<_> = EXTRA.lock().iter().map(|one| one.table.clone()).collect();
+    for table in tables {
+        for symbol in table.table().iter() {
+            if look(&symbol).is_break() {
+                return;
+            }
+        }
+    }
 }
 
 /// Writes an address as `path+offset/size`, or as a number where no symbol

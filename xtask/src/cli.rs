@@ -7,6 +7,7 @@ use crate::modules::Conventions;
 use crate::outcome::{EXIT_CODES, NOT_STARTED};
 use crate::report::{ReportArgs, report};
 use crate::run::{RunArgs, run};
+use crate::shell::{ShellArgs, shell};
 use crate::step::{StepArgs, step};
 use crate::{check, disasm, gdb, kernel, modules, new, totals};
 use anyhow::Result;
@@ -68,9 +69,18 @@ enum Action {
     Explore(ExploreArgs),
     /// Run demonstration, matrix, bench and step, and make a page of what they find
     Report(ReportArgs),
+    /// Type commands to the kernel, or pipe them in
+    #[command(after_help = EXIT_CODES)]
+    Shell(ShellArgs),
     /// Write the starting file of a variant
     NewVariant {
         /// What it is called: lower-case words with hyphens between them
+        #[arg(allow_hyphen_values = true)]
+        name: String,
+    },
+    /// Write the starting files of a patch
+    NewPatch {
+        /// What it is called: lower-case words with underscores between them
         #[arg(allow_hyphen_values = true)]
         name: String,
     },
@@ -117,6 +127,7 @@ pub fn main() -> ExitCode {
             | Action::Bench(_)
             | Action::Matrix(_)
             | Action::Step(_)
+            | Action::Shell(_)
     );
     execute(action).unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
@@ -174,7 +185,9 @@ fn execute(action: Action) -> Result<ExitCode> {
                 ExitCode::FAILURE
             });
         }
+        Action::Shell(args) => return Ok(shell(&args)?.exit_code().into()),
         Action::NewVariant { name } => new::variant(&name)?,
+        Action::NewPatch { name } => new::patch(&name)?,
         Action::Check => check::check()?,
         Action::Disasm { symbol } => disasm::disasm(&kernel::build()?, symbol.as_deref())?,
         Action::Gdb { machine, append } => gdb::gdb(&machine, &append)?,

@@ -143,6 +143,24 @@ impl Guest {
         })
     }
 
+    /// Passes output on from now on, as with `live`.
+    pub fn be_live(&mut self) {
+        self.live = true;
+    }
+
+    /// Whether QEMU has ended.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.end.is_some()
+    }
+
+    /// Ends QEMU now.
+    pub fn kill_now(&mut self) {
+        if self.end.is_none() {
+            self.kill();
+        }
+    }
+
     /// Waits for the end, up to the time limit, and judges.
     #[must_use]
     pub fn finish(mut self) -> Finished {

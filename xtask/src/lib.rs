@@ -9,8 +9,9 @@
 //! - [`guest`] runs one QEMU under a time limit, reads its console, holds
 //!   dialogues with it and makes sure that it dies; [`outcome`] says how the
 //!   run ended.
-//! - [`cli`] is the command line; [`run`], [`mod@bench`], [`matrix`], [`explore`],
-//!   [`step`], [`totals`], [`check`], [`disasm`], [`gdb`] and [`new`] are its commands.
+//! - [`cli`] is the command line; [`run`], [`shell`], [`mod@bench`], [`matrix`],
+//!   [`explore`], [`step`], [`totals`], [`check`], [`disasm`], [`gdb`] and [`new`] are
+//!   its commands.
 //! - [`report`](mod@report) makes a page of a run.
 //! - [`progress`] shows how far long runs have come.
 //! - [`tool`] starts every other program.
@@ -37,8 +38,10 @@ pub mod proof;
 pub mod qemu;
 pub mod report;
 pub mod run;
+pub mod shell;
 pub mod step;
 pub mod symbols;
+mod terminal;
 pub mod tool;
 pub mod totals;
 pub mod variants;

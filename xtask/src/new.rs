@@ -1,17 +1,24 @@
-//! `new-variant`: the starting file of a variant.
+//! `new-variant` and `new-patch`: starting files.
 
 use crate::tool;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use std::path::{Path, PathBuf};
 
 /// The starting file: a variant that works, called `my-variant`.
 const VARIANT: &str = include_str!("../templates/variant.rs");
 
+/// The starting files of a patch: a replacement that works, called `my_patch`.
+const PATCH: &str = include_str!("../templates/patch.rs");
+const MANIFEST: &str = include_str!("../templates/patch.toml");
+
+/// Where the patches are.
+const PATCHES: &str = "patches";
+
 /// Where the variants are, and the list of them.
 const VARIANTS: &str = "kernel/src/livepatch/variants";
 const LIST: &str = "kernel/src/livepatch/variants/mod.rs";
 
-/// Most bytes of a variant's name: see [`klp::VariantNote`].
+/// Most bytes of a name: of a variant's, see [`klp::VariantNote`].
 const LONGEST: usize = 28;
 
 /// What Rust takes for no name of a file's module.
@@ -19,6 +26,9 @@ const KEYWORDS: &str = "abstract as async await become box break const continue 
     enum extern false final fn for gen if impl in let loop macro match mod move mut override priv \
     pub ref return self static struct super trait true try type typeof unsafe unsized use virtual \
     where while yield";
+
+/// Crates that every crate knows.
+const CRATES: &str = "alloc core proc_macro std test";
 
 /// Writes the starting file of a variant, and says which lines make it known.
 ///
@@ -30,9 +40,58 @@ pub fn variant(name: &str) -> Result<()> {
     Ok(())
 }
 
-/// The same in a checkout. Returns what there is to say.
+/// Writes the starting files of a patch, and lets cargo know of it.
+///
+/// # Errors
+/// When the name is none or is taken, or a file can't be written; nothing has changed
+/// then.
+pub fn patch(name: &str) -> Result<()> {
+    let workspace = tool::workspace();
+    let said = patch_in(workspace, name)?;
+    // Every build insists on the lock file, and the patch is not in it yet.
+    let mut cargo = tool::cargo();
+    cargo.args(["update", "--workspace", "--offline", "--quiet"]);
+    if !tool::status(&mut cargo)?.success() {
+        let _ = std::fs::remove_dir_all(workspace.join(PATCHES).join(name));
+        bail!("cargo did not take `{name}` into Cargo.lock (its reason is above)");
+    }
+    print!("{said}");
+    Ok(())
+}
+
+/// The same in a checkout, but for cargo. Returns what there is to say.
+fn patch_in(workspace: &Path, name: &str) -> Result<String> {
+    check(name, '_')?;
+    let folder = workspace.join(PATCHES).join(name);
+    ensure!(
+        !folder.exists(),
+        "`{name}` is taken: there is {PATCHES}/{name}"
+    );
+    let lock = String::from_utf8(tool::read_file(&workspace.join("Cargo.lock"))?)?;
+    let line = format!("name = \"{name}\"");
+    ensure!(
+        !lock.lines().any(|one| one == line) && !CRATES.split_whitespace().any(|one| one == name),
+        "`{name}` is taken: a crate is called so"
+    );
+    let written = [("Cargo.toml", MANIFEST), ("src/lib.rs", PATCH)]
+        .into_iter()
+        .try_for_each(|(file, text)| {
+            let text = text.replace("my_patch", name);
+            tool::replace_file(&folder.join(file), text.as_bytes())
+        });
+    if written.is_err() {
+        let _ = std::fs::remove_dir_all(&folder);
+    }
+    written?;
+    Ok(format!(
+        "{PATCHES}/{name}/src/lib.rs is written: a patch of `leaf`. See it at work: make shell, then\n  \
+         call leaf 5; enable {name}; call leaf 5\n"
+    ))
+}
+
+/// The same as [`variant`] in a checkout. Returns what there is to say.
 fn variant_in(workspace: &Path, name: &str) -> Result<String> {
-    check(name)?;
+    check(name, '-')?;
     let ident = name.replace('-', "_");
     let list = workspace.join(LIST);
     let list = String::from_utf8(tool::read_file(&list)?).context(LIST)?;
@@ -59,16 +118,19 @@ fn variant_in(workspace: &Path, name: &str) -> Result<String> {
     ))
 }
 
-/// Whether a name is lower-case words with hyphens between them.
-fn check(name: &str) -> Result<()> {
-    ensure!(!name.is_empty(), "it needs a name, such as NAME=my-variant");
+/// Whether a name is lower-case words with this between them.
+fn check(name: &str, between: char) -> Result<()> {
+    ensure!(
+        !name.is_empty(),
+        "it needs a name, such as NAME=my{between}own"
+    );
     let starts = |word: &str| word.starts_with(|c: char| c.is_ascii_lowercase());
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     let is_word = |word: &str| !word.is_empty() && word.chars().all(plain);
     ensure!(
-        starts(name) && name.split('-').all(is_word),
-        "`{name}` is no name: it takes lower-case letters and digits, a letter first, and single \
-         hyphens between words, such as my-variant"
+        starts(name) && name.split(between).all(is_word),
+        "`{name}` is no name: it takes lower-case letters and digits, a letter first, and a \
+         single `{between}` between words, such as my{between}own"
     );
     ensure!(
         name.len() <= LONGEST,
@@ -160,5 +222,39 @@ mod tests {
         assert_eq!(files(&workspace), ["mod.rs"]);
         // What only a comment says is free.
         variant_in(&workspace, "fine").unwrap();
+    }
+
+    #[test]
+    fn a_patch_is_a_crate_of_its_own() {
+        let workspace = checkout("patch");
+        let lock = "[[package]]\nname = \"klp\"\nversion = \"0.1.0\"\n";
+        tool::replace_file(&workspace.join("Cargo.lock"), lock.as_bytes()).unwrap();
+        let said = patch_in(&workspace, "my_own").unwrap();
+        assert!(
+            said.starts_with("patches/my_own/src/lib.rs is written"),
+            "{said}"
+        );
+        let folder = workspace.join("patches/my_own");
+        let manifest = std::fs::read_to_string(folder.join("Cargo.toml")).unwrap();
+        let code = std::fs::read_to_string(folder.join("src/lib.rs")).unwrap();
+        assert!(manifest.contains("name = \"my_own\"") && code.contains("name: \"my_own\""));
+        assert!(!(manifest + &code).contains("my_patch"));
+        for (name, reason) in [
+            ("my_own", "is taken: there is patches/my_own"),
+            ("klp", "is taken: a crate is called so"),
+            ("core", "is taken: a crate is called so"),
+            ("my-own", "is no name: it takes lower-case"),
+            ("../own", "is no name: it takes lower-case"),
+            ("", "it needs a name, such as NAME=my_own"),
+        ] {
+            let error = patch_in(&workspace, name).unwrap_err().to_string();
+            assert!(error.contains(reason), "{error}");
+        }
+        assert_eq!(
+            std::fs::read_dir(workspace.join("patches"))
+                .unwrap()
+                .count(),
+            1
+        );
     }
 }

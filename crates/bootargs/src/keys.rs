@@ -1,6 +1,6 @@
 //! The table of all boot arguments.
 
-use crate::{BootArgs, Color, LogLevel, Mode, Reenter, Way};
+use crate::{BootArgs, Color, Input, LogLevel, Mode, Reenter, Way};
 use core::fmt;
 
 /// One row of the table.
@@ -32,7 +32,7 @@ pub enum Refusal {
     NoRoom,
 }
 
-pub static KEYS: &[Key; 12] = &[
+pub static KEYS: &[Key; 13] = &[
     Key {
         name: "mode",
         value: Value::OneOf(Mode::WORDS),
@@ -145,6 +145,14 @@ pub static KEYS: &[Key; 12] = &[
         repeats: false,
         about: "with mode=step: how the call goes",
         set: |args, value| put(&mut args.way, Way::from_word(value)),
+    },
+    Key {
+        name: "input",
+        value: Value::OneOf(Input::WORDS),
+        default: Some(Input::Terminal.word()),
+        repeats: false,
+        about: "with mode=shell: who types the commands",
+        set: |args, value| put(&mut args.input, Input::from_word(value)),
     },
     Key {
         name: "reenter",

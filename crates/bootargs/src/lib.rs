@@ -2,7 +2,8 @@
 //!
 //! The line is a list of words separated by blanks, each `key=value`. One
 //! table (`keys`) holds the keys, their values and their meaning; the parser,
-//! the error messages and [`help`] all read it, so they can't disagree.
+//! the error messages and [`help`] all read it, so they can't disagree. Behind a
+//! word `--` come commands for the shell, up to the end of the line.
 //! Nothing here allocates: the parsed values borrow from the line.
 #![no_std]
 #![forbid(unsafe_code)]
@@ -19,7 +20,7 @@ mod tests;
 
 pub use glob::matches;
 pub use select::select;
-pub use values::{Color, LogLevel, Mode, Reenter, Way};
+pub use values::{Color, Input, LogLevel, Mode, Reenter, Way};
 
 use arrayvec::ArrayVec;
 use core::{error, fmt, num::NonZeroU32};
@@ -53,6 +54,10 @@ pub struct BootArgs<'a> {
     pub function: Option<&'a str>,
     /// How the stepped call goes.
     pub way: Way,
+    /// Who types on the console, for the shell.
+    pub input: Input,
+    /// What stands behind `--`: commands for the shell, with `;` between them.
+    pub commands: Option<&'a str>,
     /// How the boot stage is to enter the kernel a second time.
     pub reenter: Option<Reenter>,
     tests: ArrayVec<&'a str, MAX_TESTS>,
@@ -73,7 +78,11 @@ impl<'a> BootArgs<'a> {
 /// The first argument that is unknown, lacks a value, has a bad one, is given
 /// twice, or does not go with the mode.
 pub fn parse(line: &str) -> Result<BootArgs<'_>, BadArgument<'_>> {
-    let mut args = BootArgs::default();
+    let (line, commands) = split(line);
+    let mut args = BootArgs {
+        commands,
+        ..BootArgs::default()
+    };
     let mut seen = [false; KEYS.len()];
     let (mut first_test, mut first_case) = (None, None);
     for argument in words(line) {
@@ -105,8 +114,11 @@ pub fn parse(line: &str) -> Result<BootArgs<'_>, BadArgument<'_>> {
     }
     // Only now is the mode known: the words come in any order.
     let mode = args.mode;
-    let runs_tests = !matches!(mode, Mode::Run | Mode::Echo);
+    let runs_tests = !matches!(mode, Mode::Run | Mode::Echo | Mode::Shell);
     let bad = |argument, problem| Err(BadArgument { argument, problem });
+    if commands.is_some() && mode != Mode::Shell {
+        return bad(COMMANDS, Problem::CommandsWithoutShell(mode));
+    }
     match (first_test, first_case) {
         (Some(test), _) if !runs_tests => bad(test, Problem::TestWithoutTests(mode)),
         (_, Some(case)) if mode != Mode::Matrix => bad(case, Problem::CaseWithoutMatrix(mode)),
@@ -117,12 +129,29 @@ pub fn parse(line: &str) -> Result<BootArgs<'_>, BadArgument<'_>> {
 /// The words of a boot line without any `reenter` argument: the line for the
 /// second entry, which must not ask for a third.
 pub fn without_reenter(line: &str) -> impl Iterator<Item = &str> {
-    words(line).filter(|word| word.split('=').next() != Some("reenter"))
+    let (line, commands) = split(line);
+    let words = words(line).filter(|word| word.split('=').next() != Some("reenter"));
+    words.chain(commands.map(|_| COMMANDS)).chain(commands)
+}
+
+/// The word that commands come behind.
+const COMMANDS: &str = "--";
+
+/// The line's words, and what comes behind [`COMMANDS`] if that is one of them.
+fn split(line: &str) -> (&str, Option<&str>) {
+    let line = line.trim_end_matches(|c: char| c == '\0' || c.is_ascii_whitespace());
+    let is_blank = |c: Option<char>| c.is_none_or(|c| c.is_ascii_whitespace());
+    let mut places = line.match_indices(COMMANDS);
+    let found = places.find_map(|(place, _)| {
+        let (before, behind) = (&line[..place], &line[place + COMMANDS.len()..]);
+        (is_blank(before.chars().next_back()) && is_blank(behind.chars().next()))
+            .then(|| (before, Some(behind.trim_ascii())))
+    });
+    found.unwrap_or((line, None))
 }
 
 fn words(line: &str) -> impl Iterator<Item = &str> {
-    line.trim_end_matches(|c: char| c == '\0' || c.is_ascii_whitespace())
-        .split_ascii_whitespace()
+    line.split_ascii_whitespace()
 }
 
 /// All arguments with their values and meanings, one a line, for people to
@@ -131,7 +160,11 @@ fn words(line: &str) -> impl Iterator<Item = &str> {
 pub fn help() -> impl fmt::Display {
     fmt::from_fn(|f| {
         f.write_str("boot arguments, separated by blanks:")?;
-        KEYS.iter().try_for_each(|key| write!(f, "\n  {key}"))
+        KEYS.iter().try_for_each(|key| write!(f, "\n  {key}"))?;
+        write!(
+            f,
+            "\n  {COMMANDS} COMMAND; COMMAND  with mode=shell: what to do first"
+        )
     })
 }
 
@@ -154,6 +187,7 @@ enum Problem {
     TooManyTests,
     TestWithoutTests(Mode),
     CaseWithoutMatrix(Mode),
+    CommandsWithoutShell(Mode),
 }
 
 impl fmt::Display for BadArgument<'_> {
@@ -179,6 +213,12 @@ impl fmt::Display for BadArgument<'_> {
             Problem::TestWithoutTests(mode) => {
                 write!(f, "mode={mode} runs no tests; ")?;
                 f.write_str("allowed: with mode=selftest or mode=list only")
+            }
+            Problem::CommandsWithoutShell(mode) => {
+                write!(
+                    f,
+                    "mode={mode} takes no commands; allowed: with mode=shell only"
+                )
             }
             Problem::CaseWithoutMatrix(mode) => {
                 write!(

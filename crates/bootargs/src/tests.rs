@@ -45,19 +45,39 @@ fn cases_are_for_the_matrix() {
 }
 
 #[test]
+fn commands_come_last_and_are_for_the_shell() {
+    let args = parse("mode=shell input=script -- load demo;  patches \0").unwrap();
+    assert_eq!((args.mode, args.input), (Mode::Shell, Input::Script));
+    assert_eq!(args.commands, Some("load demo;  patches"));
+    // Only a word of its own, and only the first, is not part of a command.
+    let args = parse("-- mode=run -- x --y").map_err(|error| error.to_string());
+    let error = "boot argument `--`: mode=run takes no commands; allowed: with mode=shell only";
+    assert_eq!(args, Err(error.into()));
+    let args = parse("mode=shell --").unwrap();
+    assert_eq!(args.commands, Some(""));
+    let args = parse("mode=shell -- -- x --y").unwrap();
+    assert_eq!(args.commands, Some("-- x --y"));
+    assert!(parse("mode=shell --x").is_err());
+    assert_eq!(parse("mode=shell").unwrap().commands, None);
+    // Commands may say anything, and keep their blanks.
+    let words: Vec<_> = without_reenter("mode=shell reenter=x --  echo  reenter=y").collect();
+    assert_eq!(words, ["mode=shell", "--", "echo  reenter=y"]);
+}
+
+#[test]
 fn messages_say_what_is_wrong_and_what_is_allowed() {
     let cases = [
         (
             "mode=fly",
-            "boot argument `mode=fly`: unknown value `fly`; allowed: run, selftest, list, echo, bench, soak, matrix, explore, step",
+            "boot argument `mode=fly`: unknown value `fly`; allowed: run, selftest, list, echo, bench, soak, matrix, explore, step, shell",
         ),
         (
             "colour=on",
-            "boot argument `colour=on`: unknown; allowed: mode, test, count, log, color, crash, variant, case, short, function, way, reenter",
+            "boot argument `colour=on`: unknown; allowed: mode, test, count, log, color, crash, variant, case, short, function, way, input, reenter",
         ),
         (
             "=",
-            "boot argument `=`: unknown; allowed: mode, test, count, log, color, crash, variant, case, short, function, way, reenter",
+            "boot argument `=`: unknown; allowed: mode, test, count, log, color, crash, variant, case, short, function, way, input, reenter",
         ),
         (
             "color",
@@ -93,7 +113,7 @@ fn messages_say_what_is_wrong_and_what_is_allowed() {
         ),
         (
             "mode=run\0color=auto",
-            "boot argument `mode=run\\u{0}color=auto`: unknown value `run\\u{0}color=auto`; allowed: run, selftest, list, echo, bench, soak, matrix, explore, step",
+            "boot argument `mode=run\\u{0}color=auto`: unknown value `run\\u{0}color=auto`; allowed: run, selftest, list, echo, bench, soak, matrix, explore, step, shell",
         ),
     ];
     for (line, expected) in cases {
@@ -197,7 +217,7 @@ fn naive_matches(pattern: &[char], path: &[char]) -> bool {
 
 /// Lines made of pieces of right ones, so that many get past the first check.
 fn any_line() -> impl Strategy<Value = String> {
-    let piece = "mode|test|log|color|crash|variant|case|reenter|=|=| | |run|list|echo|info|auto|a-1|little-endian|\0|\\PC|.";
+    let piece = "mode|test|log|color|--| -- |shell|crash|variant|case|reenter|=|=| | |run|list|echo|info|auto|a-1|little-endian|\0|\\PC|.";
     prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
 }
 

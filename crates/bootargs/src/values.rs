@@ -61,6 +61,8 @@ words! {
         Explore = "explore",
         /// Show a call of a patched function instruction by instruction.
         Step = "step",
+        /// Do what is typed on the console.
+        Shell = "shell",
     }
 }
 
@@ -109,6 +111,18 @@ words! {
         Traced = "traced",
         /// Without any patch.
         Rest = "rest",
+    }
+}
+
+words! {
+    /// Who types on the console.
+    #[derive(Default)]
+    pub enum Input {
+        /// Somebody at a terminal, who sees what he types.
+        #[default]
+        Terminal = "terminal",
+        /// A file: lines up to ^D.
+        Script = "script",
     }
 }
 

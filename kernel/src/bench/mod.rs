@@ -131,9 +131,30 @@ impl Progress {
     }
 }
 
+/// Whether time counts instructions here, so that something can be measured.
+#[must_use]
+pub fn is_possible() -> bool {
+    let cost = || call_cost(arch::calls::bench_site_address());
+    matches!((cost(), cost()), (Ok(one), Ok(other)) if one == other)
+}
+
+/// Whether to begin with the next measurement.
+fn go_on(goes_on: &dyn Fn() -> bool) -> Result<(), Problem> {
+    if goes_on() {
+        Ok(())
+    } else {
+        Err("interrupted".into())
+    }
+}
+
 /// Measures, prints tables, and reports every row: all there is, or what the variant
 /// with a name costs.
 pub fn run(variant: Option<&str>) -> Verdict {
+    run_while(variant, &|| true)
+}
+
+/// The same for as long as it is to go on, which it asks between two measurements.
+pub fn run_while(variant: Option<&str>, goes_on: &dyn Fn() -> bool) -> Verdict {
     let (parts, chosen) = match variant {
         None => (&PARTS[..], VARIANTS),
         Some(name) => match VARIANTS.iter().position(|one| one.name == name) {
@@ -153,11 +174,12 @@ pub fn run(variant: Option<&str>) -> Verdict {
         of: (parts.len() + chosen.len()) as u32,
     };
     let result = parts.iter().try_for_each(|(what, measure)| {
+        go_on(goes_on)?;
         measure(&mut rows)?;
         progress.done(what);
         Ok(())
     });
-    let result = result.and_then(|()| measure_variants(chosen, &mut progress));
+    let result = result.and_then(|()| measure_variants(chosen, &mut progress, goes_on));
     log::set_max_level(level);
     let (costs, impossible) = match result {
         Ok(measured) => measured,
@@ -202,21 +224,23 @@ type Measured = (variants::Costs, Option<(&'static Variant, &'static str)>);
 fn measure_variants(
     chosen: &[&'static Variant],
     progress: &mut Progress,
+    goes_on: &dyn Fn() -> bool,
 ) -> Result<Measured, Problem> {
+    let before = registry::current();
     let mut costs = variants::Costs::default();
     let mut impossible = None;
-    for variant in chosen {
+    let result = chosen.iter().try_for_each(|variant| {
+        go_on(goes_on)?;
         let measured = variants::measure(variant, &mut costs);
         match measured.map_err(|problem| format!("{}: {problem}", variant.name))? {
             Ok(()) => {}
             Err(reason) => impossible = Some((*variant, reason)),
         }
         progress.done(variant.name);
-    }
-    if let Some(first) = VARIANTS.first() {
-        registry::adopt(first).map_err(|error| format!("{error}"))?;
-    }
-    Ok((costs, impossible))
+        Ok(())
+    });
+    registry::adopt(before).map_err(|error| format!("{error}"))?;
+    result.map(|()| (costs, impossible))
 }
 
 impl Row {

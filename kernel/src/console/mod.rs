@@ -10,16 +10,18 @@ use crate::{arch, sync::IrqLock};
 use anstyle::{AnsiColor, Style};
 use core::{
     fmt::{self, Write},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
 };
 use report::Record;
 use terminal::Terminal;
 
-pub use logger::start as start_log;
+pub use logger::{recent as recent_log, start as start_log, to_console as log_to_console};
 
 static CONSOLE: IrqLock<Terminal> = IrqLock::new(Terminal::new(0));
 static REPORT: IrqLock<Option<Terminal>> = IrqLock::new(None);
 static COLOR: AtomicBool = AtomicBool::new(false);
+static SILENT: AtomicBool = AtomicBool::new(false);
+static PRINTS: AtomicU64 = AtomicU64::new(0);
 
 /// Longest record of the report channel, in bytes.
 const RECORD_BYTES: usize = 1024;
@@ -36,8 +38,18 @@ pub fn set_color(on: bool) {
     COLOR.store(on, Ordering::Relaxed);
 }
 
+/// Whether colours are on.
+#[must_use]
+pub fn has_color() -> bool {
+    COLOR.load(Ordering::Relaxed)
+}
+
 /// Prints to the console, whole calls at a time.
 pub fn print(arguments: fmt::Arguments<'_>) {
+    PRINTS.fetch_add(1, Ordering::Relaxed);
+    if SILENT.load(Ordering::Relaxed) {
+        return;
+    }
     let mut console = CONSOLE.lock();
     // A terminal takes everything; only a Display impl could report an error,
     // and then its text is missing, which is all there is to say about it.
@@ -72,6 +84,25 @@ pub fn report(record: &Record<'_>) {
         Err(error) => log::error!("{error}"),
     }
     terminal.flush();
+}
+
+/// The next byte that was typed, if any. What is not read stays with the hypervisor,
+/// which lets whoever types wait.
+#[must_use]
+pub fn read_byte() -> Option<u8> {
+    CONSOLE.lock().read()
+}
+
+/// How often something was printed since boot, for whoever shows a prompt.
+#[must_use]
+pub fn prints() -> u64 {
+    PRINTS.load(Ordering::Relaxed)
+}
+
+/// Prints nothing from now on, or again. A verdict and a fault's report are printed
+/// whatever was said here.
+pub fn be_silent(silent: bool) {
+    SILENT.store(silent, Ordering::Relaxed);
 }
 
 /// Reads one line from the console, without its line break, and echoes what is
@@ -109,6 +140,7 @@ pub fn read_line(line: &mut [u8]) -> &[u8] {
 /// # Safety
 /// Only for a CPU that never returns to what it was doing.
 pub unsafe fn take_over() {
+    be_silent(false);
     // SAFETY: the holder is interrupted code that never runs again, says the
     // caller; a terminal is usable whatever state it was left in.
     unsafe {
@@ -145,7 +177,7 @@ pub struct Painted<T>(pub Tone, pub T);
 
 impl<T: fmt::Display> fmt::Display for Painted<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !COLOR.load(Ordering::Relaxed) {
+        if !has_color() {
             return self.1.fmt(f);
         }
         let style = match self.0 {

@@ -154,12 +154,27 @@ pub fn list(patterns: &[&str]) -> Verdict {
 
 /// Runs the chosen tests.
 pub fn run(patterns: &[&str]) -> Verdict {
+    run_while(patterns, || true)
+}
+
+/// Whether a pattern chooses any test that is no control.
+#[must_use]
+pub fn is_any(pattern: &str) -> bool {
+    chosen(&[pattern]).is_ok_and(|tests| tests.iter().any(|test| !test.control))
+}
+
+/// Runs the chosen tests for as long as it is to go on, which it asks between two.
+pub fn run_while(patterns: &[&str], mut goes_on: impl FnMut() -> bool) -> Verdict {
     let tests = match chosen(patterns) {
         Ok(tests) => tests,
         Err(pattern) => return no_such_test(pattern),
     };
     let (mut passed, mut failed) = (0, 0);
     for test in tests {
+        if !goes_on() {
+            failed += 1;
+            break;
+        }
         print!("test {} ... ", test.path);
         let start = arch::timebase();
         let result = (test.run)();

@@ -1,0 +1,137 @@
+//! Completion of the word before the cursor.
+
+use crate::{COLUMNS, Line};
+use core::fmt::{self, Write};
+
+/// Candidates that are listed; of the rest only the number is said.
+const LISTED: usize = 60;
+
+/// What a completer offers its candidates to. It is asked twice when there are
+/// several, first for what they have in common, then to list them; so nothing has to
+/// be kept.
+pub struct Offer<'a> {
+    /// What stands before the word, from the line's start on.
+    pub before: &'a str,
+    /// The word so far.
+    pub word: &'a str,
+    stage: Stage<'a>,
+}
+
+#[allow(
+    clippy::large_enum_variant,
+    reason = "nothing is allocated, so there is nothing to box it in"
+)]
+enum Stage<'a> {
+    /// The longest beginning of all candidates, and how many there are.
+    Common { beginning: Line, count: usize },
+    List {
+        out: &'a mut dyn Write,
+        widest: usize,
+        column: usize,
+        count: usize,
+    },
+}
+
+impl fmt::Debug for Offer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "completion of `{}` behind `{}`", self.word, self.before)
+    }
+}
+
+impl Offer<'_> {
+    /// A candidate. Those that don't begin with the word are none, nor those that no
+    /// line has room for.
+    pub fn add(&mut self, candidate: &str) {
+        if !candidate.starts_with(self.word)
+            || !candidate.bytes().all(|b| (b' '..=b'~').contains(&b))
+        {
+            return;
+        }
+        match &mut self.stage {
+            Stage::Common { beginning, count } => {
+                if *count == 0 {
+                    if beginning.try_push_str(candidate).is_err() {
+                        return;
+                    }
+                } else {
+                    let same = beginning.bytes().zip(candidate.bytes());
+                    let same = same.take_while(|(one, other)| one == other).count();
+                    beginning.truncate(same);
+                }
+                *count += 1;
+            }
+            Stage::List {
+                out,
+                widest,
+                column,
+                count,
+            } => {
+                *count += 1;
+                if *count > LISTED {
+                    return;
+                }
+                let width = *widest;
+                if *column > 0 && *column + width > COLUMNS {
+                    let _ = out.write_char('\n');
+                    *column = 0;
+                }
+                let _ = write!(out, "{candidate:<width$}");
+                *column += width.max(candidate.len());
+            }
+        }
+    }
+}
+
+/// What can be done about a word.
+pub struct Completed {
+    /// To be inserted behind it.
+    pub rest: Line,
+    /// How many candidates there are.
+    pub count: usize,
+}
+
+/// Finds what all candidates have in common.
+pub fn common(before: &str, word: &str, complete: &mut dyn FnMut(&mut Offer<'_>)) -> Completed {
+    let mut offer = Offer {
+        before,
+        word,
+        stage: Stage::Common {
+            beginning: Line::new(),
+            count: 0,
+        },
+    };
+    complete(&mut offer);
+    let mut rest = Line::new();
+    let mut found = 0;
+    if let Stage::Common { beginning, count } = offer.stage {
+        found = count;
+        rest.push_str(beginning.get(word.len()..).unwrap_or(""));
+    }
+    Completed { rest, count: found }
+}
+
+/// Lists all candidates in columns of one width.
+pub fn list(
+    before: &str,
+    word: &str,
+    out: &mut dyn Write,
+    complete: &mut dyn FnMut(&mut Offer<'_>),
+) {
+    let mut offer = Offer {
+        before,
+        word,
+        stage: Stage::List {
+            out,
+            widest: COLUMNS / 4,
+            column: 0,
+            count: 0,
+        },
+    };
+    complete(&mut offer);
+    if let Stage::List { out, count, .. } = offer.stage {
+        if count > LISTED {
+            let _ = write!(out, "\nand {} more", count - LISTED);
+        }
+        let _ = out.write_char('\n');
+    }
+}

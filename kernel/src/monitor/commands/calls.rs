@@ -1,0 +1,273 @@
+//! Calls of functions that patches replace, with arguments that can do no harm.
+
+use super::{Command, Kind};
+use crate::{
+    bank,
+    monitor::{
+        crew, input,
+        interpret::Session,
+        names,
+        trouble::{Outcome, Trouble},
+    },
+    sync::IrqLock,
+    victims::{self, live},
+};
+use alloc::{format, string::String, sync::Arc};
+use arrayvec::{ArrayString, ArrayVec};
+use core::{fmt::Write, hint::black_box, time::Duration};
+
+/// The family.
+pub static COMMANDS: &[Command] = &[
+    Command {
+        name: "call",
+        arguments: "[FUNCTION [NUMBER...]]",
+        count: (0, 1 + ARGUMENTS),
+        about: "calls a function, in a thread of its own; without one, lists what can be",
+        more: "What it returns shows whether it is replaced. A replacement that faults takes its patch back, and nothing else.",
+        example: "call sum12 1 2 3 4 5 6 7 8 9 10 11 12",
+        kinds: &[Kind::Callable],
+        run: call,
+    },
+    // The guided step of one call goes here.
+];
+
+/// Most arguments of a function.
+const ARGUMENTS: usize = 12;
+
+/// What a function returned, as it is shown.
+type Answer = ArrayString<64>;
+
+/// A function that can be called.
+#[derive(Debug)]
+pub struct Callable {
+    /// What it is called here: the end of its path.
+    pub name: &'static str,
+    about: &'static str,
+    /// What its arguments are called, and from where to where they go. No number in
+    /// there makes the function fail.
+    arguments: &'static [(&'static str, u64, u64)],
+    run: fn(&[u64]) -> Answer,
+}
+
+macro_rules! answer {
+    ($($text:tt)+) => {{
+        let mut answer = Answer::new();
+        // The longest are two numbers.
+        let _ = write!(answer, $($text)+);
+        answer
+    }};
+}
+
+/// Numbers that no arithmetic of the functions overflows on.
+const SMALL: (u64, u64) = (0, 1_000_000);
+
+/// The functions. One that a patch is to show its effect on is a row here.
+pub static CALLABLE: &[Callable] = &[
+    Callable {
+        name: "balance",
+        about: "what an account holds after so many years",
+        arguments: &[("YEARS", 0, 20)],
+        run: |n| answer!("{}", bank::balance(0, n[0])),
+    },
+    Callable {
+        name: "leaf",
+        about: "three times a number, and one; calls nothing",
+        arguments: &[("NUMBER", SMALL.0, SMALL.1)],
+        run: |n| answer!("{}", victims::leaf(n[0])),
+    },
+    Callable {
+        name: "sum12",
+        about: "a weighted sum; four arguments are on the stack",
+        arguments: &[("NUMBER", SMALL.0, SMALL.1); 12],
+        run: |n| {
+            let sum = victims::sum12(
+                n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9], n[10], n[11],
+            );
+            answer!("{sum}")
+        },
+    },
+    Callable {
+        name: "divide",
+        about: "quotient and remainder, in two registers",
+        arguments: &[("NUMBER", 0, u64::MAX), ("BY", 1, u64::MAX)],
+        run: |n| {
+            let pair = victims::divide(n[0], n[1]);
+            answer!("{}, remainder {}", pair.first, pair.second)
+        },
+    },
+    Callable {
+        name: "find",
+        about: "the number below a limit that has this square, or less than 0",
+        arguments: &[("SQUARE", 0, u64::MAX), ("LIMIT", SMALL.0, SMALL.1)],
+        run: |n| answer!("{}", victims::find(n[0], n[1])),
+    },
+    Callable {
+        name: "is_even",
+        about: "whether a number is even",
+        arguments: &[("NUMBER", 0, u32::MAX as u64)],
+        run: |n| answer!("{}", victims::is_even(n[0] as u32)),
+    },
+    Callable {
+        name: "report",
+        about: "a number, its double and its triple, through a hidden pointer",
+        arguments: &[("NUMBER", SMALL.0, SMALL.1)],
+        run: |n| answer!("{:?}", victims::report(n[0]).values),
+    },
+    Callable {
+        name: "recursive",
+        about: "calls itself so many times",
+        arguments: &[("DEPTH", 0, 30)],
+        run: |n| answer!("{}", victims::recursive(n[0])),
+    },
+    Callable {
+        name: "outer",
+        about: "calls `inner`",
+        arguments: &[("NUMBER", SMALL.0, SMALL.1)],
+        run: |n| answer!("{}", victims::outer(n[0])),
+    },
+    Callable {
+        name: "c_leaf",
+        about: "three times a number, and one, in C",
+        arguments: &[("NUMBER", SMALL.0, SMALL.1)],
+        run: |n| answer!("{}", victims::c_leaf(n[0] as i64)),
+    },
+    Callable {
+        name: "c_counts",
+        about: "a number, and how often this was called, in C",
+        arguments: &[("NUMBER", SMALL.0, SMALL.1)],
+        run: |n| answer!("{}", victims::c_counts(n[0] as i64)),
+    },
+    Callable {
+        name: "c_tail",
+        about: "`c_leaf` of the next number, by a tail call",
+        arguments: &[("NUMBER", SMALL.0, SMALL.1)],
+        run: |n| answer!("{}", victims::c_tail(n[0] as i64)),
+    },
+    Callable {
+        name: "c_into_rust",
+        about: "twice a number, and one, from C by way of Rust",
+        arguments: &[("NUMBER", SMALL.0, SMALL.1)],
+        run: |n| answer!("{}", victims::c_into_rust(n[0] as i64)),
+    },
+    Callable {
+        name: "one",
+        about: "one more than a number",
+        arguments: &[("NUMBER", SMALL.0, SMALL.1)],
+        run: |n| answer!("{}", live::one(n[0])),
+    },
+    Callable {
+        name: "two",
+        about: "two more than a number",
+        arguments: &[("NUMBER", SMALL.0, SMALL.1)],
+        run: |n| answer!("{}", live::two(n[0])),
+    },
+    Callable {
+        name: "three",
+        about: "three more than a number",
+        arguments: &[("NUMBER", SMALL.0, SMALL.1)],
+        run: |n| answer!("{}", live::three(n[0])),
+    },
+    Callable {
+        name: "faulty",
+        about: "its replacement panics at 1, traps at 2, and overruns its stack at 3",
+        arguments: &[("KIND", 0, 3)],
+        run: |n| answer!("{}", live::faulty(n[0])),
+    },
+];
+
+/// How long a function may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What the thread that calls and the one that waits share.
+struct Call {
+    function: &'static Callable,
+    arguments: ArrayVec<u64, ARGUMENTS>,
+    answer: IrqLock<Option<Answer>>,
+}
+
+fn usage(callable: &Callable) -> String {
+    let mut text = String::from(callable.name);
+    let groups = callable.arguments.chunk_by(|one, other| one == other);
+    for group in groups {
+        let (name, least, most) = group[0];
+        let _ = match (group.len(), most) {
+            (1, u64::MAX) => write!(text, " {name} (from {least})"),
+            (1, _) => write!(text, " {name} ({least} to {most})"),
+            (count, _) => write!(text, " {count} x {name} ({least} to {most})"),
+        };
+    }
+    text
+}
+
+fn call(session: &mut Session, arguments: &[&str]) -> Outcome {
+    let out = &mut session.out;
+    let Some((name, numbers)) = arguments.split_first() else {
+        for callable in CALLABLE {
+            writeln!(out, "  {:<38} {}", usage(callable), callable.about)?;
+        }
+        return Ok(());
+    };
+    let short = name.rsplit("::").next().unwrap_or(name);
+    let Some(function) = CALLABLE.iter().find(|one| one.name == short) else {
+        let near = names::nearest(short, CALLABLE.iter().map(|one| one.name));
+        let what = "a function that can be called; `call` lists them";
+        return Err(Trouble::expected_near(what, name, near));
+    };
+    if numbers.len() != function.arguments.len() {
+        return Err(Trouble::refused(format!(
+            "expected {} numbers: `call {}`; found {}",
+            function.arguments.len(),
+            usage(function),
+            numbers.len()
+        )));
+    }
+    let mut values = ArrayVec::new();
+    for (text, &(what, least, most)) in numbers.iter().zip(function.arguments) {
+        values.push(
+            names::number(text, least, most).map_err(|trouble| match trouble {
+                Trouble::Expected { found, .. } if most == u64::MAX => {
+                    Trouble::expected(format!("{what}, a whole number from {least}"), &found)
+                }
+                Trouble::Expected { found, .. } => Trouble::expected(
+                    format!("{what}, a whole number from {least} to {most}"),
+                    &found,
+                ),
+                other => other,
+            })?,
+        );
+    }
+    let call = Arc::new(Call {
+        function,
+        arguments: values,
+        answer: IrqLock::new(None),
+    });
+    let its = call.clone();
+    let handle = crew::call("call", move || {
+        let answer = (its.function.run)(black_box(&its.arguments));
+        *its.answer.lock() = Some(answer);
+    })?;
+    let is_there = || handle.is_done();
+    let in_time = match input::wait(PATIENCE, is_there) {
+        Ok(in_time) => in_time,
+        Err(trouble) => {
+            handle.leave();
+            return Err(trouble);
+        }
+    };
+    if !in_time {
+        handle.leave();
+        return Err(Trouble::refused(format!(
+            "`{name}` has not returned; `threads` shows its thread"
+        )));
+    }
+    let stopped = handle.join();
+    if let Err(stopped) = stopped {
+        return Err(Trouble::refused(format!(
+            "`{name}` has not returned: {stopped}"
+        )));
+    }
+    let answer = *call.answer.lock();
+    let answer = answer.unwrap_or_default();
+    writeln!(out, "{}({}) = {answer}", function.name, numbers.join(", "))?;
+    Ok(())
+}

@@ -1,0 +1,123 @@
+//! What is typed on the console, also while a command runs: that is kept for the
+//! prompt, but for ^C, which is for the command.
+
+use crate::{console, sync::IrqLock, thread};
+use core::{
+    sync::atomic::{AtomicBool, AtomicI64, Ordering},
+    time::Duration,
+};
+
+use super::trouble::Trouble;
+
+/// Bytes that are kept while nobody reads them.
+const AHEAD: usize = 1024;
+
+const CONTROL_C: u8 = 3;
+
+struct Ahead {
+    bytes: [u8; AHEAD],
+    read: usize,
+    written: usize,
+}
+
+static BYTES: IrqLock<Ahead> = IrqLock::new(Ahead {
+    bytes: [0; AHEAD],
+    read: 0,
+    written: 0,
+});
+
+/// Whether somebody types, so that ^C means something and too much is dropped; else a
+/// file waits until it is read.
+static BY_HAND: AtomicBool = AtomicBool::new(false);
+static RUNNING: AtomicBool = AtomicBool::new(false);
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// After how many looks a command is interrupted by nobody's ^C; below 0 it is not.
+static INJECTED: AtomicI64 = AtomicI64::new(-1);
+
+/// Begins to read.
+pub fn start(by_hand: bool) {
+    BY_HAND.store(by_hand, Ordering::Relaxed);
+}
+
+/// Takes in what was typed.
+fn poll() {
+    let by_hand = BY_HAND.load(Ordering::Relaxed);
+    loop {
+        let mut ahead = BYTES.lock();
+        let is_full = ahead.written - ahead.read == AHEAD;
+        if is_full && !by_hand {
+            return;
+        }
+        let Some(byte) = console::read_byte() else {
+            return;
+        };
+        if byte == CONTROL_C && by_hand && RUNNING.load(Ordering::Relaxed) {
+            INTERRUPTED.store(true, Ordering::Relaxed);
+            ahead.read = ahead.written;
+        } else if !is_full {
+            let place = ahead.written % AHEAD;
+            ahead.bytes[place] = byte;
+            ahead.written += 1;
+        }
+    }
+}
+
+/// The next byte for the prompt.
+pub fn next() -> Option<u8> {
+    poll();
+    let mut ahead = BYTES.lock();
+    if ahead.read == ahead.written {
+        return None;
+    }
+    let byte = ahead.bytes[ahead.read % AHEAD];
+    ahead.read += 1;
+    Some(byte)
+}
+
+/// Lets ^C interrupt what `command` does.
+pub fn while_running<T>(command: impl FnOnce() -> T) -> T {
+    INTERRUPTED.store(false, Ordering::Relaxed);
+    let before = RUNNING.swap(true, Ordering::Relaxed);
+    let result = command();
+    RUNNING.store(before, Ordering::Relaxed);
+    result
+}
+
+/// Whether ^C was typed since the command began.
+#[must_use]
+pub fn interrupted() -> bool {
+    let injected = INJECTED.load(Ordering::Relaxed);
+    if injected >= 0 {
+        INJECTED.store(injected.saturating_sub(1).max(0), Ordering::Relaxed);
+        if injected == 0 {
+            return true;
+        }
+    } else {
+        poll();
+    }
+    INTERRUPTED.load(Ordering::Relaxed)
+}
+
+/// Fails if ^C was typed: every command that takes long asks now and then.
+pub fn check() -> Result<(), Trouble> {
+    if interrupted() {
+        Err(Trouble::Interrupted)
+    } else {
+        Ok(())
+    }
+}
+
+/// Waits until `done`, at most for so long. Says whether it is done.
+pub fn wait(limit: Duration, mut done: impl FnMut() -> bool) -> Result<bool, Trouble> {
+    let deadline = crate::arch::timebase() + crate::time::timebase_ticks(limit);
+    while !done() {
+        check()?;
+        if crate::arch::timebase() >= deadline {
+            return Ok(false);
+        }
+        thread::safe_point();
+        thread::sleep(super::LOOK);
+    }
+    Ok(true)
+}

@@ -1,0 +1,123 @@
+//! From a line to commands, and from what went wrong to a sentence.
+
+use super::{
+    commands::{self, Command},
+    input, names,
+    output::Out,
+    trouble::{Outcome, Trouble},
+};
+use crate::console::{Painted, Tone};
+use arrayvec::ArrayVec;
+use core::fmt::Write;
+use lineedit::LINE_BYTES;
+
+/// Most words that a line can have.
+const WORDS: usize = LINE_BYTES / 2 + 1;
+
+/// Lines that were given, and what became of them.
+#[derive(Debug)]
+pub struct Session {
+    /// What commands write to.
+    pub out: Out,
+    failed: usize,
+    over: bool,
+}
+
+impl Session {
+    /// Nothing was given yet.
+    pub fn new(out: Out) -> Self {
+        Self {
+            out,
+            failed: 0,
+            over: false,
+        }
+    }
+
+    /// How many commands have failed.
+    pub fn failed(&self) -> usize {
+        self.failed
+    }
+
+    /// Lets only `failed` commands count: somebody has seen the others fail.
+    pub fn forgive(&mut self, failed: usize) {
+        self.failed = failed;
+    }
+
+    /// Whether there is to be no other line.
+    pub fn is_over(&self) -> bool {
+        self.over
+    }
+
+    /// Ends it.
+    pub fn end(&mut self) {
+        self.over = true;
+    }
+
+    /// Does what a line says: commands with `;` between them, up to a `#`. What comes
+    /// behind ^C is left out.
+    pub fn line(&mut self, line: &str) {
+        let line = line.split('#').next().unwrap_or("");
+        for command in line.split(';') {
+            let result = input::while_running(|| self.command(command));
+            self.out.end_line();
+            if let Err((command, trouble)) = result {
+                self.failed += 1;
+                self.complain(command, &trouble);
+                if trouble == Trouble::Interrupted {
+                    return;
+                }
+            }
+            if self.over {
+                return;
+            }
+        }
+    }
+
+    /// A line was too long to be taken in.
+    pub fn too_long(&mut self) {
+        self.failed += 1;
+        let what = alloc::format!("a line of at most {LINE_BYTES} characters");
+        self.complain(None, &Trouble::expected(what, "a longer one"));
+    }
+
+    fn command(&mut self, text: &str) -> Result<(), (Option<&'static Command>, Trouble)> {
+        let words: ArrayVec<&str, WORDS> = text.split_ascii_whitespace().take(WORDS).collect();
+        let Some((name, arguments)) = words.split_first() else {
+            return Ok(());
+        };
+        let Some(command) = commands::find(name) else {
+            let near = names::nearest(name, commands::all().map(|command| command.name));
+            let what = "a command; `help` lists them";
+            return Err((None, Trouble::expected_near(what, name, near)));
+        };
+        self.run(command, arguments)
+            .map_err(|trouble| (Some(command), trouble))
+    }
+
+    fn run(&mut self, command: &'static Command, arguments: &[&str]) -> Outcome {
+        if !command.takes(arguments.len()) {
+            return Err(Trouble::Usage);
+        }
+        (command.run)(self, arguments)
+    }
+
+    fn complain(&mut self, command: Option<&Command>, trouble: &Trouble) {
+        // ^C may have been typed, and does not count here.
+        let bad = |text| Painted(Tone::Bad, text);
+        let _ = match (trouble, command) {
+            (Trouble::Interrupted, _) => writeln!(self.out, "{}", bad("interrupted")),
+            (Trouble::Usage, Some(command)) => writeln!(
+                self.out,
+                "{}: expected `{}`, such as `{}`",
+                bad(command.name),
+                command.usage(),
+                command.example
+            ),
+            (trouble, Some(command)) => {
+                writeln!(self.out, "{}: {trouble}", bad(command.name))
+            }
+            (trouble, None) => writeln!(self.out, "{}: {trouble}", bad("error")),
+        };
+        self.out.end_line();
+    }
+}

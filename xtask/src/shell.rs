@@ -1,0 +1,172 @@
+//! `shell`: the monitor in the kernel, at a terminal or from a script.
+
+use crate::guest::{Finished, Guest};
+use crate::kernel;
+use crate::machine::Machine;
+use crate::modules::Conventions;
+use crate::outcome::Outcome;
+use crate::qemu::Qemu;
+use crate::run::wants_colour;
+use crate::terminal::RawTerminal;
+use anyhow::{Result, ensure};
+use std::io::{IsTerminal, Read, Write};
+use std::path::Path;
+use std::process::ChildStdin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// Options of `shell`.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ShellArgs {
+    /// The shape of machine, by its name in tests/machines.toml
+    #[arg(long, value_name = "NAME", default_value = "default")]
+    pub machine: String,
+    /// Boot arguments, and behind `--` commands to begin with, such as
+    /// "variant=mini-frame -- load demo; patches"
+    #[arg(
+        long,
+        value_name = "WORDS",
+        default_value = "",
+        hide_default_value = true,
+        allow_hyphen_values = true
+    )]
+    pub append: String,
+    /// How long a script may take [default: 600]; nobody hurries who types
+    #[arg(long, value_name = "SECONDS")]
+    pub timeout: Option<u64>,
+}
+
+/// How long a script may take if nobody says.
+const LIMIT: Duration = Duration::from_secs(600);
+
+/// ^D, which ends a script.
+const END_OF_INPUT: u8 = 4;
+
+/// ^], which ends QEMU whatever the guest does. No key of the line editor.
+const ESCAPE: u8 = 0x1d;
+
+/// Builds the kernel and runs its monitor on standard input and output. At a terminal
+/// each key goes to the guest at once; else standard input is a script.
+///
+/// # Errors
+/// When the options are wrong, or something can't be built or started.
+pub fn shell(args: &ShellArgs) -> Result<Outcome> {
+    let machine = Machine::find(&args.machine)?;
+    ensure!(
+        !args.append.contains('\0'),
+        "the boot arguments contain a zero character"
+    );
+    let by_hand = std::io::stdin().is_terminal();
+    let append = boot_arguments(&args.append, by_hand, wants_colour());
+    let conventions = Conventions::all();
+    let kernel = kernel::build_with(&conventions)?;
+    let limit = match args.timeout {
+        Some(seconds) => Some(Duration::from_secs(seconds)),
+        None => (!by_hand).then_some(LIMIT),
+    };
+    let finished = converse(machine, &kernel, &append, by_hand, limit)?;
+    if !finished.transcript.ends_with('\n') {
+        println!();
+    }
+    if by_hand && finished.outcome.passed() {
+        return Ok(finished.outcome);
+    }
+    eprintln!("klplab: {}", finished.outcome);
+    Ok(finished.outcome)
+}
+
+/// The boot arguments: those that were given, with what the shell needs in front.
+fn boot_arguments(given: &str, by_hand: bool, colour: bool) -> String {
+    let mut words = vec!["mode=shell"];
+    let has = |key: &str| {
+        let mut before = given.split_whitespace().take_while(|word| *word != "--");
+        before.any(|word| word.split('=').next() == Some(key))
+    };
+    if !has("input") {
+        words.push(if by_hand {
+            "input=terminal"
+        } else {
+            "input=script"
+        });
+    }
+    if colour && !has("color") {
+        words.push("color=always");
+    }
+    words.push(given.trim());
+    words.join(" ").trim_end().to_owned()
+}
+
+fn converse(
+    machine: Machine,
+    kernel: &Path,
+    append: &str,
+    by_hand: bool,
+    limit: Option<Duration>,
+) -> Result<Finished> {
+    let qemu = Qemu::new(machine, kernel, append).with_modules(&Conventions::all());
+    // Restored when it is dropped, however this ends.
+    let terminal = by_hand.then(RawTerminal::enter).transpose()?;
+    if by_hand {
+        eprintln!("klplab: ^] ends QEMU, whatever the guest does");
+    }
+    let mut guest = Guest::start(&qemu, false, limit)?;
+    guest.be_live();
+    let escaped = Arc::new(AtomicBool::new(false));
+    if let Some(input) = guest.take_input() {
+        let escaped = escaped.clone();
+        // Ends with the process: nothing can interrupt a read from a terminal.
+        std::thread::spawn(move || feed(input, by_hand, &escaped));
+    }
+    while !guest.has_ended() {
+        guest.step(Instant::now() + Duration::from_millis(100));
+        if escaped.load(Ordering::Relaxed) {
+            guest.kill_now();
+        }
+    }
+    let finished = guest.finish();
+    drop(terminal);
+    Ok(finished)
+}
+
+/// Passes standard input on to the guest, until one of them ends.
+fn feed(mut guest: ChildStdin, by_hand: bool, escaped: &AtomicBool) {
+    let mut stdin = std::io::stdin().lock();
+    let mut bytes = [0; 4096];
+    while let Ok(count @ 1..) = stdin.read(&mut bytes) {
+        let mut bytes = &bytes[..count];
+        if by_hand && let Some(place) = bytes.iter().position(|&byte| byte == ESCAPE) {
+            bytes = &bytes[..place];
+            escaped.store(true, Ordering::Relaxed);
+        }
+        if guest.write_all(bytes).and_then(|()| guest.flush()).is_err() {
+            return;
+        }
+    }
+    let _ = guest
+        .write_all(&[END_OF_INPUT])
+        .and_then(|()| guest.flush());
+    // Held open: QEMU's console would be gone with it.
+    std::mem::forget(guest);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shell_is_told_who_types() {
+        assert_eq!(
+            boot_arguments("", true, true),
+            "mode=shell input=terminal color=always"
+        );
+        assert_eq!(
+            boot_arguments(" variant=pcrel -- load demo", false, false),
+            "mode=shell input=script variant=pcrel -- load demo"
+        );
+        assert_eq!(
+            boot_arguments("input=script color=never -- input=x", true, true),
+            "mode=shell input=script color=never -- input=x"
+        );
+    }
+}
