@@ -106,13 +106,13 @@ pub fn bench(args: &BenchArgs) -> Result<Outcome> {
         }
     }
     let mut rows = rows(&records);
-    match mca::missing() {
-        Some(why) => progress.say(&format!("klplab: {why}")),
-        None => {
-            for variant in measured(&rows) {
-                rows.extend(mca::estimate(&records, &variant)?);
-            }
-        }
+    if rows.is_empty() {
+        progress.say("klplab: no variant was measured");
+        return Ok(outcome);
+    }
+    match estimates(&rows, &records) {
+        Ok(estimates) => rows.extend(estimates),
+        Err(error) => progress.say(&format!("klplab: no estimate of cycles: {error:#}")),
     }
     let mut text = table(&rows);
     let many = among_many(&records);
@@ -193,6 +193,17 @@ pub fn rows(records: &[Value]) -> Vec<Row> {
         })
     };
     costs.filter_map(row).collect()
+}
+
+/// What `llvm-mca` says of each variant that was measured.
+fn estimates(rows: &[Row], records: &[Value]) -> Result<Vec<Row>> {
+    mca::require()?;
+    let variants = measured(rows);
+    let estimates = variants
+        .iter()
+        .map(|variant| mca::estimate(records, variant));
+    let estimates: Vec<Vec<Row>> = estimates.collect::<Result<_>>()?;
+    Ok(estimates.into_iter().flatten().collect())
 }
 
 /// The variants that were measured.

@@ -20,14 +20,16 @@ pub const PROCESSORS: [(&str, &str); 2] = [("pwr9", "mca_pwr9"), ("pwr10", "mca_
 /// So many calls, one after the other.
 const CALLS: u64 = 100;
 
-/// Why there is no estimate, if the tools are not installed.
-#[must_use]
-pub fn missing() -> Option<String> {
-    let mut missing = [MCA, MC].into_iter();
-    let missing = missing.find(|tool| tool::require(tool).is_err())?;
-    Some(format!(
-        "no estimate of cycles: `{missing}` is not installed"
-    ))
+/// Checks that the tools are there.
+///
+/// # Errors
+/// When one is not installed.
+pub fn require() -> Result<()> {
+    let installed = |tool| tool::require(tool).is_ok();
+    for tool in [MCA, MC] {
+        ensure!(installed(tool), "`{tool}` is not installed");
+    }
+    Ok(())
 }
 
 /// Estimates the cycles of a settled call, from the records of its instructions.
@@ -112,8 +114,9 @@ fn output(command: &mut Command) -> Result<String> {
     let name = command.get_program().to_string_lossy().into_owned();
     let complaint = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "{name} failed: {complaint}");
-    // It goes on without an instruction that it does not know.
-    ensure!(!complaint.contains("invalid"), "{name}: {complaint}");
+    // It goes on without an instruction, or a processor, that it does not know.
+    let is_lost = ["invalid", "not a recognized"].map(|what| complaint.contains(what));
+    ensure!(is_lost == [false; 2], "{name}: {complaint}");
     String::from_utf8(output.stdout).with_context(|| format!("{name} prints no text"))
 }
 
