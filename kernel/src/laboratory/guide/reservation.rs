@@ -77,7 +77,7 @@ pub fn carry_out(frame: &mut TrapFrame, word: u32, held: &mut Option<Reservation
         _ => return false,
     };
     let address = address(frame, word);
-    if address % u64::from(bytes) != 0 {
+    if !address.is_multiple_of(u64::from(bytes)) {
         // It will trap by itself.
         return false;
     }
