@@ -155,11 +155,11 @@ mod tests {
         let records = [
             json!({"event": "boot", "cpu": "x"}),
             json!({"event": "step", "variant": "v", "number": 1}),
-            json!({"event": "stepped", "variant": "v", "result": 17}),
+            json!({"event": "stepped", "variant": "v", "result": "0x11"}),
         ];
         let expected = json!({
             "schema": 1,
-            "calls": [{"variant": "v", "result": 17}],
+            "calls": [{"variant": "v", "result": "0x11"}],
             "steps": [{"variant": "v", "number": 1}],
         });
         assert_eq!(steps(&records), expected);

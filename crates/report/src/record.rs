@@ -248,8 +248,8 @@ pub enum Record<'a> {
         way: &'a str,
         /// Instructions from the call to its return.
         instructions: u32,
-        /// What it returned, r3.
-        result: u64,
+        /// What it returned, r3, in hexadecimal.
+        result: &'a str,
         /// What the caller may rely on and does not find; empty if all is in order.
         findings: &'a str,
     },

@@ -220,7 +220,7 @@ fn stepped(
         function: described.old,
         way: &described.way,
         instructions: stepped.instructions,
-        result: outcome.result,
+        result: &format!("{:#x}", outcome.result),
         findings: &outcome.findings.join("; "),
     });
     Ok(outcome)
