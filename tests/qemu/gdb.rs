@@ -17,6 +17,9 @@ const LIMIT: u64 = 30;
 /// What the session shows of itself begins with this.
 const MARK: &str = "== ";
 
+/// The files that symbols are from.
+const FILES: &str = "python print(sorted(file.filename.split('/')[-1] for file in gdb.objfiles()))";
+
 /// One call through the trampoline and one through the settled stub, and what can be
 /// seen on the way.
 const DEMO: &[&str] = &[
@@ -24,13 +27,17 @@ const DEMO: &[&str] = &[
     "klp-follow nobody",
     "break two_percent::grown",
     "continue",
+    FILES,
+    "x/i $pc",
     "klp-threads",
     "klp-sites",
     "klp-sites kernel::bank::*",
     "klp-patches",
     "continue",
+    "x/i $pc",
     "backtrace",
     "continue",
+    "x/i $pc",
     "backtrace",
     "continue",
     "backtrace",
@@ -42,7 +49,9 @@ const DEMO: &[&str] = &[
     "info registers r2",
     "continue",
     "continue",
+    "x/i $pc",
     "continue",
+    "x/i $pc",
     "continue",
     "continue",
     "klp-follow off",
@@ -58,6 +67,7 @@ const MINI_FRAME: &[&str] = &[
     "continue",
     "continue",
     "continue",
+    "x/i $pc",
     "continue",
     "backtrace",
     "continue",
@@ -179,13 +189,14 @@ fn demo((said, guest): (Vec<Said<'_>>, Finished)) -> Result<()> {
                     SITE,
                 ],
             ),
+            (FILES, &["['kernel.elf', 'two_percent.debug.ko']"]),
+            ("x/i $pc", &["bl "]),
             (
                 "klp-threads",
                 &[
                     "main",
                     "idle",
                     "livepatch",
-                    "kernel::livepatch::worker::work",
                     "teller",
                     "sleeper",
                     "asleep",
@@ -215,11 +226,13 @@ fn demo((said, guest): (Vec<Said<'_>>, Finished)) -> Result<()> {
                 "continue",
                 &["klplab: 2. trampoline of kernel::bank::balance"],
             ),
+            ("x/i $pc", &["std ", "r0,16(r1)"]),
             ("backtrace", &["#0  0x", "#1  0x", caller]),
             (
                 "continue",
                 &["klplab: 3. hand-off: on to two_percent::balance"],
             ),
+            ("x/i $pc", &["subf ", "r11,r0,r2"]),
             ("backtrace", &["#0  0x", "#1  0x", caller]),
             ("continue", &["klplab: 4. replacement two_percent::balance"]),
             ("backtrace", &["#0  two_percent::balance", "#1  0x", caller]),
@@ -239,10 +252,12 @@ fn demo((said, guest): (Vec<Said<'_>>, Finished)) -> Result<()> {
                 "continue",
                 &["klplab: 2. settled stub of kernel::bank::balance"],
             ),
+            ("x/i $pc", &["mtlr ", "r0"]),
             (
                 "continue",
                 &["klplab: 3. hand-off: on to two_percent::balance"],
             ),
+            ("x/i $pc", &["subf ", "r11,r0,r2"]),
             ("continue", &["klplab: 4. replacement two_percent::balance"]),
             (
                 "continue",
@@ -280,6 +295,7 @@ fn mini_frame(said: &[Said<'_>]) -> Result<()> {
                 "continue",
                 &["klplab: 3. hand-off: on to two_percent::balance"],
             ),
+            ("x/i $pc", &["std ", "r0,16(r1)"]),
             ("continue", &["klplab: 4. replacement two_percent::balance"]),
             (
                 "backtrace",

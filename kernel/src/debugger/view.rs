@@ -1,6 +1,6 @@
 //! The kernel's tables as text, for a debugger that has halted it anywhere.
 //!
-//! The debugger calls [`view`] on a stack of the view's own, with interrupts off, r13
+//! The debugger calls `view` on a stack of the view's own, with interrupts off, r13
 //! set to this CPU's data, and all registers saved: so wherever the kernel was, it
 //! goes on there afterwards as if nothing had happened. What was halted may have
 //! been changing one of the tables. Then the view says so and looks at nothing.
