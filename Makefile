@@ -73,7 +73,7 @@ check: ## check formatting, clippy with warnings denied, and the docs
 accept: ## run the tests and take what they print for the expected output (FILTER=)
 	$(Q)INSTA_UPDATE=always scripts/setup --with test $(xtask) test $${FILTER:+"$$FILTER"}
 
-gdb: ## follow a patched call in gdb (MACHINE=, ARGS=, VARIANT=)
+gdb: ## boot the kernel under gdb, and follow a patched call there (MACHINE=, ARGS=, VARIANT=)
 	$(Q)scripts/setup --with gdb $(xtask) gdb $${MACHINE:+--machine="$$MACHINE"} --append="$$ARGS$${VARIANT:+ variant=$$VARIANT}"
 
 disasm: ## disassemble the kernel, or one function of it (FUNC=)

@@ -22,8 +22,9 @@
 //! not have happened; `interrupt` and `time` drive the clock, and `thread` shares the
 //! CPU. `text` writes code; `ftrace` knows `text`; `backtrace` reads stacks through
 //! whatever `ftrace` and `tracing` have put on them; `module` loads code; `livepatch`
-//! knows all of these, and they know it only through hooks that it sets. `exports` is
-//! what modules may call. `selftest`, `laboratory`, `monitor`, `crash` and `job` know all, and nobody knows
+//! knows all of these, and they know it only through hooks that it sets. All may call
+//! the hooks of `debugger`, whose view knows them all. `exports` is what modules may
+//! call. `selftest`, `laboratory`, `monitor`, `crash` and `job` know all, and nobody knows
 //! them.
 #![no_std]
 #![feature(allocator_api, patchable_function_entry)]

@@ -17,24 +17,34 @@ const LIMIT: u64 = 30;
 /// What the session shows of itself begins with this.
 const MARK: &str = "== ";
 
+/// The files that symbols are from.
+const FILES: &str = "python print(sorted(file.filename.split('/')[-1] for file in gdb.objfiles()))";
+
 /// One call through the trampoline and one through the settled stub, and what can be
 /// seen on the way.
 const DEMO: &[&str] = &[
     "klp-threads",
     "klp-follow nobody",
     "break two_percent::grown",
+    // Not yet: an interrupt's handler may get there while we follow another call.
+    "disable",
     "continue",
+    FILES,
+    "x/i $pc",
     "klp-threads",
     "klp-sites",
     "klp-sites kernel::bank::*",
     "klp-patches",
     "continue",
+    "x/i $pc",
     "backtrace",
     "continue",
+    "x/i $pc",
     "backtrace",
     "continue",
     "backtrace",
     // At the breakpoint that was pending until the module came.
+    "enable",
     "continue",
     "backtrace",
     "delete",
@@ -42,7 +52,9 @@ const DEMO: &[&str] = &[
     "info registers r2",
     "continue",
     "continue",
+    "x/i $pc",
     "continue",
+    "x/i $pc",
     "continue",
     "continue",
     "klp-follow off",
@@ -58,6 +70,7 @@ const MINI_FRAME: &[&str] = &[
     "continue",
     "continue",
     "continue",
+    "x/i $pc",
     "continue",
     "backtrace",
     "continue",
@@ -170,6 +183,7 @@ fn demo((said, guest): (Vec<Said<'_>>, Finished)) -> Result<()> {
             ("klp-threads", &["The kernel is not up yet"]),
             ("klp-follow nobody", &["No symbol", "nobody"]),
             ("break two_percent::grown", &["pending"]),
+            ("disable", &[]),
             (
                 "continue",
                 &[
@@ -179,13 +193,14 @@ fn demo((said, guest): (Vec<Said<'_>>, Finished)) -> Result<()> {
                     SITE,
                 ],
             ),
+            (FILES, &["['kernel.elf', 'two_percent.debug.ko']"]),
+            ("x/i $pc", &["bl "]),
             (
                 "klp-threads",
                 &[
                     "main",
                     "idle",
                     "livepatch",
-                    "kernel::livepatch::worker::work",
                     "teller",
                     "sleeper",
                     "asleep",
@@ -215,14 +230,17 @@ fn demo((said, guest): (Vec<Said<'_>>, Finished)) -> Result<()> {
                 "continue",
                 &["klplab: 2. trampoline of kernel::bank::balance"],
             ),
+            ("x/i $pc", &["std ", "r0,16(r1)"]),
             ("backtrace", &["#0  0x", "#1  0x", caller]),
             (
                 "continue",
                 &["klplab: 3. hand-off: on to two_percent::balance"],
             ),
+            ("x/i $pc", &["subf ", "r11,r0,r2"]),
             ("backtrace", &["#0  0x", "#1  0x", caller]),
             ("continue", &["klplab: 4. replacement two_percent::balance"]),
             ("backtrace", &["#0  two_percent::balance", "#1  0x", caller]),
+            ("enable", &[]),
             ("continue", &["Breakpoint", "two_percent::grown"]),
             (
                 "backtrace",
@@ -239,10 +257,12 @@ fn demo((said, guest): (Vec<Said<'_>>, Finished)) -> Result<()> {
                 "continue",
                 &["klplab: 2. settled stub of kernel::bank::balance"],
             ),
+            ("x/i $pc", &["mtlr ", "r0"]),
             (
                 "continue",
                 &["klplab: 3. hand-off: on to two_percent::balance"],
             ),
+            ("x/i $pc", &["subf ", "r11,r0,r2"]),
             ("continue", &["klplab: 4. replacement two_percent::balance"]),
             (
                 "continue",
@@ -280,6 +300,7 @@ fn mini_frame(said: &[Said<'_>]) -> Result<()> {
                 "continue",
                 &["klplab: 3. hand-off: on to two_percent::balance"],
             ),
+            ("x/i $pc", &["std ", "r0,16(r1)"]),
             ("continue", &["klplab: 4. replacement two_percent::balance"]),
             (
                 "backtrace",

@@ -54,6 +54,9 @@ def add(name, convention, places):
     if not os.path.isfile(file) or ".text" not in places:
         print("klplab: no symbols of module %s: there is no %s" % (name, file))
         return
+    if places[".text"] in _loaded:
+        # Seen with gdb 13: the same halt may be asked about twice.
+        return
     others = " ".join("-s %s %#x" % entry for entry in places.items() if entry[0] != ".text")
     gdb.execute('add-symbol-file "%s" %#x %s' % (file, places[".text"], others), to_string=True)
     _loaded[places[".text"]] = name
