@@ -8,6 +8,7 @@
 # FILTER=PATTERN    for test and accept: only the tests whose names contain it
 # COUNT=NUMBER      for soak: how many transitions, if not a million
 # FUNC=NAME         for disasm: the function to show
+# N=NUMBER          for exercise: which; all for all, none for a list
 # CASE=PATTERN      for matrix: only this case, or those that a `*` stands for
 # V=1               show the commands
 
@@ -16,11 +17,11 @@
 # cargo takes all the processors by itself.
 .NOTPARALLEL:
 .SUFFIXES:
-.PHONY: help run test bench soak matrix explore check accept gdb disasm doctor setup clean
+.PHONY: help run test bench soak matrix explore exercise check accept gdb disasm doctor setup clean
 
 # The recipes take these from the environment, so that no shell and no make
 # interprets what is in them.
-export MACHINE ARGS VARIANT FILTER FUNC COUNT CASE SHORT
+export MACHINE ARGS VARIANT FILTER FUNC COUNT CASE SHORT N
 
 Q := $(if $(V),,@)
 xtask := cargo run --locked --quiet --package xtask --
@@ -49,6 +50,9 @@ matrix: ## judge each variant by each conformance case (VARIANT=, CASE=)
 
 explore: ## disturb a patched call at every instruction (VARIANT=, SHORT=)
 	$(Q)scripts/setup $(xtask) explore $${VARIANT:+--variant="$$VARIANT"} $${SHORT:+--short}
+
+exercise: ## list the exercises, or say whether your tree does what one asks (N=)
+	$(Q)scripts/setup $(xtask) exercise $${N:+"$$N"}
 
 check: ## check formatting, clippy with warnings denied, and the docs
 	$(Q)scripts/setup $(xtask) check

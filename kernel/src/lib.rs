@@ -37,6 +37,7 @@ pub mod backtrace;
 pub mod bank;
 pub mod bench;
 pub mod crash;
+pub mod exercises;
 mod exports;
 pub mod fault;
 pub mod ftrace;

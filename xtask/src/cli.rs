@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::exercise::{ExerciseArgs, exercise};
 use crate::explore::{ExploreArgs, explore};
 use crate::matrix::{MatrixArgs, matrix};
 use crate::modules::Conventions;
@@ -57,6 +58,8 @@ enum Action {
     },
     /// Disturb a patched call at every instruction, in a guest for each variant
     Explore(ExploreArgs),
+    /// List the exercises of docs/exercises, or say whether the tree does what they ask
+    Exercise(ExerciseArgs),
     /// Check formatting, lints and documentation
     Check,
     /// Print the kernel's disassembly
@@ -138,6 +141,14 @@ fn execute(action: Action) -> Result<ExitCode> {
         Action::Explore(args) => {
             let well = explore(&args)?;
             return Ok(if well {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            });
+        }
+        Action::Exercise(args) => {
+            let done = exercise(&args)?;
+            return Ok(if done {
                 ExitCode::SUCCESS
             } else {
                 ExitCode::FAILURE

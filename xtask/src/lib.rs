@@ -8,7 +8,7 @@
 //! - [`guest`] runs one QEMU under a time limit, reads its console, holds
 //!   dialogues with it and makes sure that it dies; [`outcome`] says how the
 //!   run ended.
-//! - [`cli`] is the command line; [`run`], [`matrix`], [`explore`], [`totals`], [`check`],
+//! - [`cli`] is the command line; [`run`], [`matrix`], [`explore`], [`exercise`], [`totals`], [`check`],
 //!   [`disasm`] and [`gdb`] are its commands.
 //! - [`tool`] starts every other program.
 //!
@@ -18,6 +18,7 @@
 pub mod check;
 pub mod cli;
 pub mod disasm;
+pub mod exercise;
 pub mod explore;
 pub mod gdb;
 pub mod guest;
