@@ -28,7 +28,7 @@ fn failed(error: anyhow::Error) -> Failed {
 }
 
 /// The kernel, built by whoever asks first, with modules of all return conventions.
-fn kernel() -> Result<&'static Path> {
+pub fn kernel() -> Result<&'static Path> {
     static KERNEL: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     let built = KERNEL.get_or_init(|| {
         let built = xtask::kernel::build_with(&Conventions::all());

@@ -1,6 +1,6 @@
 //! The conformance matrix: every variant, every case, and all as declared.
 
-use crate::harness::{Boot, Run, trial};
+use crate::harness::{Boot, Run, kernel, trial};
 use anyhow::{Context, Result, ensure};
 use libtest_mimic::Trial;
 use serde_json::Value;
@@ -52,9 +52,8 @@ fn check(run: &Run) -> Result<Vec<Value>> {
         variants.insert(variant);
         cases.insert(case);
     }
-    let known: BTreeSet<_> = (klp::VARIANT_CONVENTIONS.iter())
-        .map(|&(name, _)| name)
-        .collect();
+    let known = xtask::variants::of(kernel()?)?;
+    let known: BTreeSet<_> = known.iter().map(|(name, _)| name.as_str()).collect();
     ensure!(
         variants == known,
         "variants: {variants:?} instead of {known:?}"

@@ -1,6 +1,7 @@
 //! The host's side of the kernel: everything that `make` is too weak for.
 //!
-//! - [`kernel`] builds the kernel and embeds its symbol table ([`symbols`]).
+//! - [`kernel`] builds the kernel and embeds its symbol table ([`symbols`]); [`variants`]
+//!   are those that a kernel knows.
 //! - [`modules`] builds the patches in `patches/` and packs them into the initrd;
 //!   [`proof`] shows that they keep their return convention.
 //! - [`machine`] is the table of machine shapes, [`qemu`] the only place that
@@ -34,3 +35,4 @@ pub mod run;
 pub mod symbols;
 pub mod tool;
 pub mod totals;
+pub mod variants;

@@ -29,17 +29,6 @@ pub const CONVENTION: Convention = if cfg!(feature = "plain") {
     Convention::Epilogue
 };
 
-/// What each variant, a way to hand a call over to a replacement function, asks of
-/// that function: by the variant's name, as kernel and host know it.
-pub const VARIANT_CONVENTIONS: &[(&str, Convention)] = &[
-    ("epilogue", Convention::Epilogue),
-    ("epilogue-as-posted", Convention::AsPosted),
-    ("livepatch-stack", Convention::Plain),
-    ("mini-frame", Convention::Plain),
-    ("pcrel", Convention::Pcrel),
-    ("shared-toc", Convention::Plain),
-];
-
 impl Convention {
     /// All of them, by number.
     pub const ALL: [Self; 4] = [Self::Plain, Self::Epilogue, Self::AsPosted, Self::Pcrel];
@@ -74,15 +63,6 @@ impl Convention {
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|one| one.name() == name)
-    }
-
-    /// The convention that a variant asks for, by [`VARIANT_CONVENTIONS`].
-    #[must_use]
-    pub fn of_variant(name: &str) -> Option<Self> {
-        let mut table = VARIANT_CONVENTIONS.iter();
-        table
-            .find(|(variant, _)| *variant == name)
-            .map(|(_, convention)| *convention)
     }
 }
 

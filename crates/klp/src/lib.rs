@@ -25,6 +25,7 @@ pub mod convention;
 pub mod info;
 pub mod kernel;
 mod macros;
+mod note;
 mod pinned;
 pub mod shadow;
 pub mod stack;
@@ -32,7 +33,8 @@ pub mod state;
 pub mod thread;
 
 pub use callbacks::{Callback, Callbacks, Context, PrePatch};
-pub use convention::{CONVENTION, Convention, VARIANT_CONVENTIONS};
+pub use convention::{CONVENTION, Convention};
 pub use info::{Function, Info, Object, Provided, Text};
+pub use note::{NOTES_SECTION, VariantNote};
 pub use pinned::{FullWord, Pair, Pinned, Word};
 pub use state::State;

@@ -1,6 +1,6 @@
-//! Return conventions, and what each variant asks for.
+//! Return conventions, and what the kernel's file says that variants ask for.
 
-use klp::{Convention, VARIANT_CONVENTIONS};
+use klp::{Convention, VariantNote};
 
 #[test]
 fn names_and_numbers_lead_back() {
@@ -13,14 +13,46 @@ fn names_and_numbers_lead_back() {
     assert_eq!(Convention::from_name(""), None);
 }
 
+/// A note's bytes, put together by hand.
+fn bytes(number: u32, name: &[u8]) -> [u8; VariantNote::SIZE] {
+    let mut bytes = [0; VariantNote::SIZE];
+    bytes[..4].copy_from_slice(&number.to_le_bytes());
+    bytes[4..4 + name.len()].copy_from_slice(name);
+    bytes
+}
+
 #[test]
-fn a_variant_has_one_convention() {
-    let names = VARIANT_CONVENTIONS.iter().map(|(name, _)| *name);
-    assert!(names.clone().is_sorted_by(|a, b| a < b));
-    for (name, convention) in VARIANT_CONVENTIONS {
-        assert_eq!(Convention::of_variant(name), Some(*convention));
+fn a_note_is_read_or_refused() {
+    let plain = Convention::Plain as u32;
+    let longest = "a".repeat(28);
+    for name in ["mini-frame", longest.as_str()] {
+        let note = bytes(plain, name.as_bytes());
+        let expected = Some((name, Convention::Plain));
+        assert_eq!(VariantNote::read(&note), expected);
     }
-    let mini = Convention::of_variant("mini-frame");
-    assert_eq!(mini, Some(Convention::Plain));
-    assert_eq!(Convention::of_variant("mini"), None);
+    for bad in [
+        bytes(plain, b""),
+        bytes(plain, b"a\0b"),
+        bytes(plain, b"\xff"),
+        bytes(99, b"name"),
+    ] {
+        assert_eq!(VariantNote::read(&bad), None, "{bad:?}");
+    }
+}
+
+/// As the kernel makes it, on whichever machine.
+#[test]
+#[cfg(target_endian = "little")]
+fn a_note_is_what_it_was_made_of() {
+    let note = VariantNote::new("pcrel", Convention::Pcrel);
+    // SAFETY: a u32 and bytes, without a gap between them.
+    let note: [u8; VariantNote::SIZE] = unsafe { core::mem::transmute(note) };
+    assert_eq!(note, bytes(Convention::Pcrel as u32, b"pcrel"));
+    assert_eq!(VariantNote::read(&note), Some(("pcrel", Convention::Pcrel)));
+}
+
+#[test]
+#[should_panic(expected = "at most 28 bytes")]
+fn a_name_that_does_not_fit_is_refused() {
+    let _ = VariantNote::new(&"a".repeat(29), Convention::Plain);
 }

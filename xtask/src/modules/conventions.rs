@@ -1,6 +1,7 @@
 //! The return conventions that modules are built in.
 
 use crate::modules::initrd;
+use crate::variants;
 use anyhow::{Context, Error, Result};
 use klp::Convention;
 use std::collections::BTreeSet;
@@ -13,9 +14,15 @@ pub const USUAL: Convention = Convention::USUAL;
 /// What `mode=` of the boot arguments looks at every convention.
 const MODES_WITH_ALL: [&str; 5] = ["bench", "explore", "matrix", "selftest", "shell"];
 
-/// A set of conventions: the usual one, and perhaps others.
+/// A set of conventions: the usual one, and perhaps others. One of them may be that
+/// of a variant, which only a kernel can tell.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Conventions(BTreeSet<Convention>);
+pub struct Conventions {
+    /// Others than the usual one.
+    others: BTreeSet<Convention>,
+    /// The name of a variant, if there is one of that name.
+    variant: Option<String>,
+}
 
 impl Conventions {
     /// The usual one alone.
@@ -31,50 +38,85 @@ impl Conventions {
     }
 
     /// What a boot with these arguments needs: what the variant asks for that
-    /// `variant=` names, or all of them, in a mode that compares them. What makes
-    /// no sense is the kernel's to complain of.
+    /// `variant=` names, or all of them, in a mode that compares them; of those, the
+    /// matrix can do with one. What makes no sense is the kernel's to complain of.
     #[must_use]
     pub fn for_boot(append: &str) -> Conventions {
         let words = append.split_whitespace();
         let words = words.filter_map(|word| word.split_once('='));
         let mut wanted = Conventions::usual();
+        let mut mode = "";
         for (key, value) in words {
             match key {
-                "mode" if MODES_WITH_ALL.contains(&value) => return Conventions::all(),
-                "variant" => wanted.0.extend(
-                    Convention::of_variant(value).filter(|convention| *convention != USUAL),
-                ),
+                "mode" => mode = value,
+                "variant" => wanted.variant = Some(value.into()),
                 _ => {}
             }
+        }
+        let is_narrow = mode == "matrix" && wanted.variant.is_some();
+        if MODES_WITH_ALL.contains(&mode) && !is_narrow {
+            return Conventions::all();
         }
         wanted
     }
 
-    /// The usual one first, then the others by number.
+    /// The same for a kernel with these variants: no variant is left open. One that
+    /// there is not adds nothing.
+    #[must_use]
+    pub fn resolved(mut self, variants: &[(String, Convention)]) -> Conventions {
+        if let Some(name) = self.variant.take() {
+            let found = variants.iter().find(|(known, _)| *known == name);
+            let other = found.map(|(_, convention)| *convention);
+            self.others.extend(other.filter(|one| *one != USUAL));
+        }
+        self
+    }
+
+    /// The same for a kernel, by its file. Where there is none that can be read, the
+    /// variant adds nothing.
+    #[must_use]
+    pub fn resolved_by(&self, kernel: &Path) -> Conventions {
+        let variants = match self.variant {
+            Some(_) => variants::of(kernel).unwrap_or_default(),
+            None => Vec::new(),
+        };
+        self.clone().resolved(&variants)
+    }
+
+    /// The usual one first, then the others by number; without that of a variant that
+    /// was not [`resolved`](Self::resolved).
     pub fn iter(&self) -> impl Iterator<Item = Convention> + '_ {
-        [USUAL].into_iter().chain(self.0.iter().copied())
+        [USUAL].into_iter().chain(self.others.iter().copied())
     }
 
     /// Where the initrd with modules of these conventions is, beside the kernel.
     /// Each set has a file of its own, since a guest may be reading another.
     #[must_use]
     pub fn initrd(&self, kernel: &Path) -> PathBuf {
+        kernel.with_file_name(self.resolved_by(kernel).file_name())
+    }
+
+    /// The name of that file, of a set that leaves no variant open.
+    fn file_name(&self) -> String {
         let mut name = String::from(initrd::STEM);
         if *self == Conventions::all() {
             name += "-all";
         } else {
-            for convention in &self.0 {
+            for convention in &self.others {
                 name = name + "-" + convention.name();
             }
         }
-        kernel.with_file_name(name + ".tar")
+        name + ".tar"
     }
 }
 
 impl FromIterator<Convention> for Conventions {
     fn from_iter<I: IntoIterator<Item = Convention>>(conventions: I) -> Conventions {
         let others = conventions.into_iter().filter(|one| *one != USUAL);
-        Conventions(others.collect())
+        Conventions {
+            others: others.collect(),
+            variant: None,
+        }
     }
 }
 
@@ -102,6 +144,15 @@ mod tests {
 
     #[test]
     fn the_boot_arguments_say_what_is_needed() {
+        let variants = [
+            ("epilogue", Convention::Epilogue),
+            ("epilogue-as-posted", Convention::AsPosted),
+            ("livepatch-stack", Convention::Plain),
+            ("mini-frame", Convention::Plain),
+            ("pcrel", Convention::Pcrel),
+            ("shared-toc", Convention::Plain),
+        ]
+        .map(|(name, convention)| (name.to_owned(), convention));
         for (append, needed) in [
             ("", ""),
             ("mode=run log=debug", ""),
@@ -115,11 +166,16 @@ mod tests {
             ("variant=epilogue-as-posted", "-as-posted"),
             ("variant=pcrel mode=selftest", "-all"),
             ("mode=matrix", "-all"),
+            ("mode=matrix variant=pcrel case=r2-*", "-pcrel"),
+            ("variant=shared-toc mode=matrix", "-plain"),
+            ("variant=nobody mode=matrix", ""),
         ] {
-            let initrd = Conventions::for_boot(append).initrd(Path::new("a/kernel.elf"));
-            let expected = format!("a/initrd{needed}.tar");
-            assert_eq!(initrd, Path::new(&expected), "{append}");
+            let needs = Conventions::for_boot(append).resolved(&variants);
+            assert_eq!(needs.file_name(), format!("initrd{needed}.tar"), "{append}");
         }
+        // Without a kernel, nobody knows what a variant asks for.
+        let initrd = Conventions::for_boot("variant=pcrel").initrd(Path::new("a/kernel.elf"));
+        assert_eq!(initrd, Path::new("a/initrd.tar"));
     }
 
     #[test]

@@ -18,7 +18,8 @@ const FOLDER: &str = "modules";
 /// # Errors
 /// As [`build_all`]; or when a file can't be written.
 pub fn pack(kernel: &Path, conventions: &Conventions) -> Result<()> {
-    let initrd = initrd_of(kernel, conventions);
+    let conventions = conventions.resolved_by(kernel);
+    let initrd = initrd_of(kernel, &conventions);
     let built = conventions.iter().try_fold(Vec::new(), |mut all, one| {
         all.extend(build_all(kernel, one)?);
         Ok(all)

@@ -24,7 +24,7 @@ use crate::{
     thread,
 };
 use core::fmt;
-use klp::Convention;
+use klp::{Convention, VariantNote};
 use report::Judgement;
 
 /// Which TOC a patch module gets.
@@ -105,6 +105,21 @@ pub static VARIANTS: &[&Variant] = &[
     &shared_toc::VARIANT,
     &pcrel::VARIANT,
 ];
+
+/// The same for the host, in the kernel's file: it packs the modules that a variant
+/// asks for.
+#[used]
+#[unsafe(link_section = ".variants")]
+static NOTES: [VariantNote; VARIANTS.len()] = {
+    let mut notes = [VariantNote::new("", Convention::Plain); VARIANTS.len()];
+    let mut index = 0;
+    while index < notes.len() {
+        let variant = VARIANTS[index];
+        notes[index] = VariantNote::new(variant.name, variant.convention);
+        index += 1;
+    }
+    notes
+};
 
 /// The variant with a name.
 #[must_use]

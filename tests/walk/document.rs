@@ -1,0 +1,216 @@
+//! From a document to the blocks in it that are to be run.
+
+use anyhow::{Context, Result, bail, ensure};
+
+/// What a line begins with that opens or closes a block.
+const FENCE: &str = "```";
+
+/// What stands in front of a command.
+const PROMPT: &str = "$ ";
+
+/// What a block is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Kind {
+    /// Commands without a look at their output.
+    Commands,
+    /// Commands with what they print.
+    Dialogue {
+        /// Whether each must fail.
+        fails: bool,
+    },
+    /// A change to files.
+    Diff,
+    /// The whole text of a file.
+    File(String),
+    /// Nothing to be run.
+    Figure,
+}
+
+/// A fenced block.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Block {
+    /// The line of its opening fence, counted from 1.
+    pub line: usize,
+    /// What it is.
+    pub kind: Kind,
+    /// Its lines, each with its end.
+    pub text: String,
+}
+
+/// A command and what it prints.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Exchange {
+    /// The command's line in the document, counted from 1.
+    pub line: usize,
+    /// The command, of more than one line if all but the last end in `\`.
+    pub command: String,
+    /// The lines that it prints.
+    pub expected: Vec<String>,
+}
+
+impl Exchange {
+    /// How many lines of the document the command takes.
+    #[must_use]
+    pub fn lines_of_command(&self) -> usize {
+        self.command.lines().count()
+    }
+}
+
+/// The fenced blocks of a document.
+///
+/// # Errors
+/// When a block is of no known kind, or does not end; the message names the line.
+pub fn blocks(text: &str) -> Result<Vec<Block>> {
+    let mut blocks = Vec::new();
+    let mut open: Option<Block> = None;
+    for (number, line) in (1..).zip(text.lines()) {
+        match &mut open {
+            Some(block) if line.trim_end() != FENCE => {
+                block.text.push_str(line);
+                block.text.push('\n');
+            }
+            Some(_) => blocks.extend(open.take()),
+            None => {
+                let inner = line.trim_start();
+                if inner.starts_with(FENCE) || inner.starts_with("~~~") {
+                    let info = line.strip_prefix(FENCE).with_context(|| {
+                        format!(
+                            "line {number}: a block has to begin with {FENCE} in the first column"
+                        )
+                    })?;
+                    open = Some(Block {
+                        line: number,
+                        kind: kind(info.trim()).with_context(|| format!("line {number}"))?,
+                        text: String::new(),
+                    });
+                }
+            }
+        }
+    }
+    match open {
+        Some(block) => bail!("line {}: the block does not end", block.line),
+        None => Ok(blocks),
+    }
+}
+
+/// What an info string says.
+fn kind(info: &str) -> Result<Kind> {
+    Ok(match info {
+        "sh" => Kind::Commands,
+        "console" => Kind::Dialogue { fails: false },
+        "console fails" => Kind::Dialogue { fails: true },
+        "diff" => Kind::Diff,
+        "text" => Kind::Figure,
+        _ => match info.split_once(" file=") {
+            Some((_, path)) if !path.is_empty() => Kind::File(path.to_owned()),
+            _ => bail!("nobody knows what to do with a block of kind `{info}`"),
+        },
+    })
+}
+
+/// The commands of a dialogue.
+///
+/// # Errors
+/// When it does not begin with one; the message names the line.
+pub fn exchanges(block: &Block) -> Result<Vec<Exchange>> {
+    let mut exchanges: Vec<Exchange> = Vec::new();
+    let mut goes_on = false;
+    for (number, line) in (block.line + 1..).zip(block.text.lines()) {
+        if goes_on {
+            let last = exchanges.last_mut().context("no command before")?;
+            last.command = format!("{}\n{line}", last.command);
+        } else if let Some(command) = line.strip_prefix(PROMPT) {
+            exchanges.push(Exchange {
+                line: number,
+                command: command.to_owned(),
+                expected: Vec::new(),
+            });
+        } else if let Some(last) = exchanges.last_mut() {
+            last.expected.push(line.to_owned());
+            continue;
+        } else {
+            bail!("line {number}: a dialogue begins with a command behind `{PROMPT}`");
+        }
+        goes_on = line.ends_with('\\');
+    }
+    ensure!(
+        !exchanges.is_empty(),
+        "line {}: there is no command in it",
+        block.line
+    );
+    Ok(exchanges)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_are_found_with_their_kinds_and_lines() {
+        let text = "# T\n\n```sh\na\n\nb\n```\ntext `x`\n```console\n$ c\n```\n```console fails\n$ d\n```\n\
+            ```diff\n-x\n```\n```rust file=a/b.rs\nfn f() {}\n```\n```text\n+--+\n```\n";
+        let found = blocks(text).unwrap();
+        let found: Vec<_> = (found.iter())
+            .map(|block| (block.line, block.kind.clone(), block.text.as_str()))
+            .collect();
+        let expected = [
+            (3, Kind::Commands, "a\n\nb\n"),
+            (9, Kind::Dialogue { fails: false }, "$ c\n"),
+            (12, Kind::Dialogue { fails: true }, "$ d\n"),
+            (15, Kind::Diff, "-x\n"),
+            (18, Kind::File("a/b.rs".into()), "fn f() {}\n"),
+            (21, Kind::Figure, "+--+\n"),
+        ];
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn what_nobody_would_run_is_an_error_with_its_line() {
+        for (text, problem) in [
+            (
+                "a\n```bash\n```\n",
+                "line 2: nobody knows what to do with a block of kind `bash`",
+            ),
+            (
+                "```\n```\n",
+                "line 1: nobody knows what to do with a block of kind ``",
+            ),
+            ("```rust file=\n```\n", "line 1: nobody knows"),
+            ("```consoles\n```\n", "line 1: nobody knows"),
+            ("- x\n  ```sh\n  ```\n", "line 2: a block has to begin with"),
+            ("~~~sh\n~~~\n", "line 1: a block has to begin with"),
+            ("\n```sh\nx\n", "line 2: the block does not end"),
+        ] {
+            let error = format!("{:#}", blocks(text).unwrap_err());
+            assert!(error.contains(problem), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_dialogue_is_commands_and_what_they_print() {
+        let text = "x\n```console\n$ a b\nc\n\n$ d \\\n  e\nf\n```\n";
+        let found = exchanges(&blocks(text).unwrap()[0]).unwrap();
+        let of = |line, command: &str, expected: &[&str]| Exchange {
+            line,
+            command: command.into(),
+            expected: expected.iter().map(|line| (*line).to_owned()).collect(),
+        };
+        assert_eq!(
+            found,
+            [of(3, "a b", &["c", ""]), of(6, "d \\\n  e", &["f"])]
+        );
+        assert_eq!(found[1].lines_of_command(), 2);
+        for (text, problem) in [
+            (
+                "```console\na\n$ b\n```\n",
+                "line 2: a dialogue begins with a command",
+            ),
+            ("```console\n```\n", "line 1: there is no command"),
+        ] {
+            let error = exchanges(&blocks(text).unwrap()[0])
+                .unwrap_err()
+                .to_string();
+            assert!(error.contains(problem), "{error}");
+        }
+    }
+}

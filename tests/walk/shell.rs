@@ -1,0 +1,102 @@
+//! Runs commands in a tree, under a time limit.
+
+use crate::tree::Tree;
+use anyhow::{Context, Result, bail, ensure};
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use std::io::{Read, Write};
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+use xtask::tool;
+
+/// How long a command may take: a first build on a machine that is busy.
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// Runs commands in a shell. Says whether they ended well, and what they printed,
+/// errors included.
+///
+/// # Errors
+/// When they can't be run, or don't end: then they are killed.
+pub fn run(tree: &Tree, commands: &str) -> Result<(bool, String)> {
+    run_within(tree, commands, LIMIT)
+}
+
+fn run_within(tree: &Tree, commands: &str, limit: Duration) -> Result<(bool, String)> {
+    let mut command = Command::new("sh");
+    command.args(["-c", &format!("exec 2>&1\n{commands}")]);
+    command.stdin(Stdio::null()).stdout(Stdio::piped());
+    // A group of its own, so that whatever it starts can be killed with it.
+    command.process_group(0);
+    let mut child = tool::spawn(tree.prepare(&mut command))?;
+    let group = Pid::from_raw(child.id().cast_signed());
+    let mut output = child.stdout.take().context("no output")?;
+    let (sender, receiver) = mpsc::channel();
+    // Ends with the last process that could print.
+    std::thread::spawn(move || {
+        let mut printed = Vec::new();
+        let mut buffer = [0; 4096];
+        while let Ok(count @ 1..) = output.read(&mut buffer) {
+            printed.extend_from_slice(&buffer[..count]);
+        }
+        let _ = sender.send(printed);
+    });
+    let Ok(printed) = receiver.recv_timeout(limit) else {
+        let _ = killpg(group, Signal::SIGKILL);
+        let _ = child.wait();
+        bail!("it did not end within {} s", limit.as_secs_f64());
+    };
+    let status = child.wait().context("its end can't be seen")?;
+    Ok((
+        status.success(),
+        String::from_utf8_lossy(&printed).into_owned(),
+    ))
+}
+
+/// Runs a program with a text as its input.
+///
+/// # Errors
+/// When it can't be run, or fails: with what it said.
+pub fn feed(tree: &Tree, program: &[&str], text: &str) -> Result<()> {
+    let mut command = Command::new(program[0]);
+    command.args(&program[1..]);
+    command.stdin(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = tool::spawn(tree.prepare(&mut command))?;
+    let mut input = child.stdin.take().context("no input")?;
+    // A program that reads nothing says why itself.
+    let _ = input.write_all(text.as_bytes());
+    drop(input);
+    let output = child.wait_with_output().context("its end can't be seen")?;
+    ensure!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr).trim_end()
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_run_in_the_tree_and_killed_when_it_does_not_end() {
+        let tree = Tree::bare("shell").unwrap();
+        let (well, printed) = run(&tree, "pwd; echo b >&2; exit 3").unwrap();
+        assert!(!well);
+        assert_eq!(printed, format!("{}\nb\n", tree.path().display()));
+        let limit = Duration::from_millis(50);
+        // The background process holds the output open, and is killed too.
+        let error = run_within(&tree, "sleep 1000 & sleep 1000", limit).unwrap_err();
+        assert_eq!(error.to_string(), "it did not end within 0.05 s");
+    }
+
+    #[test]
+    fn what_a_program_complains_of_is_told() {
+        let tree = Tree::bare("feed").unwrap();
+        feed(&tree, &["sh", "-c", "read a && test $a = x"], "x\n").unwrap();
+        let error = feed(&tree, &["sh", "-c", "echo bad >&2; false"], "x\n").unwrap_err();
+        assert_eq!(error.to_string(), "bad");
+    }
+}
