@@ -43,16 +43,17 @@ pub fn take_said() -> Option<String> {
 /// The key of the cipher that [`seal`] and [`open`] share.
 const KEY: u64 = 0x1f2e_3d4c_5b6a_7988;
 
-/// Exercise 3: seals a message.
+/// Exercise 3: seals a message. (Were the two functions alike, the compiler would make one
+/// of them, and no patch could tell them apart.)
 #[inline(never)]
 pub extern "C" fn seal(message: u64) -> u64 {
-    black_box(message) ^ KEY
+    black_box(message).wrapping_add(KEY)
 }
 
 /// Opens what [`seal`] has sealed.
 #[inline(never)]
 pub extern "C" fn open(sealed: u64) -> u64 {
-    black_box(sealed) ^ KEY
+    black_box(sealed).wrapping_sub(KEY)
 }
 
 /// Tolls that were noted, all together.

@@ -10,6 +10,7 @@ mod boots;
 mod demo;
 mod dialogues;
 mod disassembly;
+mod exercises;
 mod explore;
 mod golden;
 mod harness;
@@ -35,6 +36,7 @@ fn trials() -> Vec<Trial> {
         soak::trials(),
         boots::trials(),
         demo::trials(),
+        exercises::trials(),
         bench::trials(),
         matrix::trials(),
         explore::trials(),

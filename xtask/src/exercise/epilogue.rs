@@ -40,9 +40,10 @@ fn judge_broken(outcome: &Outcome) -> Result<(), String> {
 
 /// The object file of an assembly source.
 fn assemble(source: &Path) -> Result<Vec<u8>, String> {
-    let object = tool::target_dir()
-        .join("klplab")
-        .join(format!("exercise-{}.o", std::process::id()));
+    let folder = tool::target_dir().join("klplab");
+    let text = |error: anyhow::Error| format!("{error:#}");
+    std::fs::create_dir_all(&folder).map_err(|error| text(error.into()))?;
+    let object = folder.join(format!("exercise-{}.o", std::process::id()));
     let mut command = Command::new(tool::cross("as"));
     command.args(["-mlittle", "-a64", "-mpower8"]);
     for (name, value) in [
@@ -54,7 +55,6 @@ fn assemble(source: &Path) -> Result<Vec<u8>, String> {
         command.arg("--defsym").arg(format!("{name}={value}"));
     }
     command.arg("-o").arg(&object).arg(source);
-    let text = |error: anyhow::Error| format!("{error:#}");
     let output = tool::output(&mut command).map_err(text)?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);

@@ -71,15 +71,18 @@ fn clean_up() {
     let mut patches: Vec<String> = (klp::patches().iter().rev())
         .map(|(patch, _)| patch.name().to_string())
         .collect();
-    let modules = module::loaded();
-    let modules = modules.iter().rev().map(|module| module.name.clone());
-    patches.extend(modules.filter(|name| name.starts_with("exercise_") || name == EARLIER));
+    let ours = |name: &String| name.starts_with("exercise_") || name == EARLIER;
+    let modules = module::loaded().into_iter().rev();
+    // Names alone: a module that somebody knows can't be unloaded.
+    patches.extend(modules.map(|module| module.name.clone()).filter(ours));
     for name in patches {
         if klp::disable(&name).is_ok() && settle().is_err() {
             // Nothing is left to be done about an error.
             let _ = klp::force();
         }
-        let _ = module::unload(&name);
+        if let Err(error) = module::unload(&name) {
+            println!("cleaning up: {error}");
+        }
     }
     crate::exercises::ring(false);
 }
