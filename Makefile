@@ -10,6 +10,7 @@
 # FUNC=NAME         for disasm, step: the function to show
 # NAME=NAME         for new-variant, new-patch: what it is to be called
 # WAY=NAME          for step: settled, transition, traced or rest
+# N=NUMBER          for exercise: which; all for all, none for a list
 # CASE=PATTERN      for matrix: only this case, or those that a `*` stands for
 # V=1               show the commands
 
@@ -18,11 +19,11 @@
 # cargo takes all the processors by itself.
 .NOTPARALLEL:
 .SUFFIXES:
-.PHONY: help run test bench soak matrix explore shell step new-variant new-patch report check accept gdb disasm doctor setup clean
+.PHONY: help run test bench soak matrix explore exercise shell step new-variant new-patch report check accept gdb disasm doctor setup clean
 
 # The recipes take these from the environment, so that no shell and no make
 # interprets what is in them.
-export MACHINE ARGS VARIANT FILTER FUNC COUNT CASE SHORT WAY NAME
+export MACHINE ARGS VARIANT FILTER FUNC COUNT CASE SHORT N WAY NAME
 
 Q := $(if $(V),,@)
 xtask := cargo run --locked --quiet --package xtask --
@@ -66,6 +67,9 @@ new-patch: ## write the starting files of a patch (NAME=): docs/add-a-patch.md
 
 shell: ## type commands to the kernel, or pipe them in: make shell < commands.txt (MACHINE=, ARGS=, VARIANT=)
 	$(Q)scripts/setup $(xtask) shell $${MACHINE:+--machine="$$MACHINE"} --append="$${VARIANT:+variant=$$VARIANT }$$ARGS"
+
+exercise: ## list the exercises, or say whether your tree does what one asks (N=)
+	$(Q)scripts/setup $(xtask) exercise $${N:+"$$N"}
 
 check: ## check formatting, clippy with warnings denied, and the docs
 	$(Q)scripts/setup $(xtask) check

@@ -2,7 +2,7 @@
 
 use crate::{
     backtrace::{self, Step, What},
-    bank,
+    bank, exercises,
     laboratory::victims as laboratory,
     livepatch::{self, shadow},
     module, thread, time, victims,
@@ -41,6 +41,27 @@ static EXPORTS: Exports = Exports(&[
     ("rust_twice", victims::rust_twice as *const ()),
     ("c_leaf", victims::c_leaf as *const ()),
     ("bank_paid_in", bank::bank_paid_in as *const ()),
+    ("exercise_say", exercises::exercise_say as *const ()),
+    (
+        "exercise_note_toll",
+        exercises::exercise_note_toll as *const (),
+    ),
+    (
+        "exercise_pump_is_ready",
+        exercises::exercise_pump_is_ready as *const (),
+    ),
+    (
+        "exercise_open_valve",
+        exercises::exercise_open_valve as *const (),
+    ),
+    (
+        "exercise_close_valve",
+        exercises::exercise_close_valve as *const (),
+    ),
+    (
+        "exercise_bell_rings",
+        exercises::exercise_bell_rings as *const (),
+    ),
     ("test_note", victims::live::test_note as *const ()),
     ("test_stay", victims::live::test_stay as *const ()),
     ("test_level", victims::live::test_level as *const ()),

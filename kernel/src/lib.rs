@@ -39,6 +39,7 @@ pub mod bank;
 pub mod bench;
 pub mod crash;
 pub mod debugger;
+pub mod exercises;
 mod exports;
 pub mod fault;
 pub mod ftrace;

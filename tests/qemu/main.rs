@@ -11,6 +11,7 @@ mod browser;
 mod demo;
 mod dialogues;
 mod disassembly;
+mod exercises;
 mod explore;
 mod gdb;
 mod golden;
@@ -41,6 +42,7 @@ fn trials() -> Vec<Trial> {
         walks::trials(),
         boots::trials(),
         demo::trials(),
+        exercises::trials(),
         bench::trials(),
         matrix::trials(),
         explore::trials(),

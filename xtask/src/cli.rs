@@ -1,6 +1,7 @@
 //! The command line.
 
 use crate::bench::{BenchArgs, bench};
+use crate::exercise::{ExerciseArgs, exercise};
 use crate::explore::{ExploreArgs, explore};
 use crate::matrix::{MatrixArgs, matrix};
 use crate::modules::Conventions;
@@ -84,6 +85,8 @@ enum Action {
         #[arg(allow_hyphen_values = true)]
         name: String,
     },
+    /// List the exercises of docs/exercises, or say whether the tree does what they ask
+    Exercise(ExerciseArgs),
     /// Check formatting, lints and documentation
     Check,
     /// Print the kernel's disassembly
@@ -161,30 +164,10 @@ fn execute(action: Action) -> Result<ExitCode> {
         Action::Bench(args) => return Ok(bench(&args)?.exit_code().into()),
         Action::Matrix(args) => return Ok(matrix(&args)?.exit_code().into()),
         Action::Step(args) => return Ok(step(&args)?.exit_code().into()),
-        Action::Test { filter } => {
-            let well = totals::test(filter.as_deref())?;
-            return Ok(if well {
-                ExitCode::SUCCESS
-            } else {
-                ExitCode::FAILURE
-            });
-        }
-        Action::Explore(args) => {
-            let well = explore(&args)?;
-            return Ok(if well {
-                ExitCode::SUCCESS
-            } else {
-                ExitCode::FAILURE
-            });
-        }
-        Action::Report(args) => {
-            let whole = report(&args)?;
-            return Ok(if whole {
-                ExitCode::SUCCESS
-            } else {
-                ExitCode::FAILURE
-            });
-        }
+        Action::Test { filter } => return Ok(status(totals::test(filter.as_deref())?)),
+        Action::Explore(args) => return Ok(status(explore(&args)?)),
+        Action::Report(args) => return Ok(status(report(&args)?)),
+        Action::Exercise(args) => return Ok(status(exercise(&args)?)),
         Action::Shell(args) => return Ok(shell(&args)?.exit_code().into()),
         Action::NewVariant { name } => new::variant(&name)?,
         Action::NewPatch { name } => new::patch(&name)?,
@@ -193,6 +176,15 @@ fn execute(action: Action) -> Result<ExitCode> {
         Action::Gdb { machine, append } => gdb::gdb(&machine, &append)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What a command that does not boot says when it is done.
+fn status(well: bool) -> ExitCode {
+    if well {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }
 
 #[cfg(test)]

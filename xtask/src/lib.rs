@@ -10,8 +10,8 @@
 //!   dialogues with it and makes sure that it dies; [`outcome`] says how the
 //!   run ended.
 //! - [`cli`] is the command line; [`run`], [`shell`], [`mod@bench`], [`matrix`],
-//!   [`explore`], [`step`], [`totals`], [`check`], [`disasm`], [`gdb`] and [`new`] are
-//!   its commands.
+//!   [`explore`], [`step`], [`exercise`], [`totals`], [`check`], [`disasm`], [`gdb`] and
+//!   [`new`] are its commands.
 //! - [`report`](mod@report) makes a page of a run.
 //! - [`progress`] shows how far long runs have come.
 //! - [`tool`] starts every other program.
@@ -23,6 +23,7 @@ pub mod bench;
 pub mod check;
 pub mod cli;
 pub mod disasm;
+pub mod exercise;
 pub mod explore;
 pub mod gdb;
 pub mod guest;

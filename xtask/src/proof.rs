@@ -75,6 +75,10 @@ pub const DIVERGING: [&str; 1] = ["klp_panic"];
 /// They are packed because the proof finds that, and nothing else.
 pub const CONTROLS: [&str; 1] = ["cases-tail"];
 
+/// Modules with mistakes in them that a reader is to mend (docs/exercises): of the usual
+/// convention alone, and packed only when they are proved.
+pub const EXERCISES: [&str; 1] = ["exercise_epilogue"];
+
 /// Whether a module is a control, and was found to break the rules that it is here
 /// to break.
 #[must_use]

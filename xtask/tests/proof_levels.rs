@@ -2,7 +2,7 @@
 
 use klp::Convention;
 use xtask::modules;
-use xtask::proof::{Outcome, is_failed_control, prove};
+use xtask::proof::{EXERCISES, Outcome, is_failed_control, prove};
 
 /// Builds the patches at each level, and counts their functions that are proved,
 /// and those that fail as they must.
@@ -14,6 +14,10 @@ fn outcomes(convention: Convention, levels: &[&str]) -> (usize, usize) {
             // Without optimisation, a struct that is passed on the stack is copied by a
             // call before anything else is done, the stack check included.
             if name == "cases" && *level == "0" {
+                continue;
+            }
+            // Not mended yet.
+            if EXERCISES.contains(&name.as_str()) {
                 continue;
             }
             let outcome = prove(&module.bytes).unwrap();

@@ -7,6 +7,7 @@
 mod control;
 mod demo;
 mod entry;
+mod exercises;
 mod ftrace;
 mod heap;
 mod livepatch;

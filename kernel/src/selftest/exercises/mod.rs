@@ -1,0 +1,182 @@
+//! Whether a reader's tree does what an exercise asks (docs/exercises). `make exercise`
+//! runs these by name and tells the reader what they say; in an untouched tree each
+//! of them fails, so they are controls.
+//!
+//! A message is for the reader: `not done yet: ` and what is still as it was in the
+//! beginning, or what was expected and what was found.
+
+mod callback;
+mod cumulative;
+mod epilogue;
+mod greeting;
+mod holders;
+mod leave;
+mod shadow;
+mod site;
+mod together;
+mod variants;
+
+use crate::{
+    arch, check,
+    livepatch::{self as klp, Options, Patch},
+    module, thread, time,
+};
+use alloc::{
+    format,
+    string::{String, ToString},
+    sync::Arc,
+    vec::Vec,
+};
+use core::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
+
+type Result<T = ()> = core::result::Result<T, String>;
+
+/// How long a transition may take that nothing holds up.
+const SOON: Duration = Duration::from_secs(1);
+/// How long a check may take.
+const LIMIT: Duration = Duration::from_secs(8);
+
+fn deadline(after: Duration) -> u64 {
+    arch::timebase() + time::timebase_ticks(after)
+}
+
+/// Runs a check in a thread of its own, so that a reader's code may fault or hang, and
+/// takes away afterwards what it has enabled.
+fn isolated(body: fn() -> Result) -> Result {
+    let result = Arc::new(crate::sync::IrqLock::new(None));
+    let slot = result.clone();
+    let thread = thread::spawn("reader", move || {
+        let value = body();
+        *slot.lock() = Some(value);
+    });
+    let thread = thread.map_err(|error| error.to_string())?;
+    let result = if !thread.wait_until(deadline(LIMIT)) {
+        Err("expected: a patched call that returns; found: it has not, after 8 seconds".into())
+    } else if thread.join().is_err() {
+        Err("expected: a patched call that returns; found: a fault in the patch, which was taken back".into())
+    } else {
+        let value = result.lock().take();
+        value.unwrap_or_else(|| Err("the check has ended without a result".into()))
+    };
+    clean_up();
+    result
+}
+
+/// Unloads all patches. A transition that does not end is ended by force.
+fn clean_up() {
+    crate::exercises::ring(true);
+    let mut patches: Vec<String> = (klp::patches().iter().rev())
+        .map(|(patch, _)| patch.name().to_string())
+        .collect();
+    let ours = |name: &String| name.starts_with("exercise_") || name == EARLIER;
+    let modules = module::loaded().into_iter().rev();
+    // Names alone: a module that somebody knows can't be unloaded.
+    patches.extend(modules.map(|module| module.name.clone()).filter(ours));
+    for name in patches {
+        if klp::disable(&name).is_ok() && settle().is_err() {
+            // Nothing is left to be done about an error.
+            let _ = klp::force();
+        }
+        if let Err(error) = module::unload(&name) {
+            println!("cleaning up: {error}");
+        }
+    }
+    crate::exercises::ring(false);
+}
+
+/// A patch of the demonstration's.
+const EARLIER: &str = "two_percent";
+
+/// Loads a patch and starts to enable it.
+fn start(name: &str) -> Result<Arc<Patch>> {
+    let file = module::find_file(name);
+    let file = file.ok_or_else(|| format!("there is no module `{name}`"))?;
+    klp::load(file.bytes, Options::default()).map_err(|error| {
+        format!("expected: `{name}` can be enabled; found: the kernel refuses it: {error}")
+    })
+}
+
+/// Loads a patch and enables it.
+fn enable(name: &str) -> Result {
+    start(name)?;
+    settle()
+}
+
+/// Disables a patch, and leaves its module loaded.
+fn disable(name: &str) -> Result {
+    klp::disable(name).map_err(|error| error.to_string())?;
+    settle()
+}
+
+/// Disables a patch and unloads its module.
+fn remove(name: &str) -> Result {
+    disable(name)?;
+    module::unload(name).map_err(|error| error.to_string())
+}
+
+/// Waits until no transition runs. The error says who holds it up.
+fn settle() -> Result {
+    let until = deadline(SOON);
+    while klp::running().is_some() {
+        if arch::timebase() > until {
+            return Err(format!(
+                "expected: the transition ends; found: it is held up, {}",
+                held_up_by()
+            ));
+        }
+        thread::safe_point();
+        thread::sleep(Duration::from_millis(1));
+    }
+    klp::wait();
+    Ok(())
+}
+
+/// Who holds the transition up, and why.
+fn held_up_by() -> String {
+    let held = klp::progress().into_iter().filter(|one| !one.switched);
+    let line = |one: klp::Progress| {
+        let why = one.held.map_or_else(String::new, |held| held.to_string());
+        format!("`{}`: {why}", one.thread.name())
+    };
+    held.map(line).collect::<Vec<_>>().join("; ")
+}
+
+/// A thread that never gives way by itself, and so holds every transition up.
+struct Busy {
+    may_end: Arc<AtomicBool>,
+    handle: Option<thread::Handle>,
+}
+
+impl Busy {
+    fn start(name: &str) -> Result<Self> {
+        let may_end = Arc::new(AtomicBool::new(false));
+        let runs = Arc::new(AtomicBool::new(false));
+        let (ends, begun) = (may_end.clone(), runs.clone());
+        let handle = thread::spawn(name, move || {
+            begun.store(true, Ordering::Relaxed);
+            while !ends.load(Ordering::Relaxed) {
+                core::hint::spin_loop();
+            }
+        });
+        let handle = Some(handle.map_err(|error| error.to_string())?);
+        let until = deadline(SOON);
+        while !runs.load(Ordering::Relaxed) {
+            check!(arch::timebase() < until, "`{name}` does not begin");
+            thread::yield_now();
+        }
+        Ok(Self { may_end, handle })
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.may_end.store(true, Ordering::Relaxed);
+        if let Some(handle) = self.handle.take() {
+            // It has no patched code to fault in.
+            let _ = handle.join();
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! Exercise 11: variants that did not come with the kernel. Told here; the runner has
+//! them judged by the matrix.
+
+use crate::{
+    check, console,
+    livepatch::variants::{VARIANTS, Variant},
+};
+use alloc::vec::Vec;
+use report::Record;
+
+/// Those that did.
+const OURS: [&str; 6] = [
+    "epilogue",
+    "epilogue-as-posted",
+    "mini-frame",
+    "livepatch-stack",
+    "shared-toc",
+    "pcrel",
+];
+
+/// Whether two variants do the same.
+fn are_alike(a: &Variant, b: &Variant) -> bool {
+    (a.hand_off)() == (b.hand_off)() && a.toc == b.toc && a.convention == b.convention
+}
+
+crate::selftest! {
+    control;
+
+    /// There is a new one, and it is no copy.
+    fn has_a_new_one() {
+        let is_ours = |variant: &&&Variant| OURS.contains(&variant.name);
+        let new: Vec<_> = VARIANTS.iter().filter(|variant| !is_ours(variant)).collect();
+        check!(!new.is_empty(), "not done yet: there are only the {} variants that came with the kernel", OURS.len());
+        for variant in new {
+            let mut others = VARIANTS.iter().filter(|other| other.name != variant.name);
+            if let Some(other) = others.find(|other| are_alike(variant, other)) {
+                return Err(alloc::format!("expected: a hand-off of its own; found: `{}` hands over as `{}` does, with the same TOC and return convention", variant.name, other.name));
+            }
+            console::report(&Record::Measure { name: variant.name, unit: variant.convention.name(), value: 0 });
+        }
+        Ok(())
+    }
+}

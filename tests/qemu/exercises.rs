@@ -1,0 +1,159 @@
+//! The exercises, as a reader meets them: in a tree as it was cloned none is done, with
+//! the solutions in tests/exercises all are, and with wrong ones each is told what is
+//! wrong.
+
+use crate::harness::{Boot, trial};
+use anyhow::{Context, Result, ensure};
+use libtest_mimic::Trial;
+use std::collections::BTreeSet;
+use std::process::Command;
+use walk::shell;
+use walk::tree::Tree;
+use xtask::exercise::{EXERCISES, Exercise};
+use xtask::tool;
+
+/// Where the solutions are: `N.patch`, and `N-wrong.patch`.
+const SOLUTIONS: &str = "tests/exercises";
+
+/// What is a reader's to change, in an exercise of its own.
+const OWN: [&str; 2] = ["docs/exercises/", "patches/exercise_"];
+
+/// What is said of the wrong solutions, from the first exercise on.
+const WRONG: [&str; 10] = [
+    "`greeting` says something; found: it says nothing",
+    "found: your answer 2, which is too large",
+    "not done yet: with the patch enabled, 0x",
+    "found: 2 of them, all right, and 1 more in the running kernel",
+    "`ld r0, 0x10(r11)`: writes r2",
+    "expected: toll(2, 10) is 16; found: 14",
+    "no shadow variable is left when the patch has gone; found: 3",
+    "the balance after a year is still 10200, as with `two_percent`; found: 10100",
+    "after a transition that was turned round, the valve was opened 0 times and closed 0; found: 0 and 1",
+    "a thread that calls `wait_for_bell` waits; found: it got 0 at once",
+];
+
+/// What is said of the wrong variant.
+const COPY: &str = "`mini-copy` hands over as `mini-frame` does";
+
+pub fn trials() -> Vec<Trial> {
+    vec![
+        trial("exercises::judged", judged),
+        trial("exercises::no_variant", no_variant),
+    ]
+}
+
+/// Builds the kernel twice, which is what takes time here: the wrong variant is in the
+/// tree as it was cloned, and the right one stays when the wrong solutions come.
+fn judged() -> Result<()> {
+    let tree = Tree::fresh("exercises")?;
+    as_cloned(&tree)?;
+    apply(&tree, "11-wrong", &[])?;
+    let told = ask(&tree, false)?;
+    let (variant, others) = told.split_last().context("no exercises")?;
+    for (exercise, told) in others {
+        ensure!(
+            told.contains("not there yet") && told.contains("not done yet: "),
+            "exercise {} in a tree as it was cloned: {told}",
+            exercise.number
+        );
+    }
+    ensure!(variant.1.contains(COPY), "a copy: {}", variant.1);
+
+    apply(&tree, "11-wrong", &["--reverse"])?;
+    for exercise in &EXERCISES {
+        apply(&tree, &exercise.number.to_string(), &[])?;
+    }
+    for (exercise, told) in &ask(&tree, true)? {
+        ensure!(
+            told.contains(": done"),
+            "exercise {} with its solution: {told}",
+            exercise.number
+        );
+    }
+
+    for (exercise, _) in EXERCISES.iter().zip(WRONG) {
+        let number = exercise.number;
+        apply(&tree, &number.to_string(), &["--reverse"])?;
+        apply(&tree, &format!("{number}-wrong"), &[])?;
+    }
+    for ((exercise, told), wrong) in ask(&tree, false)?.iter().zip(WRONG) {
+        ensure!(
+            told.contains("not there yet") && told.contains(wrong),
+            "exercise {} with a wrong solution: `{wrong}` is not in {told}",
+            exercise.number
+        );
+    }
+    Ok(())
+}
+
+/// Without a new variant, the last one is not done.
+fn no_variant() -> Result<()> {
+    let append = "mode=selftest test=exercises::variants::has_a_new_one";
+    let run = Boot::new("exercises::no_variant", "default", append)?.run()?;
+    let test = run.event("test")?;
+    let message = test["message"].as_str().context("no message")?;
+    // Somebody may well have one.
+    ensure!(
+        message.starts_with("not done yet: ") || !run.events("measure").is_empty(),
+        "{test}"
+    );
+    Ok(())
+}
+
+/// Takes what a reader may have changed, and not committed, as it was committed.
+fn as_cloned(tree: &Tree) -> Result<()> {
+    let git = |words: &[&str]| -> Result<Vec<u8>> {
+        let mut command = Command::new("git");
+        let output = tool::output(command.current_dir(tool::workspace()).args(words))?;
+        ensure!(output.status.success(), "git {} failed", words.join(" "));
+        Ok(output.stdout)
+    };
+    let listed = String::from_utf8(git(&["ls-tree", "-r", "-z", "--name-only", "HEAD"])?)?;
+    let is_own = |file: &&str| OWN.iter().any(|start| file.starts_with(start));
+    for file in listed.split('\0').filter(is_own) {
+        let content = git(&["show", &format!("HEAD:{file}")])?;
+        let path = tree.path().join(file);
+        if tool::read_file(&path).ok().as_ref() != Some(&content) {
+            tool::replace_file(&path, &content)?;
+        }
+    }
+    Ok(())
+}
+
+/// Applies one of the solutions.
+fn apply(tree: &Tree, name: &str, options: &[&str]) -> Result<()> {
+    let path = tool::workspace()
+        .join(SOLUTIONS)
+        .join(format!("{name}.patch"));
+    let text = String::from_utf8(tool::read_file(&path)?)?;
+    let command = [&["git", "apply"], options, &["-"]].concat();
+    shell::feed(tree, &command, &text).with_context(|| {
+        format!("{SOLUTIONS}/{name}.patch does not apply: has its exercise been done here, and committed?")
+    })
+}
+
+/// Asks for all exercises, and splits the answer.
+fn ask(tree: &Tree, done: bool) -> Result<Vec<(&'static Exercise, String)>> {
+    let (well, printed) = shell::run(tree, "make exercise N=all")?;
+    ensure!(
+        well == done && !printed.contains("panicked"),
+        "`make exercise N=all` printed:\n{printed}"
+    );
+    let starts: Vec<usize> = EXERCISES
+        .iter()
+        .map(|one| {
+            let heading = format!("exercise {}, {}: ", one.number, one.title);
+            let found = printed.find(&heading);
+            found.with_context(|| format!("no `{heading}` in:\n{printed}"))
+        })
+        .collect::<Result<_>>()?;
+    let ends = starts.iter().skip(1).copied().chain([printed.len()]);
+    let parts: Vec<_> = starts
+        .iter()
+        .zip(ends)
+        .map(|(&start, end)| printed.get(start..end).unwrap_or_default().to_owned())
+        .collect();
+    let different: BTreeSet<_> = parts.iter().collect();
+    ensure!(different.len() == parts.len(), "some are alike:\n{printed}");
+    Ok(EXERCISES.iter().zip(parts).collect())
+}
