@@ -52,7 +52,8 @@ pub struct SelfTest {
     /// What it does.
     pub run: fn() -> Result,
     /// A control fails, hangs or crashes on purpose, to show that the runner
-    /// notices. It runs only when it is named in full.
+    /// notices; or it fails as long as an exercise is not done. It runs only when it is
+    /// named in full.
     pub control: bool,
 }
 
@@ -148,7 +149,7 @@ pub fn list(patterns: &[&str]) -> Verdict {
         .iter()
         .filter(|test| test.control && patterns.is_empty())
     {
-        println!("{} (on purpose; only by its full name)", control.path);
+        println!("{} (only by its full name)", control.path);
     }
     Verdict::Passed
 }

@@ -136,6 +136,7 @@ crate::selftest! {
 
     /// Tells who holds the transition up.
     fn are_seen() {
+        super::must_be_sound()?;
         MAY_END.store(false, Ordering::Relaxed);
         let mut threads = Vec::new();
         let bodies: [(&str, fn()); 6] =

@@ -43,9 +43,23 @@ fn deadline(after: Duration) -> u64 {
     arch::timebase() + time::timebase_ticks(after)
 }
 
+/// Something could not be taken away again, and would spoil what comes next.
+static SPOILT: AtomicBool = AtomicBool::new(false);
+
+/// Refuses to look at anything when there is no relying on what would be seen. The runner
+/// knows these words, and boots again.
+fn must_be_sound() -> Result {
+    check!(
+        !SPOILT.load(Ordering::Relaxed),
+        "not run: an earlier check has left something behind"
+    );
+    Ok(())
+}
+
 /// Runs a check in a thread of its own, so that a reader's code may fault or hang, and
 /// takes away afterwards what it has enabled.
 fn isolated(body: fn() -> Result) -> Result {
+    must_be_sound()?;
     let result = Arc::new(crate::sync::IrqLock::new(None));
     let slot = result.clone();
     let thread = thread::spawn("reader", move || {
@@ -76,11 +90,16 @@ fn clean_up() {
     // Names alone: a module that somebody knows can't be unloaded.
     patches.extend(modules.map(|module| module.name.clone()).filter(ours));
     for name in patches {
+        // Listed as a patch and as a module.
+        if module::find(&name).is_none() {
+            continue;
+        }
         if klp::disable(&name).is_ok() && settle().is_err() {
             // Nothing is left to be done about an error.
             let _ = klp::force();
         }
         if let Err(error) = module::unload(&name) {
+            SPOILT.store(true, Ordering::Relaxed);
             println!("cleaning up: {error}");
         }
     }

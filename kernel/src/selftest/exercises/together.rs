@@ -38,8 +38,10 @@ crate::selftest! {
             let clerk = clerk.map_err(|error| error.to_string())?;
             let result = enable(PATCH).and_then(|()| {
                 check!(exercises::seal(1) != old, "expected: with the patch enabled, `seal` uses another cipher; found: the old one");
+                let is_old = exercises::open(old) == 1;
                 if let Some((message, opened)) = lost() {
-                    return Err(format!("not done yet: with the patch enabled, {message:#x} is sealed, opened again, and is {opened:#x} then; expected: {message:#x}. `seal` and `open` must change together"));
+                    check!(!is_old, "not done yet: with the patch enabled, {message:#x} is sealed by the new cipher, opened by the old one, and is {opened:#x} then; expected: {message:#x}. `seal` and `open` must change together");
+                    return Err(format!("expected: `open` opens what `seal` has sealed; found: {message:#x} has become {opened:#x}"));
                 }
                 remove(PATCH)
             });
