@@ -117,7 +117,7 @@ fn steps() -> Value {
     };
     let steps: Vec<Value> = (1..).zip(&parts).map(step).collect();
     let call = json!({"variant": "epilogue", "function": "kernel::bank::balance", "way": "settled",
-        "instructions": 4711, "result": 815, "findings": "r2 is <lost>"});
+        "instructions": 4711, "result": "0x815", "findings": "r2 is <lost>"});
     json!({"schema": 1, "steps": steps, "calls": [call]})
 }
 
@@ -365,7 +365,7 @@ fn every_step(browser: &mut Browser, steps: &Value) -> Result<()> {
     let end = ends.first().and_then(Value::as_str).unwrap_or_default();
     ensure!(
         ends.len() == 1
-            && ["4711 ", " 815.", ": r2 is <lost>"]
+            && ["4711 ", " 0x815.", ": r2 is <lost>"]
                 .iter()
                 .all(|part| end.contains(part)),
         "the call's end: {ends:?}"

@@ -89,15 +89,18 @@ impl Maker {
         let failed = (!status.success()).then(|| format!("`{name}` has failed: {status}."));
         let text = match tool::read_file(file) {
             Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-            Err(error) => {
+            Err(_) => {
+                let none = format!("`{name}` has left no file.");
                 return Part {
                     found: None,
-                    problem: Some(failed.unwrap_or_else(|| format!("{error:#}."))),
+                    problem: Some(failed.unwrap_or(none)),
                 };
             }
         };
+        // The page may go far from here: the checkout's place is nobody's business.
+        let shown = file.strip_prefix(tool::workspace()).unwrap_or(file);
         let mut part: Part<T> = read(&text)
-            .with_context(|| file.display().to_string())
+            .with_context(|| shown.display().to_string())
             .into();
         part.problem = match (failed, part.problem) {
             (Some(failed), Some(problem)) => Some(format!("{failed} Besides, {problem}")),

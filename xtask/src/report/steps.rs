@@ -25,8 +25,8 @@ pub struct End {
     pub way: String,
     /// Instructions from the call to its return.
     pub instructions: u32,
-    /// What it returned.
-    pub result: u64,
+    /// What it returned, in hexadecimal.
+    pub result: String,
     /// What the caller may rely on and does not find; empty if all is in order.
     pub findings: String,
 }
@@ -158,7 +158,7 @@ mod tests {
             step("rest", 1, "caller", 1),
         ];
         let end = json!({"variant": "v", "function": "f", "way": "settled", "instructions": 32,
-            "result": 7, "findings": ""});
+            "result": "0x7", "findings": ""});
         let file = json!({"schema": 1, "steps": steps, "calls": [end]});
         let trace = Trace::read(&file).unwrap();
         let calls: Vec<&[Step]> = trace.calls().collect();
@@ -168,8 +168,10 @@ mod tests {
             .collect();
         assert_eq!(parts, [("caller", 1), ("stub", 31)]);
         assert_eq!(trace.instructions(), 33);
-        let results = calls.iter().map(|call| Some(trace.end_of(call)?.result));
-        assert_eq!(results.collect::<Vec<_>>(), [Some(7), None]);
+        let results = calls
+            .iter()
+            .map(|call| Some(trace.end_of(call)?.result.as_str()));
+        assert_eq!(results.collect::<Vec<_>>(), [Some("0x7"), None]);
     }
 
     #[test]

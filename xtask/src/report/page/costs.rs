@@ -158,7 +158,7 @@ fn parts(costs: &Costs) -> Markup {
                         tr {
                             th scope="row" { (variant) }
                             td.drawn aria-hidden="true" {
-                                @for (row, sign) in of(variant) {
+                                @for (row, sign) in of(variant).into_iter().filter(|(row, _)| row.amount() > 0.0) {
                                     span class=(sign) style={"width:" (share(row, whole))} {}
                                 }
                             }

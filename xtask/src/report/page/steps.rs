@@ -45,7 +45,7 @@ fn ended(end: &End) -> Markup {
     html! {
         p.said.wrong[!end.findings.is_empty()] {
             (count(end.instructions, "instruction", "instructions")) " from the call to its return, which brings "
-            (end.result) ". "
+            code { (end.result) } ". "
             @if end.findings.is_empty() {
                 "The caller finds all that it may rely on."
             } @else {
