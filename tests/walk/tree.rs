@@ -126,7 +126,7 @@ impl Tree {
         let listed = git(&mut command)?;
         let below = self.path.starts_with(tool::workspace());
         let files: BTreeSet<&str> = (listed.split('\0'))
-            .filter(|file| !file.is_empty() && !(below && *file == SETTINGS))
+            .filter(|file| !(file.is_empty() || below && *file == SETTINGS))
             // Git lists what was deleted and not yet committed, too.
             .filter(|file| tool::workspace().join(file).is_file())
             .collect();
