@@ -39,7 +39,7 @@ fn trials() -> Vec<Trial> {
     // The long ones first, so that the last thread does not run alone for long.
     let groups = [
         soak::trials(),
-        walks::trials(),
+        walks::first(),
         boots::trials(),
         demo::trials(),
         exercises::trials(),
@@ -55,6 +55,7 @@ fn trials() -> Vec<Trial> {
         dialogues::trials(),
         disassembly::trials(),
         readme::trials(),
+        walks::last(),
     ];
     groups.into_iter().flatten().collect()
 }

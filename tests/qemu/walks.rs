@@ -6,8 +6,14 @@ use libtest_mimic::Trial;
 use std::collections::BTreeSet;
 use walk::tree::Tree;
 
-pub fn trials() -> Vec<Trial> {
+/// A long one. There is one copy of the tree, and so the two should not meet.
+pub fn first() -> Vec<Trial> {
     vec![trial("walk::add-a-variant", add_a_variant)]
+}
+
+/// The other one.
+pub fn last() -> Vec<Trial> {
+    vec![trial("walk::add-a-patch", add_a_patch)]
 }
 
 /// Does what a document says in a copy of the tree, and returns what has changed.
@@ -36,6 +42,19 @@ fn add_a_variant() -> Result<()> {
         &[
             "M kernel/src/livepatch/variants/mod.rs",
             "?? kernel/src/livepatch/variants/mini_frame_copying.rs",
+        ],
+    )
+}
+
+/// A patch is a folder, and a line for it in cargo's list.
+fn add_a_patch() -> Result<()> {
+    let changes = changes("docs/add-a-patch.md")?;
+    expect(
+        &changes,
+        &[
+            "M Cargo.lock",
+            "?? patches/ten_percent/Cargo.toml",
+            "?? patches/ten_percent/src/lib.rs",
         ],
     )
 }
