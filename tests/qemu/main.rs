@@ -17,6 +17,7 @@ mod livepatch;
 mod matrix;
 mod readme;
 mod selftests;
+mod shell;
 mod soak;
 
 use libtest_mimic::{Arguments, Trial};
@@ -33,6 +34,7 @@ fn trials() -> Vec<Trial> {
     // The long ones first, so that the last thread does not run alone for long.
     let groups = [
         soak::trials(),
+        shell::trials(),
         boots::trials(),
         demo::trials(),
         bench::trials(),
