@@ -112,7 +112,7 @@ fn banner() {
     );
     println!(
         "{}, {} MiB; calls are handed over to patches by `{}`",
-        machine.cpu,
+        machine.cpu.trim_start_matches("PowerPC,"),
         machine.memory_bytes() >> 20,
         variant.name
     );
