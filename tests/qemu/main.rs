@@ -21,6 +21,7 @@ mod matrix;
 mod readme;
 mod report;
 mod selftests;
+mod shell;
 mod soak;
 mod step;
 mod walks;
@@ -40,6 +41,7 @@ fn trials() -> Vec<Trial> {
     let groups = [
         soak::trials(),
         walks::first(),
+        shell::trials(),
         boots::trials(),
         demo::trials(),
         exercises::trials(),

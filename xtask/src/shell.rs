@@ -65,14 +65,17 @@ pub fn shell(args: &ShellArgs) -> Result<Outcome> {
         Some(seconds) => Some(Duration::from_secs(seconds)),
         None => (!by_hand).then_some(LIMIT),
     };
-    let finished = converse(machine, &kernel, &append, by_hand, limit)?;
+    let (finished, escaped) = converse(machine, &kernel, &append, by_hand, limit)?;
     if !finished.transcript.ends_with('\n') {
         println!();
     }
     if by_hand && finished.outcome.passed() {
         return Ok(finished.outcome);
     }
-    eprintln!("klplab: {}", finished.outcome);
+    match escaped {
+        true => eprintln!("klplab: ended by ^]"),
+        false => eprintln!("klplab: {}", finished.outcome),
+    }
     Ok(finished.outcome)
 }
 
@@ -97,13 +100,14 @@ fn boot_arguments(given: &str, by_hand: bool, colour: bool) -> String {
     words.join(" ").trim_end().to_owned()
 }
 
+/// Holds the dialogue. Says whether it was ended by [`ESCAPE`].
 fn converse(
     machine: Machine,
     kernel: &Path,
     append: &str,
     by_hand: bool,
     limit: Option<Duration>,
-) -> Result<Finished> {
+) -> Result<(Finished, bool)> {
     let qemu = Qemu::new(machine, kernel, append).with_modules(&Conventions::all());
     // Restored when it is dropped, however this ends.
     let terminal = by_hand.then(RawTerminal::enter).transpose()?;
@@ -126,7 +130,7 @@ fn converse(
     }
     let finished = guest.finish();
     drop(terminal);
-    Ok(finished)
+    Ok((finished, escaped.load(Ordering::Relaxed)))
 }
 
 /// Passes standard input on to the guest, until one of them ends.

@@ -9,7 +9,7 @@ use crate::{
     livepatch::{self, variants},
     module, symbols, thread,
 };
-use alloc::format;
+use alloc::{format, string::String, sync::Arc, vec::Vec};
 use core::ops::ControlFlow;
 use lineedit::Offer;
 use symtab::Kind as SymbolKind;
@@ -28,8 +28,6 @@ pub fn offer(offer: &mut Offer<'_>) {
 
 fn offer_kind(kind: Kind, offer: &mut Offer<'_>) {
     match kind {
-        Kind::Words(words) => words.iter().for_each(|word| offer.add(word)),
-        Kind::Command => commands::all().for_each(|command| offer.add(command.name)),
         Kind::Function => functions(offer),
         Kind::Site => {
             let word = offer.word;
@@ -37,31 +35,43 @@ fn offer_kind(kind: Kind, offer: &mut Offer<'_>) {
                 offer_path(&format!("{}", site.path()), word, offer);
             });
         }
-        Kind::Callable => CALLABLE.iter().for_each(|one| offer.add(one.name)),
-        Kind::Thread => thread::all().for_each(|one| add_thread(&one, offer)),
-        Kind::Crew => {
-            crew::members()
-                .iter()
-                .for_each(|one| add_thread(one, offer));
-            offer.add("all");
-        }
-        Kind::File => module::files_for_current()
-            .iter()
-            .for_each(|file| offer.add(file.name)),
-        Kind::Module => module::loaded()
-            .iter()
-            .for_each(|module| offer.add(&module.name)),
-        Kind::Patch => livepatch::patches()
-            .iter()
-            .for_each(|(patch, _)| offer.add(patch.name())),
-        Kind::Variant => variants::VARIANTS
-            .iter()
-            .for_each(|variant| offer.add(variant.name)),
+        other => candidates(other).iter().for_each(|one| offer.add(one)),
     }
 }
 
-fn add_thread(thread: &thread::Thread, offer: &mut Offer<'_>) {
-    offer.add(&format!("{}-{}", thread.name(), thread.id()));
+/// What an argument of a kind may be, where that are not too many to keep.
+pub fn candidates(kind: Kind) -> Vec<String> {
+    let names = |thread: Arc<thread::Thread>| format!("{}-{}", thread.name(), thread.id());
+    match kind {
+        Kind::Function | Kind::Site => Vec::new(),
+        Kind::Words(words) => words.iter().copied().map(String::from).collect(),
+        Kind::Command => commands::all().map(|command| command.name.into()).collect(),
+        Kind::Callable => CALLABLE.iter().map(|one| one.name.into()).collect(),
+        Kind::Thread => thread::all().map(names).collect(),
+        Kind::Crew => {
+            let members = crew::members().into_iter().map(names);
+            members.chain([String::from("all")]).collect()
+        }
+        Kind::File => {
+            let files = module::files_for_current();
+            files.iter().map(|file| file.name.into()).collect()
+        }
+        Kind::Module => module::loaded()
+            .iter()
+            .map(|one| one.name.clone())
+            .collect(),
+        Kind::Patch => {
+            let patches = livepatch::patches();
+            patches
+                .iter()
+                .map(|(patch, _)| patch.name().into())
+                .collect()
+        }
+        Kind::Variant => variants::VARIANTS
+            .iter()
+            .map(|one| one.name.into())
+            .collect(),
+    }
 }
 
 /// A path as it is, and from where the word may begin in it: behind a `::`.

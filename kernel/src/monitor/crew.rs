@@ -3,9 +3,10 @@
 
 use super::trouble::Trouble;
 use crate::{
-    bank,
+    arch, bank,
     sync::IrqLock,
     thread::{self, Handle, Stopped},
+    time,
 };
 use alloc::{format, sync::Arc, vec::Vec};
 use core::{
@@ -36,7 +37,7 @@ pub static ROLES: &[Role] = &[
             while post.goes_on() {
                 thread::safe_point();
                 black_box(bank::balance(0, 3));
-                thread::sleep(Duration::from_millis(5));
+                rest(Duration::from_millis(5));
             }
         },
     },
@@ -65,11 +66,16 @@ pub static ROLES: &[Role] = &[
         body: |post| {
             while post.goes_on() {
                 thread::safe_point();
-                thread::sleep(Duration::from_millis(20));
+                rest(Duration::from_millis(20));
             }
         },
     },
 ];
+
+/// Sleeps, until somebody is told to go home.
+fn rest(time: Duration) {
+    thread::park_until(arch::timebase() + time::timebase_ticks(time));
+}
 
 /// Where a thread works.
 struct Post {
@@ -185,8 +191,9 @@ pub fn end(ids: &[u32]) -> usize {
     };
     for member in &going {
         member.post.go_home();
+        member.handle.thread().unpark();
     }
-    let deadline = crate::arch::timebase() + crate::time::timebase_ticks(PATIENCE);
+    let deadline = arch::timebase() + time::timebase_ticks(PATIENCE);
     let mut ended = 0;
     for member in going.drain(..) {
         if member.handle.wait_until(deadline) {

@@ -35,6 +35,12 @@ static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 /// After how many looks a command is interrupted by nobody's ^C; below 0 it is not.
 static INJECTED: AtomicI64 = AtomicI64::new(-1);
 
+/// Interrupts what runs after so many looks, or never; what is typed is left alone
+/// meanwhile.
+pub fn inject_after(looks: Option<u32>) {
+    INJECTED.store(looks.map_or(-1, i64::from), Ordering::Relaxed);
+}
+
 /// Begins to read.
 pub fn start(by_hand: bool) {
     BY_HAND.store(by_hand, Ordering::Relaxed);
@@ -75,9 +81,22 @@ pub fn next() -> Option<u8> {
     Some(byte)
 }
 
+/// ^C may have been typed behind the line before that was read.
+fn take_early_interrupt() {
+    let mut ahead = BYTES.lock();
+    let mut places = ahead.read..ahead.written;
+    if let Some(place) = places.rfind(|place| ahead.bytes[place % AHEAD] == CONTROL_C) {
+        ahead.read = place + 1;
+        INTERRUPTED.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Lets ^C interrupt what `command` does.
 pub fn while_running<T>(command: impl FnOnce() -> T) -> T {
     INTERRUPTED.store(false, Ordering::Relaxed);
+    if BY_HAND.load(Ordering::Relaxed) {
+        take_early_interrupt();
+    }
     let before = RUNNING.swap(true, Ordering::Relaxed);
     let result = command();
     RUNNING.store(before, Ordering::Relaxed);
@@ -108,16 +127,26 @@ pub fn check() -> Result<(), Trouble> {
     }
 }
 
+/// Looks before it is left to the clock when to look again.
+const SOON: u32 = 20;
+
 /// Waits until `done`, at most for so long. Says whether it is done.
 pub fn wait(limit: Duration, mut done: impl FnMut() -> bool) -> Result<bool, Trouble> {
     let deadline = crate::arch::timebase() + crate::time::timebase_ticks(limit);
+    let mut looks = 0;
     while !done() {
         check()?;
         if crate::arch::timebase() >= deadline {
             return Ok(false);
         }
         thread::safe_point();
-        thread::sleep(super::LOOK);
+        // Most things are done as soon as others have had their turn.
+        looks += 1;
+        if looks < SOON {
+            thread::yield_now();
+        } else {
+            thread::sleep(super::LOOK);
+        }
     }
     Ok(true)
 }

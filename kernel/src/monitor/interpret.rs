@@ -21,6 +21,7 @@ pub struct Session {
     pub out: Out,
     failed: usize,
     over: bool,
+    gentle: bool,
 }
 
 impl Session {
@@ -30,6 +31,7 @@ impl Session {
             out,
             failed: 0,
             over: false,
+            gentle: false,
         }
     }
 
@@ -51,6 +53,16 @@ impl Session {
     /// Ends it.
     pub fn end(&mut self) {
         self.over = true;
+    }
+
+    /// Goes on although it was ended.
+    pub fn go_on(&mut self) {
+        self.over = false;
+    }
+
+    /// Refuses commands whose effect stays for good.
+    pub fn be_gentle(&mut self, gentle: bool) {
+        self.gentle = gentle;
     }
 
     /// Does what a line says: commands with `;` between them, up to a `#`. What comes
@@ -87,7 +99,7 @@ impl Session {
         };
         let Some(command) = commands::find(name) else {
             let near = names::nearest(name, commands::all().map(|command| command.name));
-            let what = "a command; `help` lists them";
+            let what = "a command (`help` lists them)";
             return Err((None, Trouble::expected_near(what, name, near)));
         };
         self.run(command, arguments)
@@ -98,6 +110,9 @@ impl Session {
         if !command.takes(arguments.len()) {
             return Err(Trouble::Usage);
         }
+        if self.gentle && command.stays {
+            return Err(Trouble::refused("what it does stays for good"));
+        }
         (command.run)(self, arguments)
     }
 
@@ -106,6 +121,9 @@ impl Session {
         let bad = |text| Painted(Tone::Bad, text);
         let _ = match (trouble, command) {
             (Trouble::Interrupted, _) => writeln!(self.out, "{}", bad("interrupted")),
+            (Trouble::Usage, Some(command)) if command.arguments.is_empty() => {
+                writeln!(self.out, "{}: takes no arguments", bad(command.name))
+            }
             (Trouble::Usage, Some(command)) => writeln!(
                 self.out,
                 "{}: expected `{}`, such as `{}`",

@@ -7,7 +7,8 @@
 //! - `output`: what commands write to;
 //! - `names`: functions, threads and numbers as they are typed;
 //! - `complete`: what the Tab key offers;
-//! - `crew`: threads to look at.
+//! - `crew`: threads to look at;
+//! - `fuzz`: random lines, to see that the kernel stands them.
 //!
 //! Whatever is typed, the kernel goes on: a command that can't do what it is asked says
 //! what it expected, and has changed nothing.
@@ -15,6 +16,7 @@
 mod commands;
 mod complete;
 mod crew;
+mod fuzz;
 mod input;
 mod interpret;
 mod names;
@@ -110,7 +112,7 @@ fn banner() {
     );
     println!(
         "{}, {} MiB; calls are handed over to patches by `{}`",
-        machine.cpu,
+        machine.cpu.trim_start_matches("PowerPC,"),
         machine.memory_bytes() >> 20,
         variant.name
     );

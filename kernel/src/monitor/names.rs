@@ -73,7 +73,7 @@ pub fn function(name: &str) -> Result<Function, Trouble> {
     match &found[..] {
         [only] => Ok(only.clone()),
         [] => Err(Trouble::expected(
-            "a function's path, the end of one, or an address; `sym` finds parts of names",
+            "a function's path, the end of one, or an address (`sym` finds parts of names)",
             name,
         )),
         several => {
@@ -152,7 +152,7 @@ pub fn one_thread(text: &str) -> Result<Arc<Thread>, Trouble> {
         [] => {
             let all: Vec<_> = thread::all().collect();
             let near = nearest(text, all.iter().map(|one| one.name()));
-            let what = "a thread's name or number; `threads` lists them";
+            let what = "a thread's name or number (`threads` lists them)";
             Err(Trouble::expected_near(what, text, near))
         }
         several => Err(Trouble::refused(format!(
@@ -180,15 +180,18 @@ pub fn nearest<'a>(typed: &str, candidates: impl Iterator<Item = &'a str>) -> Op
 fn distance(one: &str, other: &str) -> usize {
     const LONGEST: usize = 32;
     let (one, other) = (one.as_bytes(), other.as_bytes());
-    if one.len() > LONGEST || other.len() > LONGEST {
+    // At least by so much; and nobody asks for more than a few.
+    let least = one.len().abs_diff(other.len());
+    if one.len() > LONGEST || other.len() > LONGEST || least > 2 {
         return LONGEST;
     }
+    // Bytes, for they are copied for each row.
     let mut before = [0; LONGEST + 1];
-    let mut above: [usize; LONGEST + 1] = core::array::from_fn(|index| index);
+    let mut above: [u8; LONGEST + 1] = core::array::from_fn(|index| index as u8);
     for (row, &a) in one.iter().enumerate() {
-        let mut this = [row + 1; LONGEST + 1];
+        let mut this = [row as u8 + 1; LONGEST + 1];
         for (column, &b) in other.iter().enumerate() {
-            let changed = above[column] + usize::from(a != b);
+            let changed = above[column] + u8::from(a != b);
             let mut best = changed.min(above[column + 1] + 1).min(this[column] + 1);
             if row > 0 && column > 0 && a == other[column - 1] && one[row - 1] == b {
                 best = best.min(before[column - 1] + 1);
@@ -197,5 +200,5 @@ fn distance(one: &str, other: &str) -> usize {
         }
         (before, above) = (above, this);
     }
-    above[other.len()]
+    usize::from(above[other.len()])
 }

@@ -56,9 +56,9 @@ impl fmt::Display for Trouble {
         match self {
             Self::Usage => f.write_str("wrong number of arguments"),
             Self::Expected { what, found, near } => {
-                write!(f, "expected {what}; found `{found}`")?;
+                write!(f, "expected {what}, found `{found}`")?;
                 match near {
-                    Some(near) => write!(f, ", did you mean `{near}`?"),
+                    Some(near) => write!(f, "; did you mean `{near}`?"),
                     None => Ok(()),
                 }
             }

@@ -32,10 +32,10 @@ use report::{Outcome, Record, Verdict};
 pub type Result = core::result::Result<(), String>;
 
 /// A small generator of test data (Marsaglia's xorshift64).
-struct Random(pub u64);
+pub(crate) struct Random(pub u64);
 
 impl Random {
-    fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;

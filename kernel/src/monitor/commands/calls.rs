@@ -27,6 +27,7 @@ pub static COMMANDS: &[Command] = &[
         example: "call sum12 1 2 3 4 5 6 7 8 9 10 11 12",
         kinds: &[Kind::Callable],
         run: call,
+        ..Command::BASIC
     },
     // The guided step of one call goes here.
 ];
@@ -210,13 +211,12 @@ fn call(session: &mut Session, arguments: &[&str]) -> Outcome {
     let short = name.rsplit("::").next().unwrap_or(name);
     let Some(function) = CALLABLE.iter().find(|one| one.name == short) else {
         let near = names::nearest(short, CALLABLE.iter().map(|one| one.name));
-        let what = "a function that can be called; `call` lists them";
+        let what = "a function that can be called (`call` lists them)";
         return Err(Trouble::expected_near(what, name, near));
     };
     if numbers.len() != function.arguments.len() {
         return Err(Trouble::refused(format!(
-            "expected {} numbers: `call {}`; found {}",
-            function.arguments.len(),
+            "expected `call {}`, found {} numbers",
             usage(function),
             numbers.len()
         )));

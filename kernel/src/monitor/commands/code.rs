@@ -30,6 +30,7 @@ pub static COMMANDS: &[Command] = &[
         example: "sym bank::balance",
         kinds: &[Kind::Function],
         run: sym,
+        ..Command::BASIC
     },
     Command {
         name: "dis",
@@ -40,6 +41,7 @@ pub static COMMANDS: &[Command] = &[
         example: "enable two_percent; dis balance",
         kinds: &[Kind::Function],
         run: dis,
+        ..Command::BASIC
     },
     Command {
         name: "sites",
@@ -50,6 +52,7 @@ pub static COMMANDS: &[Command] = &[
         example: "sites kernel::bank::*",
         kinds: &[Kind::Site],
         run: sites,
+        ..Command::BASIC
     },
 ];
 

@@ -6,9 +6,9 @@ pub mod code;
 mod help;
 mod modules;
 mod patches;
-mod system;
+pub mod system;
 mod threads;
-mod tracing;
+pub mod tracing;
 mod transition;
 
 use super::{interpret::Session, trouble::Outcome};
@@ -31,6 +31,8 @@ pub struct Command {
     pub example: &'static str,
     /// What its arguments are; the last kind is that of all that follow.
     pub kinds: &'static [Kind],
+    /// Whether nothing can undo what it does.
+    pub stays: bool,
     /// Does it.
     pub run: fn(&mut Session, &[&str]) -> Outcome,
 }
@@ -64,7 +66,7 @@ pub enum Kind {
 
 impl Command {
     /// What most commands have in common.
-    const BASIC: Self = Self {
+    pub const BASIC: Self = Self {
         name: "",
         arguments: "",
         count: (0, 0),
@@ -72,6 +74,7 @@ impl Command {
         more: "",
         example: "",
         kinds: &[],
+        stays: false,
         run: |_, _| Ok(()),
     };
 

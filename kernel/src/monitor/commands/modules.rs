@@ -43,6 +43,7 @@ pub static COMMANDS: &[Command] = &[
         example: "load two_percent; unload two_percent",
         kinds: &[Kind::Module],
         run: unload,
+        ..Command::BASIC
     },
 ];
 
@@ -95,7 +96,7 @@ pub fn loaded(name: &str) -> Result<(Arc<Module>, bool), Trouble> {
     let Some(file) = module::find_file(name) else {
         let files = module::files_for_current();
         let near = names::nearest(name, files.iter().map(|file| file.name));
-        let what = "a module's name; `modules` lists them";
+        let what = "a module's name (`modules` lists them)";
         return Err(Trouble::expected_near(what, name, near));
     };
     let module = module::load(file.bytes).map_err(Trouble::refused)?;

@@ -33,6 +33,7 @@ pub static COMMANDS: &[Command] = &[
         example: "call balance 3; enable two_percent; call balance 3",
         kinds: &[Kind::File, Kind::Words(&["nowait"])],
         run: enable,
+        ..Command::BASIC
     },
     Command {
         name: "disable",
@@ -43,6 +44,7 @@ pub static COMMANDS: &[Command] = &[
         example: "enable two_percent; disable two_percent; call balance 3",
         kinds: &[Kind::Patch, Kind::Words(&["nowait"])],
         run: disable,
+        ..Command::BASIC
     },
     Command {
         name: "variant",
@@ -53,6 +55,7 @@ pub static COMMANDS: &[Command] = &[
         example: "variant livepatch-stack; enable two_percent; call balance 3",
         kinds: &[Kind::Variant],
         run: variant,
+        ..Command::BASIC
     },
 ];
 
@@ -150,7 +153,7 @@ fn disable(session: &mut Session, arguments: &[&str]) -> Outcome {
     let patches = livepatch::patches();
     if !patches.iter().any(|(patch, _)| patch.name() == name) {
         let near = names::nearest(name, patches.iter().map(|(patch, _)| patch.name()));
-        let what = "a patch that is enabled; `patches` lists them";
+        let what = "a patch that is enabled (`patches` lists them)";
         return Err(Trouble::expected_near(what, name, near));
     }
     drop(patches);
@@ -188,7 +191,7 @@ fn variant(session: &mut Session, arguments: &[&str]) -> Outcome {
     };
     let Some(variant) = variants::find(name) else {
         let all = variants::VARIANTS.iter().map(|variant| variant.name);
-        let what = "a variant's name; `variant` lists them";
+        let what = "a variant's name (`variant` lists them)";
         return Err(Trouble::expected_near(
             what,
             name,

@@ -2,18 +2,23 @@
 
 use super::Command;
 use crate::{
-    bench, console,
-    livepatch::{self, variants},
+    arch, bench, console,
+    livepatch::{self, LivepatchError, variants},
     mm, module,
     monitor::{
-        crew, input,
+        crew, fuzz, input,
         interpret::Session,
+        names,
         trouble::{Outcome, Trouble},
     },
-    selftest, thread,
+    selftest, thread, time,
 };
-use alloc::{string::String, vec, vec::Vec};
-use core::{fmt::Write, time::Duration};
+use alloc::{format, string::String, vec, vec::Vec};
+use core::{
+    fmt::Write,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 use report::Verdict;
 
 /// The family.
@@ -56,6 +61,16 @@ pub static COMMANDS: &[Command] = &[
         more: "What was forced stays, and so do its modules.",
         example: "spawn busy; enable two_percent; reset",
         run: reset,
+        ..Command::BASIC
+    },
+    Command {
+        name: "fuzz",
+        arguments: "[LINES [SEED [forced]]]",
+        count: (0, 3),
+        about: "types random lines here, and sees that the kernel goes on as before",
+        more: "With `forced`, transitions are forced too, so that modules stay.",
+        example: "fuzz 500 7",
+        run: fuzz,
         ..Command::BASIC
     },
 ];
@@ -134,47 +149,7 @@ fn judged(verdict: Verdict, failed: &str) -> Outcome {
 const PATIENCE: Duration = Duration::from_secs(5);
 
 fn reset(session: &mut Session, _: &[&str]) -> Outcome {
-    super::tracing::reset()?;
-    let ids: Vec<u32> = crew::members().iter().map(|one| one.id()).collect();
-    crew::end(&ids);
-    let ended = || livepatch::running().is_none();
-    if !input::wait(PATIENCE, ended)? {
-        return Err(Trouble::refused(
-            "a transition does not end; `transition` shows why",
-        ));
-    }
-    livepatch::wait();
-    let names = |patches: &[(alloc::sync::Arc<livepatch::Patch>, livepatch::Status)]| {
-        let names = patches.iter().rev();
-        names
-            .map(|(patch, _)| String::from(patch.name()))
-            .collect::<Vec<_>>()
-    };
-    let enabled = names(&livepatch::patches());
-    for name in enabled {
-        livepatch::disable(&name).map_err(Trouble::refused)?;
-        if !input::wait(PATIENCE, ended)? {
-            return Err(Trouble::refused(
-                "a transition does not end; `transition` shows why",
-            ));
-        }
-        livepatch::wait();
-    }
-    let mut pinned = Vec::new();
-    let loaded: Vec<String> = module::loaded()
-        .iter()
-        .rev()
-        .map(|one| one.name.clone())
-        .collect();
-    for name in loaded {
-        if module::unload(&name).is_err() {
-            pinned.push(name);
-        }
-    }
-    variants::choose(variants::VARIANTS[0].name).map_err(Trouble::refused)?;
-    if let (true, Err(difference)) = (pinned.is_empty(), super::code::compare_text()) {
-        return Err(Trouble::refused(difference));
-    }
+    let pinned = put_back()?;
     if pinned.is_empty() {
         writeln!(session.out, "all is as it was when the shell began")?;
     } else {
@@ -187,19 +162,106 @@ fn reset(session: &mut Session, _: &[&str]) -> Outcome {
     Ok(())
 }
 
+/// Ends threads, tracers and patches, and unloads what can be. Returns the modules
+/// that stay.
+pub fn put_back() -> Result<Vec<String>, Trouble> {
+    super::tracing::reset()?;
+    let ids: Vec<u32> = crew::members().iter().map(|one| one.id()).collect();
+    crew::end(&ids);
+    loop {
+        if !input::wait(PATIENCE, || livepatch::running().is_none())? {
+            return Err(Trouble::refused(
+                "a transition does not end; `transition` shows why",
+            ));
+        }
+        livepatch::wait();
+        let newest = livepatch::patches().pop();
+        let Some(name) = newest.map(|(patch, _)| String::from(patch.name())) else {
+            break;
+        };
+        match livepatch::disable(&name) {
+            // Somebody else was quicker: a patch that has faulted is taken back.
+            Ok(()) | Err(LivepatchError::Busy { .. } | LivepatchError::NotEnabled(_)) => {}
+            Err(error) => return Err(Trouble::refused(error)),
+        }
+    }
+    let mut pinned = Vec::new();
+    let loaded = module::loaded();
+    let names: Vec<String> = loaded.iter().rev().map(|one| one.name.clone()).collect();
+    drop(loaded);
+    for name in names {
+        if module::unload(&name).is_err() {
+            pinned.push(name);
+        }
+    }
+    variants::choose(variants::VARIANTS[0].name).map_err(Trouble::refused)?;
+    if pinned.is_empty() {
+        super::code::compare_text().map_err(Trouble::Refused)?;
+    }
+    Ok(pinned)
+}
+
+/// Whether random lines are being typed: not again by one of them.
+static FUZZING: AtomicBool = AtomicBool::new(false);
+
+fn fuzz(session: &mut Session, arguments: &[&str]) -> Outcome {
+    let most = 10_000_000;
+    let lines = arguments
+        .first()
+        .map_or(Ok(10_000), |text| names::number(text, 1, most))?;
+    let seed = arguments
+        .get(1)
+        .map_or(Ok(1), |text| names::number(text, 1, u64::MAX))?;
+    let forced = match arguments.get(2) {
+        None => false,
+        Some(&"forced") => true,
+        Some(other) => return Err(Trouble::expected("`forced`, or nothing", other)),
+    };
+    must_be_at_rest()?;
+    if FUZZING.swap(true, Ordering::Relaxed) {
+        return Err(Trouble::refused("it runs already"));
+    }
+    writeln!(session.out, "typing {lines} random lines of seed {seed}")?;
+    let start = arch::timebase();
+    let result = fuzz::run(lines, seed, !forced);
+    FUZZING.store(false, Ordering::Relaxed);
+    let tally = result?;
+    let took = time::duration(arch::timebase() - start);
+    for row in tally.tried.chunks(5) {
+        for (name, count) in row {
+            write!(session.out, "  {name:<10} {count:>6}")?;
+        }
+        writeln!(session.out)?;
+    }
+    let failed = tally.failed;
+    let lines = tally.lines;
+    writeln!(
+        session.out,
+        "{lines} lines in {} ms, {failed} commands refused; the kernel is as before",
+        took.as_millis()
+    )?;
+    Ok(())
+}
+
 /// Refuses what needs the kernel to itself.
 fn must_be_at_rest() -> Outcome {
     let (traced, counted) = super::tracing::is_on()?;
-    let busy = traced
-        || counted
-        || !crew::members().is_empty()
-        || !livepatch::patches().is_empty()
-        || !module::loaded().is_empty()
-        || variants::current().name != variants::VARIANTS[0].name;
-    if busy {
-        return Err(Trouble::refused(
-            "it needs the kernel to itself; `reset` ends what runs here",
-        ));
-    }
-    Ok(())
+    let patches = livepatch::patches();
+    let modules = module::loaded();
+    let what = if traced || counted {
+        String::from("a tracer is attached")
+    } else if let Some(one) = crew::members().first() {
+        format!("thread `{}-{}` runs", one.name(), one.id())
+    } else if let Some((patch, _)) = patches.first() {
+        format!("patch `{}` is enabled", patch.name())
+    } else if let Some(module) = modules.first() {
+        format!("module `{}` is loaded", module.name)
+    } else if variants::current().name != variants::VARIANTS[0].name {
+        format!("variant `{}` is in use", variants::current().name)
+    } else {
+        return Ok(());
+    };
+    Err(Trouble::refused(format!(
+        "it needs the kernel to itself, and {what}; `reset` puts back what can be"
+    )))
 }

@@ -38,6 +38,7 @@ pub static COMMANDS: &[Command] = &[
         example: "spawn sleeper; bt sleeper",
         kinds: &[Kind::Thread],
         run: bt,
+        ..Command::BASIC
     },
     Command {
         name: "spawn",
@@ -149,7 +150,7 @@ fn spawn(session: &mut Session, arguments: &[&str]) -> Outcome {
     let Some(role) = ROLES.iter().find(|role| role.name == *name) else {
         let near = names::nearest(name, ROLES.iter().map(|role| role.name));
         return Err(Trouble::expected_near(
-            "a role; `spawn` lists them",
+            "a role (`spawn` lists them)",
             name,
             near,
         ));

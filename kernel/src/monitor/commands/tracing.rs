@@ -23,6 +23,7 @@ pub static COMMANDS: &[Command] = &[
         example: "filter kernel::bank::*; trace function; call balance 2; trace; trace off",
         kinds: &[Kind::Words(&["function", "graph", "hits", "off"])],
         run: trace,
+        ..Command::BASIC
     },
     Command {
         name: "filter",
@@ -33,6 +34,7 @@ pub static COMMANDS: &[Command] = &[
         example: "filter kernel::bank::* !*::looks; filter",
         kinds: &[Kind::Site],
         run: filter,
+        ..Command::BASIC
     },
 ];
 

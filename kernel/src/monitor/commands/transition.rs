@@ -43,6 +43,7 @@ pub static COMMANDS: &[Command] = &[
         about: "ends the running transition whatever threads are doing; this has a price",
         more: "A thread that still is in an old function may go on there and call a new one: what the patch changes together is seen apart. And since nobody knows who is where, the patch's module can never be unloaded.",
         example: "spawn sleeper; enable four_percent nowait; force",
+        stays: true,
         run: force,
         ..Command::BASIC
     },

@@ -1,0 +1,383 @@
+//! The monitor: what is typed, what is piped in, and what nobody would type.
+
+use crate::harness::{Boot, trial};
+use anyhow::{Context, Result, bail, ensure};
+use libtest_mimic::Trial;
+use std::time::{Duration, Instant};
+use xtask::guest::{Finished, Guest};
+use xtask::outcome::Outcome;
+
+const PROMPT: &str = "klplab> ";
+
+/// How long an answer may take.
+const SOON: Duration = Duration::from_secs(10);
+
+/// How long a boot may take that does much.
+const LIMIT: Duration = Duration::from_secs(100);
+
+/// What is typed to see how soon it is shown; no part of it begins another one.
+const KEYS: &str = "the quick brown fox jumps over a lazy dog";
+
+pub fn trials() -> Vec<Trial> {
+    vec![
+        trial("shell::fuzz", fuzz),
+        trial("shell::forced", forced),
+        trial("shell::examples", examples),
+        trial("shell::script", script),
+        trial("shell::script::passes", passes),
+        trial("shell::arguments", arguments),
+        trial("shell::editing", editing),
+        trial("shell::echo", echo),
+        trial("shell::interrupts", interrupts),
+        trial("shell::transition", transition),
+        trial("shell::disassembly", disassembly),
+        trial("shell::faults", faults),
+    ]
+}
+
+fn boot(label: &str, arguments: &str) -> Result<Boot> {
+    let append = format!("mode=shell {arguments}");
+    Ok(Boot::new(label, "default", append.trim())?.limit(LIMIT))
+}
+
+/// Runs a script, its end included.
+fn piped(label: &str, machine: &str, script: &str) -> Result<Finished> {
+    let boot = Boot::new(label, machine, "mode=shell input=script")?.limit(LIMIT);
+    let mut guest = boot.start()?;
+    // Type-ahead waits in the pipe, so all can be written at once.
+    guest.send_line(script)?;
+    guest.send_line("\x04")?;
+    Ok(guest.finish())
+}
+
+/// Waits for the prompt, and returns what came before it.
+fn prompt(guest: &mut Guest) -> Result<String> {
+    Ok(guest.expect(PROMPT, SOON)?.replace('\r', ""))
+}
+
+/// Types a line, and returns all up to the next prompt.
+fn ask(guest: &mut Guest, line: &str) -> Result<String> {
+    guest.send_line(line)?;
+    // The editor shows the prompt but once, and the line behind it.
+    prompt(guest)
+}
+
+fn started(label: &str) -> Result<Guest> {
+    let mut guest = boot(label, "")?.start()?;
+    prompt(&mut guest)?;
+    Ok(guest)
+}
+
+fn ends(mut guest: Guest, outcome: &Outcome) -> Result<()> {
+    guest.send_line("poweroff")?;
+    let finished = guest.finish();
+    ensure!(
+        finished.outcome == *outcome,
+        "expected: {outcome}, found: {}\n{}",
+        finished.outcome,
+        finished.transcript
+    );
+    Ok(())
+}
+
+fn has(text: &str, all: &[&str]) -> Result<()> {
+    for one in all {
+        ensure!(text.contains(one), "no `{one}` in:\n{text}");
+    }
+    Ok(())
+}
+
+/// A hundred thousand random lines leave the kernel as it was.
+fn fuzz() -> Result<()> {
+    let done = piped("shell::fuzz", "default", "fuzz 100000 20161116")?;
+    has(
+        &done.transcript,
+        &["100000 lines in ", "the kernel is as before"],
+    )?;
+    ensure!(done.outcome == Outcome::Guest(0), "{}", done.outcome);
+    Ok(())
+}
+
+/// With transitions forced, it still goes on.
+fn forced() -> Result<()> {
+    let done = piped(
+        "shell::forced",
+        "default",
+        "fuzz 5000 3 forced; call balance 3",
+    )?;
+    has(&done.transcript, &["5000 lines in ", "balance(3) = 1"])?;
+    ensure!(done.outcome == Outcome::Guest(0), "{}", done.outcome);
+    Ok(())
+}
+
+/// The example of each command works, from a kernel at rest.
+fn examples() -> Result<()> {
+    let list = piped("shell::examples", "default", "help examples")?;
+    let (_, list) = list
+        .transcript
+        .split_once("help examples\n")
+        .context("no list")?;
+    let examples: Vec<&str> = list
+        .lines()
+        .take_while(|line| !line.starts_with("EXIT:"))
+        .filter(|line| !line.trim().is_empty() && !line.starts_with(PROMPT))
+        .collect();
+    ensure!(
+        examples.len() > 25,
+        "only {} examples:\n{list}",
+        examples.len()
+    );
+    // What stays for good would stay for the others too.
+    let (gentle, forced): (Vec<&str>, Vec<&str>) = examples
+        .iter()
+        .partition(|example| !example.contains("force"));
+    let mut script = String::new();
+    for example in gentle.iter().chain(&forced) {
+        // What ends the run comes last in any case.
+        if *example != "poweroff" {
+            script += &format!("{example}\nreset\n");
+        }
+    }
+    script += "poweroff\n";
+    let done = piped("shell::examples-run", "icount", &script)?;
+    ensure!(
+        done.outcome == Outcome::Guest(0),
+        "{}:\n{}",
+        done.outcome,
+        done.transcript
+    );
+    for example in examples {
+        has(&done.transcript, &[&format!("{PROMPT}{example}\n")])?;
+    }
+    Ok(())
+}
+
+/// A script is shown as if it had been typed, and fails if one of its commands does.
+fn script() -> Result<()> {
+    let script = "# nothing\n\ncall leaf 3; call leaf 4\nenabel demo\ncall leaf 0x10\nload demo extra\nmem x\ncall leaf x";
+    let done = piped("shell::script", "default", script)?;
+    has(
+        &done.transcript,
+        &[
+            "klplab> # nothing\nklplab> \nklplab> call leaf 3; call leaf 4\nleaf(3) = 10\nleaf(4) = 13\n",
+            "klplab> enabel demo\nerror: expected a command (`help` lists them), found `enabel`; did you mean `enable`?\n",
+            "klplab> call leaf 0x10\nleaf(0x10) = 49\n",
+            "load: expected `load MODULE`, such as `load two_percent`\n",
+            "mem: takes no arguments\n",
+            "call: expected NUMBER, a whole number from 0 to 1000000, found `x`\n",
+        ],
+    )?;
+    ensure!(done.outcome == Outcome::Guest(1), "{}", done.outcome);
+    Ok(())
+}
+
+/// A script whose commands all work passes.
+fn passes() -> Result<()> {
+    let script = "enable two_percent\ncall balance 3\ndisable two_percent\ncall balance 3\nunload two_percent\nreset";
+    let done = piped("shell::script::passes", "default", script)?;
+    has(
+        &done.transcript,
+        &[
+            "patch `two_percent` is enabled; it replaces 1 function\nklplab> call balance 3\nbalance(3) = 10612\n",
+            "patch `two_percent` is disabled\nklplab> call balance 3\nbalance(3) = 10303\n",
+            "module `two_percent` is gone\n",
+            "all is as it was when the shell began\n",
+        ],
+    )?;
+    ensure!(done.outcome == Outcome::Guest(0), "{}", done.outcome);
+    Ok(())
+}
+
+/// Commands in the boot arguments, and what a failed one comes to.
+fn arguments() -> Result<()> {
+    for (commands, status, text) in [
+        (
+            "call leaf 1; poweroff",
+            0,
+            "klplab> call leaf 1\nleaf(1) = 4\n",
+        ),
+        (
+            "call leaf; poweroff",
+            1,
+            "expected `call leaf NUMBER (0 to 1000000)`, found 0 numbers",
+        ),
+    ] {
+        let label = format!("shell::arguments::{status}");
+        let run = boot(&label, &format!("-- {commands}"))?.run()?;
+        run.expect(&Outcome::Guest(status))?;
+        has(&run.finished.transcript, &[text])?;
+    }
+    Ok(())
+}
+
+/// Keys edit, Tab completes, and earlier lines come back.
+fn editing() -> Result<()> {
+    let mut guest = started("shell::editing")?;
+    // Home, a letter put in front, End: `call leaf 3`.
+    guest.send_line("all lea\x01c\x05f 3")?;
+    guest.expect("leaf(3) = 10", SOON)?;
+    prompt(&mut guest)?;
+    // The line before, and a digit more.
+    guest.send_line("\x1b[A0")?;
+    guest.expect("leaf(30) = 91", SOON)?;
+    prompt(&mut guest)?;
+    guest.send_line("ena\ttwo_p\t")?;
+    guest.expect("patch `two_percent` is enabled", SOON)?;
+    prompt(&mut guest)?;
+    guest.send_line("dis bank::bal\t")?;
+    guest.expect("attached: livepatch", SOON)?;
+    prompt(&mut guest)?;
+    guest.send_line("bt liv\t")?;
+    guest.expect("kernel::livepatch::worker::work", SOON)?;
+    prompt(&mut guest)?;
+    // Given up, and nothing of it left.
+    guest.send_line("rubbish\x03call leaf 5")?;
+    guest.expect("leaf(5) = 16", SOON)?;
+    prompt(&mut guest)?;
+    // A mistake of somebody who sees it makes no failure of the run.
+    has(&ask(&mut guest, "bogus")?, &["expected a command"])?;
+    ends(guest, &Outcome::Guest(0))
+}
+
+/// Each key is shown before the next one is typed, and soon.
+fn echo() -> Result<()> {
+    let mut guest = started("shell::echo")?;
+    // Somebody takes the CPU whenever he can.
+    ask(&mut guest, "spawn busy 2")?;
+    let mut input = guest.take_input().context("no input")?;
+    let mut times = Vec::new();
+    for key in KEYS.bytes() {
+        use std::io::Write as _;
+        let start = Instant::now();
+        input.write_all(&[key])?;
+        input.flush()?;
+        guest.expect(&char::from(key).to_string(), SOON)?;
+        times.push(start.elapsed());
+    }
+    times.sort();
+    let (soon, late) = (times[times.len() / 4], times[times.len() - 1]);
+    println!("a quarter of the keys is shown within {soon:?}, the slowest within {late:?}");
+    // Other tests run beside this one, so most keys may be late.
+    ensure!(
+        soon < Duration::from_millis(20),
+        "keys are shown after {times:?}"
+    );
+    Ok(())
+}
+
+/// ^C ends what would go on, and the prompt is there again.
+fn interrupts() -> Result<()> {
+    let mut guest = started("shell::interrupts")?;
+    ask(&mut guest, "spawn sleeper")?;
+    ask(&mut guest, "enable two_percent nowait")?;
+    for endless in ["wait", "fuzz 10000000 5", "sites *"] {
+        guest.send_line(endless)?;
+        match endless {
+            "wait" => guest.expect("wait", SOON)?,
+            // It is refused while a patch is there.
+            "fuzz 10000000 5" => {
+                prompt(&mut guest)?;
+                ask(&mut guest, "kill all; wait; reset")?;
+                guest.send_line(endless)?;
+                guest.expect("random lines of seed", SOON)?
+            }
+            _ => guest.expect("nothing attached", SOON)?,
+        };
+        guest.send_line("\x03")?;
+        let Ok(seen) = guest.expect("interrupted", SOON) else {
+            bail!("`{endless}` goes on");
+        };
+        drop(seen);
+        // Behind ^C comes the end of an empty line.
+        prompt(&mut guest)?;
+        prompt(&mut guest)?;
+    }
+    has(&ask(&mut guest, "call leaf 2")?, &["leaf(2) = 7"])?;
+    ends(guest, &Outcome::Guest(0))
+}
+
+/// Who holds a transition up, and what can be done about it.
+fn transition() -> Result<()> {
+    let script = "spawn sleeper\nenable two_percent\ntransition\nthreads\nreverse\nwait\npatches\nenable two_percent nowait\nkill sleeper\nwait\npatches\nspawn sleeper\ndisable two_percent\nforce\npatches\nunload two_percent";
+    let done = piped("shell::transition", "default", script)?;
+    has(
+        &done.transcript,
+        &[
+            "patch `two_percent`: 1 of 4 threads have still to go over",
+            "no             kernel::bank::balance is on its stack",
+            "has still to go over",
+            "klplab> patches\nno patch is enabled",
+            "klplab> patches\ntwo_percent: enabled; handed over by `epilogue`\n  kernel::bank::balance -> two_percent::balance\n",
+            "1 threads were switched wherever they were. The price:",
+            "unload: module `two_percent`",
+        ],
+    )?;
+    // What was forced stays.
+    ensure!(done.outcome == Outcome::Guest(1), "{}", done.outcome);
+    Ok(())
+}
+
+/// The disassembly marks what has changed, and nothing else.
+fn disassembly() -> Result<()> {
+    let script = "dis balance\nenable two_percent\ndis balance\nreset\ndis balance";
+    let done = piped("shell::disassembly", "default", script)?;
+    let listings: Vec<Vec<&str>> = done
+        .transcript
+        .split("klplab> dis balance\n")
+        .skip(1)
+        .map(|listing| {
+            listing
+                .lines()
+                .take_while(|line| !line.starts_with(PROMPT))
+                .collect()
+        })
+        .collect();
+    let [before, patched, after] = &listings[..] else {
+        bail!("not three listings:\n{}", done.transcript);
+    };
+    let marked = |lines: &[&str]| -> Vec<String> {
+        let marked = lines.iter().filter(|line| line.starts_with('*'));
+        marked.map(|line| (*line).to_owned()).collect()
+    };
+    ensure!(marked(before).is_empty(), "{before:#?}");
+    let [word] = &marked(patched)[..] else {
+        bail!("not one word: {patched:#?}");
+    };
+    has(word, &["(stub, see below)", "site; at boot: nop"])?;
+    let text = patched.join("\n");
+    has(
+        &text,
+        &[
+            "the stub that all its calls take now",
+            "b two_percent::balance+0x",
+        ],
+    )?;
+    let body = |lines: &[&str]| -> Vec<String> {
+        lines[1..]
+            .iter()
+            .map(|line| (*line).to_owned())
+            .filter(|line| line.starts_with(' '))
+            .collect()
+    };
+    ensure!(
+        body(before) == body(after) && before[0] == after[0],
+        "{before:#?}\n{after:#?}"
+    );
+    Ok(())
+}
+
+/// A patch that faults loses its thread and is taken back; the shell goes on.
+fn faults() -> Result<()> {
+    let mut guest = started("shell::faults")?;
+    for kind in 1..=3 {
+        ask(&mut guest, "enable test_klp_faulty")?;
+        let line = format!("call faulty {kind}");
+        has(&ask(&mut guest, &line)?, &["was stopped by a fault"])?;
+        has(&ask(&mut guest, "reset")?, &["all is as it was"])?;
+        has(
+            &ask(&mut guest, &line)?,
+            &[&format!("faulty({kind}) = {kind}")],
+        )?;
+    }
+    ends(guest, &Outcome::Guest(0))
+}
