@@ -100,6 +100,7 @@ function trap_entry
 	sldi	r3, r3, 32
 	oris	r3, r3, TRAP_MARKER@high
 	ori	r3, r3, TRAP_MARKER@l
+	xor	r3, r3, r1
 	std	r3, TRAP_MARK(r1)
 
 	/* Nothing of the interrupted state is left in a register. */

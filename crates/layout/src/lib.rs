@@ -26,8 +26,11 @@ pub const PROTECTED_ZONE: usize = 288;
 /// the trap frame, and room for the handler's own frames.
 pub const INTERRUPT_ROOM: usize = 8192;
 
-/// What [`TrapFrame::marker`] holds, so that a stack walk knows the frame:
-/// the letters `KLPTRAP`, then a zero, in memory order.
+/// What a stack walk knows a [`TrapFrame`] by: its marker is this, with the frame's own
+/// address added without carry. In memory order, the letters `KLPTRAP`, then a zero.
+///
+/// By itself it would not do: code that compares with it may keep it on its stack, and
+/// once a compiler did so in the very place where the marker is.
 pub const TRAP_MARKER: u64 = u64::from_le_bytes(*b"KLPTRAP\0");
 
 /// The fixed part of every stack frame (ELFv2 1.9, 2.2.2.1).
@@ -53,7 +56,7 @@ pub struct FrameHeader {
 pub struct TrapFrame {
     /// Makes this a frame: the back chain leads to the interrupted one.
     pub header: FrameHeader,
-    /// [`TRAP_MARKER`].
+    /// [`TRAP_MARKER`], with the frame's address added without carry.
     pub marker: u64,
     /// Address of the vector that was taken.
     pub vector: u64,
@@ -75,6 +78,15 @@ pub struct TrapFrame {
     pub dar: u64,
     /// Data storage interrupt status register, in the low word.
     pub dsisr: u64,
+}
+
+impl TrapFrame {
+    /// Whether an interrupt has made this frame, which lies at `address`.
+    #[inline]
+    #[must_use]
+    pub const fn is_marked(&self, address: u64) -> bool {
+        self.marker ^ address == TRAP_MARKER
+    }
 }
 
 const _: () = assert!(size_of::<FrameHeader>() == 32);

@@ -4,9 +4,9 @@ use crate::{
     arch::{self, probe},
     check, platform, provoke, stack, time,
 };
-use alloc::format;
-use core::mem::offset_of;
-use layout::TrapFrame;
+use alloc::{boxed::Box, format};
+use core::hint;
+use layout::{FrameHeader, TrapFrame};
 use ppc64::vector;
 
 crate::selftest! {
@@ -52,31 +52,6 @@ crate::selftest! {
         Ok(())
     }
 
-    /// A trap frame that an interrupt leaves behind does not look like one any more: a
-    /// later frame at its place would be taken for it.
-    fn trap_frames_lose_their_marker() {
-        let ticks = time::ticks();
-        while time::ticks() < ticks + 3 {
-            arch::wait();
-        }
-        let before = arch::interrupts_off();
-        let (bottom, _) = stack::running();
-        let unused = (bottom + stack::GUARD_BYTES).next_multiple_of(16)..arch::stack_pointer();
-        let room = core::mem::size_of::<TrapFrame>() as u64;
-        let left = (unused.start..unused.end - room).step_by(16).filter(|&address| {
-            let word = |offset: usize| {
-                // SAFETY: the unused part of the running stack, above its guard; no
-                // interrupt writes there now.
-                unsafe { ((address + offset as u64) as *const u64).read_volatile() }
-            };
-            word(offset_of!(TrapFrame, marker)) == layout::TRAP_MARKER
-                && word(offset_of!(TrapFrame, vector)) == vector::DECREMENTER
-        }).count();
-        arch::interrupts_restore(before);
-        check!(left == 0, "{left} frames of interrupts that are over still look like it");
-        Ok(())
-    }
-
     /// Ticks leave every register and the protected zone as they were.
     fn ticks_change_no_register() {
         let ticks = time::ticks();
@@ -100,13 +75,36 @@ crate::selftest! {
         let before = arch::interrupts_off();
         let (bottom, _) = stack::running();
         let r1 = arch::stack_pointer();
-        let words = (bottom..r1).step_by(size_of::<u64>());
+        let room = size_of::<TrapFrame>() as u64;
+        let mut places = (bottom.next_multiple_of(16)..r1 - room).step_by(16);
         // SAFETY: memory of the running stack, below everything that is in use.
-        let found = { words }.find(|&address| unsafe { (address as *const u64).read_volatile() } == layout::TRAP_MARKER);
+        let found = places.find(|&place| unsafe { &*(place as *const TrapFrame) }.is_marked(place));
         arch::interrupts_restore(before);
         match found {
             None => Ok(()),
-            Some(address) => Err(format!("there is a marker at {address:#x}, {:#x} below r1", r1 - address)),
+            Some(place) => Err(format!("there is a marker at {place:#x}, {:#x} below r1", r1 - place)),
         }
+    }
+
+    /// A frame that has the bare marker in the marker's place is no interrupt's: whoever
+    /// looks for markers may have it on the stack.
+    fn a_bare_marker_is_none() {
+        #[derive(Default)]
+        #[repr(C, align(16))]
+        struct Frames(TrapFrame, FrameHeader, FrameHeader);
+        let mut frames = Box::new(Frames::default());
+        let start = &raw const *frames as u64;
+        let end = start + size_of::<Frames>() as u64;
+        frames.0.header.back_chain = &raw const frames.1 as u64;
+        frames.1.back_chain = &raw const frames.2 as u64;
+        for (marker, expected) in [(layout::TRAP_MARKER, false), (layout::TRAP_MARKER ^ start, true)] {
+            frames.0.marker = marker;
+            let bounds = [(start, end); 3];
+            // SAFETY: frames of our own.
+            let first = unsafe { arch::walk(hint::black_box(start), bounds) }.next();
+            let is_trap = first.map(|frame| frame.trap.is_some());
+            check!(is_trap == Some(expected), "marker {marker:#x}: {is_trap:?}");
+        }
+        Ok(())
     }
 }

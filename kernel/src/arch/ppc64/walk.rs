@@ -1,6 +1,6 @@
 //! Walks a stack along the back chain (ELFv2 2.2.2.1).
 
-use layout::{FrameHeader, TRAP_MARKER, TrapFrame};
+use layout::{FrameHeader, TrapFrame};
 
 /// One step of a walk.
 #[derive(Clone, Copy, Debug)]
@@ -91,7 +91,7 @@ impl Iterator for Walk {
         if is_large && self.holds(address, size_of::<TrapFrame>()) {
             // SAFETY: as above, for the whole trap frame.
             let trap = unsafe { &*(address as *const TrapFrame) };
-            if trap.marker == TRAP_MARKER {
+            if trap.is_marked(address) {
                 return Some(Frame {
                     address,
                     code: trap.nip,
