@@ -91,7 +91,7 @@ pub unsafe fn steps_of(thread: &Thread) -> impl Iterator<Item = Step> {
         helped: |n| returns::real(thread, n),
     };
     // SAFETY: the thread's own stack, on which nothing happens, says the caller.
-    let frames = unsafe { arch::walk(r1, [thread.stack().range(); 3]) };
+    let frames = unsafe { arch::walk(r1, [thread.stack().range()]) };
     seen(frames, false, kept)
 }
 
@@ -104,7 +104,11 @@ struct Kept<H, V> {
 }
 
 /// Frames as steps.
-fn seen<H, V>(frames: Walk, interrupted: bool, kept: Kept<H, V>) -> impl Iterator<Item = Step>
+fn seen<H, V, const N: usize>(
+    frames: Walk<N>,
+    interrupted: bool,
+    kept: Kept<H, V>,
+) -> impl Iterator<Item = Step>
 where
     H: Fn(usize) -> Option<u64>,
     V: Fn(usize) -> Option<u64>,

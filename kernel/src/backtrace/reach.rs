@@ -77,7 +77,7 @@ fn look_at(thread: &Thread, ranges: &Ranges, take: &mut impl FnMut(u64)) {
         Activity::Waiting(r1) | Activity::Preempted(r1) => {
             // SAFETY: the thread's own stack, and the thread does not run while
             // interrupts are off.
-            let frames = unsafe { arch::walk(r1, [thread.stack().range(); 3]) };
+            let frames = unsafe { arch::walk(r1, [thread.stack().range()]) };
             look(frames, Some(thread), ranges, take);
         }
     }
@@ -88,7 +88,12 @@ fn look_at(thread: &Thread, ranges: &Ranges, take: &mut impl FnMut(u64)) {
 /// about to enter, and at whatever an interrupted function had in its registers: it
 /// may have been about to jump there.
 #[inline]
-fn look(frames: arch::Walk, thread: Option<&Thread>, ranges: &Ranges, take: &mut impl FnMut(u64)) {
+fn look<const N: usize>(
+    frames: arch::Walk<N>,
+    thread: Option<&Thread>,
+    ranges: &Ranges,
+    take: &mut impl FnMut(u64),
+) {
     let kernel = text::kernel_text();
     let mut returns = Resolver::new(thread);
     let mut see = |address| {

@@ -76,7 +76,7 @@ pub unsafe fn check(thread: &Thread, wanted: &Ranges) -> Result<Found, Unreliabl
         }
         Activity::Preempted(r1) => {
             // SAFETY: as above.
-            let mut frames = unsafe { arch::walk(r1, [thread.stack().range(); 3]) };
+            let mut frames = unsafe { arch::walk(r1, [thread.stack().range()]) };
             let at = frames
                 .find_map(|frame| frame.trap)
                 .map_or(0, |trap| trap.nip);
@@ -105,7 +105,7 @@ unsafe fn look(thread: &Thread, r1: u64, wanted: &Ranges) -> Result<Found, Unrel
     let mut returns = Resolver::new(Some(thread));
     let mut last = r1;
     // SAFETY: as the caller promises.
-    for frame in unsafe { arch::walk(r1, [(bottom, top); 3]) } {
+    for frame in unsafe { arch::walk(r1, [(bottom, top)]) } {
         if frame.trap.is_some() {
             return Err(Unreliable::InterruptFrame { at: frame.code });
         }

@@ -46,7 +46,7 @@ fn frames_of(thread: &Thread) -> usize {
     let frames = match thread.activity() {
         Activity::Waiting(r1) => {
             // SAFETY: the thread's own stack, and it does not run meanwhile.
-            unsafe { arch::walk(r1, [thread.stack().range(); 3]) }.count()
+            unsafe { arch::walk(r1, [thread.stack().range()]) }.count()
         }
         _ => 0,
     };

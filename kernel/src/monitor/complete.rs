@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     ftrace,
+    laboratory::guide,
     livepatch::{self, variants},
     module, symbols, thread,
 };
@@ -47,6 +48,7 @@ pub fn candidates(kind: Kind) -> Vec<String> {
         Kind::Words(words) => words.iter().copied().map(String::from).collect(),
         Kind::Command => commands::all().map(|command| command.name.into()).collect(),
         Kind::Callable => CALLABLE.iter().map(|one| one.name.into()).collect(),
+        Kind::Stepped => guide::functions().into_iter().map(String::from).collect(),
         Kind::Thread => thread::all().map(names).collect(),
         Kind::Crew => {
             let members = crew::members().into_iter().map(names);

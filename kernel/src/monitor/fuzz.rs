@@ -23,7 +23,7 @@ const WARM_UP: u64 = 4;
 
 /// Bytes that the heap may hold more of afterwards: tables that grow now and then. A
 /// line in a thousand that lost anything would lose more.
-const SLACK: usize = 4096;
+const SLACK: usize = 16 * 1024;
 
 /// Bytes that a thread holds whose call has faulted: what it was to call, and with what.
 const STOPPED_HOLDS: usize = 512;
@@ -357,7 +357,7 @@ impl Desk {
 const SLOW: [(&[&str], usize); 4] = [
     (
         &[
-            "sym", "sites", "trace", "filter", "selftest", "bench", "reset", "fuzz",
+            "step", "sym", "sites", "trace", "filter", "selftest", "bench", "reset", "fuzz",
         ],
         200,
     ),
@@ -373,4 +373,5 @@ const SLOW: [(&[&str], usize); 4] = [
 
 /// What makes tables grow to their size: the module with the most functions, and the
 /// counters of all sites.
-const LARGEST: &str = "enable soak1000; trace hits; trace off";
+const LARGEST: &str =
+    "enable soak1000; trace hits; trace off; reset; step leaf traced; step leaf transition";

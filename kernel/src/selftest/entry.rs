@@ -99,7 +99,7 @@ crate::selftest! {
         frames.1.back_chain = &raw const frames.2 as u64;
         for (marker, expected) in [(layout::TRAP_MARKER, false), (layout::TRAP_MARKER ^ start, true)] {
             frames.0.marker = marker;
-            let bounds = [(start, end); 3];
+            let bounds = [(start, end)];
             // SAFETY: frames of our own.
             let first = unsafe { arch::walk(hint::black_box(start), bounds) }.next();
             let is_trap = first.map(|frame| frame.trap.is_some());

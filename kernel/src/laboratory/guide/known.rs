@@ -4,7 +4,7 @@
 //! those in this table are called. One more is one more row.
 
 use crate::module;
-use alloc::{string::String, vec::Vec};
+use alloc::vec::Vec;
 
 /// A function, and a call of it.
 #[derive(Debug)]
@@ -98,13 +98,13 @@ pub fn find(name: &str) -> Option<&'static Known> {
 
 /// Those whose module is in the initrd, in the convention that is in use, by their
 /// shortest names.
-pub fn names() -> String {
+pub fn names() -> Vec<&'static str> {
     let files = module::files_for_current();
-    let mut names: Vec<&str> = Vec::new();
+    let mut names: Vec<&'static str> = Vec::new();
     for known in KNOWN {
         if files.iter().any(|file| file.name == known.module) {
             names.push(super::words::last(known.path));
         }
     }
-    names.join(", ")
+    names
 }

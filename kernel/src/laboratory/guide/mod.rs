@@ -24,6 +24,7 @@ mod situation;
 mod stepper;
 mod words;
 
+pub use known::names as functions;
 pub use situation::Way;
 
 use crate::{
@@ -135,7 +136,7 @@ pub fn run(function: Option<&str>, way: Way) -> Verdict {
 /// Nothing has changed then.
 pub fn step(function: &str, way: Way, out: &mut dyn Write) -> Result<Outcome, Refused> {
     let known = known::find(function).ok_or_else(|| {
-        let names = known::names();
+        let names = known::names().join(", ");
         Refused::Unknown(format!("no function that can be stepped; allowed: {names}"))
     })?;
     let symbol = symbols::find(known.path).map_err(|error| format!("{error}"))?;

@@ -17,20 +17,17 @@ use arrayvec::{ArrayString, ArrayVec};
 use core::{fmt::Write, hint::black_box, time::Duration};
 
 /// The family.
-pub static COMMANDS: &[Command] = &[
-    Command {
-        name: "call",
-        arguments: "[FUNCTION [NUMBER...]]",
-        count: (0, 1 + ARGUMENTS),
-        about: "calls a function, in a thread of its own; without one, lists what can be",
-        more: "What it returns shows whether it is replaced. A replacement that faults takes its patch back, and nothing else.",
-        example: "call sum12 1 2 3 4 5 6 7 8 9 10 11 12",
-        kinds: &[Kind::Callable],
-        run: call,
-        ..Command::BASIC
-    },
-    // The guided step of one call goes here.
-];
+pub static COMMANDS: &[Command] = &[Command {
+    name: "call",
+    arguments: "[FUNCTION [NUMBER...]]",
+    count: (0, 1 + ARGUMENTS),
+    about: "calls a function, in a thread of its own; without one, lists what can be",
+    more: "What it returns shows whether it is replaced. A replacement that faults takes its patch back, and nothing else.",
+    example: "call sum12 1 2 3 4 5 6 7 8 9 10 11 12",
+    kinds: &[Kind::Callable],
+    run: call,
+    ..Command::BASIC
+}];
 
 /// Most arguments of a function.
 const ARGUMENTS: usize = 12;

@@ -6,6 +6,7 @@ pub mod code;
 mod help;
 mod modules;
 mod patches;
+mod step;
 pub mod system;
 mod threads;
 pub mod tracing;
@@ -50,6 +51,8 @@ pub enum Kind {
     Site,
     /// A function that `call` takes.
     Callable,
+    /// A function that `step` takes.
+    Stepped,
     /// A thread.
     Thread,
     /// A thread that `kill` takes.
@@ -130,6 +133,10 @@ pub static FAMILIES: &[Family] = &[
     Family {
         title: "calls",
         commands: calls::COMMANDS,
+    },
+    Family {
+        title: "calls, step by step",
+        commands: step::COMMANDS,
     },
     Family {
         title: "threads",

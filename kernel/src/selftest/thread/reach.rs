@@ -23,7 +23,7 @@ fn interrupted_at(thread: &Thread) -> Option<u64> {
         return None;
     };
     // SAFETY: the thread's own stack, and interrupts are off.
-    let mut frames = unsafe { arch::walk(r1, [thread.stack().range(); 3]) };
+    let mut frames = unsafe { arch::walk(r1, [thread.stack().range()]) };
     frames.find_map(|frame| frame.trap).map(|trap| trap.nip)
 }
 
