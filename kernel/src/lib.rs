@@ -52,6 +52,7 @@ pub mod module;
 pub mod monitor;
 pub mod platform;
 pub mod selftest;
+mod single_step;
 pub mod stack;
 mod start;
 pub mod symbols;

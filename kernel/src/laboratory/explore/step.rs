@@ -2,7 +2,6 @@
 //! from there on the call runs at full speed, as soon as what happens is over.
 
 use super::{
-    super::single_step::{self, Fault, MOST_STOPS},
     controls,
     crew::{self, Order},
     disturbance::Disturbance,
@@ -14,7 +13,9 @@ use crate::{
         sanitiser::{Deviation, SanitisedCall},
     },
     livepatch::{self, Status, variants},
-    mm, module, symbols,
+    mm, module,
+    single_step::{self, Fault, MOST_STOPS},
+    symbols,
     sync::IrqLock,
     text,
     thread::{self, Thread},
