@@ -14,7 +14,7 @@ debian_rust="rustc-web cargo-web rust-web-src rust-web-clippy rustfmt-web"
 
 # name | level | least version | packages: Debian | Fedora | Arch | Homebrew | for
 # `need` is installed by every target that builds; `gdb` by `make gdb`; both `gdb` and
-# `test` by the targets that run the tests.
+# `test` by the targets that run the tests; `extra` by none: what uses it does without.
 # The Rust rows come last: they are one toolchain and installed together.
 tools() {
     cat <<END
@@ -27,6 +27,9 @@ $qemu|need|7.2|qemu-system-ppc|qemu-system-ppc|qemu-system-ppc|qemu|runs the ker
 certificates|need|-|ca-certificates|ca-certificates|ca-certificates|ca-certificates|lets cargo and rustup trust their servers
 $gdb|gdb|-|gdb-multiarch|gdb|gdb|gdb|make gdb
 $chromium|test|-|chromium|chromium|chromium|chromium|make test opens the page of make report in it
+git|test|-|git|git|git|git|make test changes a copy of the tree with it
+llvm-mc|extra|-|llvm|llvm|llvm|llvm|make bench estimates cycles with llvm-mca
+llvm-mca|extra|-|llvm|llvm|llvm|llvm|make bench estimates cycles with it
 cargo|rust|$rust_version|||||builds everything
 rustc|rust|$rust_version|||||builds everything
 rust-src|rust|$rust_version|||||core and alloc are built for the guest from it

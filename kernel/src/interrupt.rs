@@ -29,7 +29,7 @@ pub type Watcher = fn(frame: &mut TrapFrame) -> bool;
 static WATCHER: Hook<Watcher> = Hook::new();
 
 /// Sets who sees interrupts first, or that nobody does. It knows what the interrupted
-/// code is up to: the step explorer, to whom every instruction comes.
+/// code is up to: whoever makes a call in single steps, to whom every instruction comes.
 pub fn watch(watcher: Option<Watcher>) {
     WATCHER.set(watcher);
 }

@@ -23,9 +23,12 @@
 //! CPU. `text` writes code; `ftrace` knows `text`; `backtrace` reads stacks through
 //! whatever `ftrace` and `tracing` have put on them; `module` loads code; `livepatch`
 //! knows all of these, and they know it only through hooks that it sets. All may call
-//! the hooks of `debugger`, whose view knows them all. `exports` is what modules may
-//! call. `selftest`, `laboratory`, `monitor`, `crash` and `job` know all, and nobody knows
-//! them.
+//! the hooks of `debugger`, whose view knows them all. `single_step` makes calls whose
+//! every instruction traps. `bank`, `victims`, `exercises` and `laboratory::victims` are
+//! functions for patches to replace; `exports`, which `module` asks, is what modules may
+//! call, some of those included. `selftest`, `laboratory`, `bench`, `monitor`, `crash` and
+//! `job` know all; nobody knows them but `start`, and `monitor`, which has a command for
+//! the first and the third.
 #![no_std]
 #![feature(allocator_api, patchable_function_entry)]
 
@@ -51,7 +54,9 @@ pub mod mm;
 pub mod module;
 pub mod monitor;
 pub mod platform;
+mod random;
 pub mod selftest;
+mod single_step;
 pub mod stack;
 mod start;
 pub mod symbols;

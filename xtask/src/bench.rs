@@ -12,8 +12,8 @@ use crate::modules::Conventions;
 use crate::outcome::Outcome;
 use crate::progress::Progress;
 use crate::qemu::Qemu;
-use crate::{tool, variants};
-use anyhow::{Result, anyhow};
+use crate::{records, tool, variants};
+use anyhow::Result;
 use klp::Convention;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -57,7 +57,7 @@ impl Row {
 /// The file with the costs of the last run.
 #[must_use]
 pub fn path() -> PathBuf {
-    tool::target_dir().join("report").join("bench.json")
+    records::kept("bench.json")
 }
 
 /// A boot that measures something.
@@ -120,9 +120,7 @@ pub fn bench(args: &BenchArgs) -> Result<Outcome> {
         text = text + "\n" + &table::among_many(&many);
     }
     progress.print(&text);
-    let mut file = serde_json::to_vec_pretty(&file(&rows))?;
-    file.push(b'\n');
-    tool::replace_file(&path(), &file)?;
+    records::keep(&path(), &file(&rows))?;
     progress.say(&format!("klplab: the costs are in {}", path().display()));
     Ok(outcome)
 }
@@ -137,7 +135,7 @@ fn measure(
 ) -> Result<(Outcome, Vec<Value>)> {
     let machine = Machine::find(boot.machine)?;
     let limit = machine.time_limit();
-    let report = tool::target_dir().join("klplab").join("bench.jsonl");
+    let report = records::path("bench");
     let mut qemu = Qemu::new(machine, kernel, &boot.append).with_modules(&Conventions::all());
     qemu.report = Some(report.clone());
     progress.say(&tool::shell_line(&qemu.command()));
@@ -150,7 +148,7 @@ fn measure(
     };
     progress.print(shown);
     progress.tell_end(&finished);
-    Ok((finished.outcome, records(&report)?))
+    Ok((finished.outcome, records::read(&report)?))
 }
 
 /// What a guest prints before the first variant's costs, if that is more than a
@@ -169,20 +167,9 @@ fn general<'a>(transcript: &'a str, all: &[(String, Convention)]) -> &'a str {
     }
 }
 
-/// A report's records. A guest that ended in mid-line has said so already.
-fn records(report: &Path) -> Result<Vec<Value>> {
-    let text = tool::read_file(report)?;
-    let text = String::from_utf8(text).map_err(|_| anyhow!("the report is no text"))?;
-    let records = text
-        .lines()
-        .filter_map(|line| serde_json::from_str(line).ok());
-    Ok(records.collect())
-}
-
 /// The costs among a report's records.
 #[must_use]
 pub fn rows(records: &[Value]) -> Vec<Row> {
-    let costs = records.iter().filter(|record| record["event"] == "cost");
     let row = |record: &Value| {
         Some(Row {
             variant: record["variant"].as_str()?.to_owned(),
@@ -192,7 +179,7 @@ pub fn rows(records: &[Value]) -> Vec<Row> {
             limit: record["limit"].as_u64(),
         })
     };
-    costs.filter_map(row).collect()
+    records::of(records, "cost").filter_map(row).collect()
 }
 
 /// What `llvm-mca` says of each variant that was measured.
@@ -217,12 +204,11 @@ fn measured(rows: &[Row]) -> Vec<String> {
 /// among a report's measurements.
 #[must_use]
 pub fn among_many(records: &[Value]) -> Vec<(u64, u64)> {
-    let measures = records.iter().filter(|record| record["event"] == "measure");
     let many = |record: &Value| {
         let functions = record["name"].as_str()?.strip_prefix("patched_")?;
         Some((functions.parse().ok()?, record["value"].as_u64()?))
     };
-    measures.filter_map(many).collect()
+    records::of(records, "measure").filter_map(many).collect()
 }
 
 /// The rows in the form of the file:

@@ -7,7 +7,7 @@ use crate::modules::Conventions;
 use crate::outcome::Outcome;
 use crate::progress::Progress;
 use crate::qemu::Qemu;
-use crate::{kernel, tool, variants};
+use crate::{kernel, records, variants};
 use anyhow::{Context, Error, Result, bail};
 use klp::Convention;
 use report::Verdict;
@@ -108,8 +108,8 @@ fn guest(
     let append = format!("mode=explore variant={name}{short}");
     let mut qemu = Qemu::new(machine.clone(), kernel, &append).with_modules(&Conventions::all());
     // One for each name, and no name leads to another folder.
-    let report = format!("explore-{}.jsonl", name.replace(['/', '\0'], "_"));
-    qemu.report = Some(tool::target_dir().join("klplab").join(report));
+    let report = format!("explore-{}", name.replace(['/', '\0'], "_"));
+    qemu.report = Some(records::path(&report));
     progress.watch(name, &qemu, LIMIT, |_| ())
 }
 

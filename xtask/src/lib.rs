@@ -13,7 +13,8 @@
 //!   [`explore`], [`step`], [`exercise`], [`totals`], [`check`], [`disasm`], [`gdb`] and
 //!   [`new`] are its commands.
 //! - [`report`](mod@report) makes a page of a run.
-//! - [`progress`] shows how far long runs have come.
+//! - [`records`] reads what guests report, and keeps what commands make of it;
+//!   [`progress`] shows how far long runs have come.
 //! - [`tool`] starts every other program.
 //!
 //! The tests that boot the kernel use this library as well, so they see what
@@ -37,6 +38,7 @@ mod pipes;
 pub mod progress;
 pub mod proof;
 pub mod qemu;
+pub mod records;
 pub mod report;
 pub mod run;
 pub mod shell;

@@ -5,8 +5,8 @@ use crate::machine::Machine;
 use crate::modules::Conventions;
 use crate::outcome::Outcome;
 use crate::progress::Progress;
-use crate::{kernel, tool};
-use anyhow::{Context, Result, ensure};
+use crate::{kernel, records};
+use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -31,7 +31,7 @@ pub struct MatrixArgs {
 /// The file with all cells of the last run.
 #[must_use]
 pub fn path() -> PathBuf {
-    tool::target_dir().join("report").join("matrix.json")
+    records::kept("matrix.json")
 }
 
 /// Builds the kernel with all modules, boots it, and writes the cells to [`path`].
@@ -39,7 +39,7 @@ pub fn path() -> PathBuf {
 /// # Errors
 /// When something can't be built, started or written.
 pub fn matrix(args: &MatrixArgs) -> Result<Outcome> {
-    let report = tool::target_dir().join("klplab").join("matrix.jsonl");
+    let report = records::path("matrix");
     let mut append = String::from("mode=matrix");
     for (key, value) in [("variant", &args.variant), ("case", &args.case)] {
         if let Some(value) = value {
@@ -56,21 +56,8 @@ pub fn matrix(args: &MatrixArgs) -> Result<Outcome> {
     let progress = Progress::new(1);
     let finished = progress.run(machine, &kernel, &append, &report)?;
     drop(progress);
-    let text = String::from_utf8(tool::read_file(&report)?)
-        .with_context(|| report.display().to_string())?;
-    // A guest that ended in mid-line has said so already.
-    let records: Vec<Value> = text
-        .lines()
-        .filter_map(|line| serde_json::from_str(line).ok())
-        .collect();
     let path = path();
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)
-            .with_context(|| format!("{} could not be made", folder.display()))?;
-    }
-    let mut file = serde_json::to_vec_pretty(&cells(&records))?;
-    file.push(b'\n');
-    tool::replace_file(&path, &file)?;
+    records::keep(&path, &cells(&records::read(&report)?))?;
     eprintln!("klplab: the cells are in {}", path.display());
     Ok(finished.outcome)
 }
@@ -79,7 +66,7 @@ pub fn matrix(args: &MatrixArgs) -> Result<Outcome> {
 /// `{"schema":1,"cells":[{"variant","case","expected","observed","reason"}]}`.
 #[must_use]
 pub fn cells(records: &[Value]) -> Value {
-    let cells = records.iter().filter(|record| record["event"] == "cell");
+    let cells = records::of(records, "cell");
     let cell = |record: &Value| {
         json!({
             "variant": record["variant"],

@@ -4,7 +4,7 @@
 use crate::modules::Conventions;
 use crate::outcome::Outcome;
 use crate::run::{RunArgs, run};
-use crate::{kernel, tool, variants};
+use crate::{kernel, records, variants};
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -55,7 +55,7 @@ impl StepArgs {
 /// The file with all steps of the last run.
 #[must_use]
 pub fn path() -> PathBuf {
-    tool::target_dir().join("report").join("step.json")
+    records::kept("step.json")
 }
 
 /// Builds the kernel with the modules that it takes, boots it for each variant, and
@@ -65,7 +65,7 @@ pub fn path() -> PathBuf {
 /// # Errors
 /// When something can't be built, started or written.
 pub fn step(args: &StepArgs) -> Result<Outcome> {
-    let report = tool::target_dir().join("klplab").join("step.jsonl");
+    let report = records::path("step");
     let mut records: Vec<Value> = Vec::new();
     let mut outcome = None;
     let all = || {
@@ -82,23 +82,13 @@ pub fn step(args: &StepArgs) -> Result<Outcome> {
         // Before the build, which takes longer than a look at the table.
         run_args.shape()?;
         let this = run(&kernel::build_with(&run_args.conventions())?, &run_args)?;
-        let text = String::from_utf8(tool::read_file(&report)?)
-            .with_context(|| report.display().to_string())?;
-        // A guest that ended in mid-line has said so already.
-        let lines = text.lines();
-        records.extend(lines.filter_map(|line| serde_json::from_str(line).ok()));
+        records.extend(records::read(&report)?);
         if outcome.as_ref().is_none_or(Outcome::passed) {
             outcome = Some(this);
         }
     }
     let path = path();
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)
-            .with_context(|| format!("{} could not be made", folder.display()))?;
-    }
-    let mut file = serde_json::to_vec_pretty(&steps(&records))?;
-    file.push(b'\n');
-    tool::replace_file(&path, &file)?;
+    records::keep(&path, &steps(&records))?;
     eprintln!("klplab: the steps are in {}", path.display());
     outcome.context("no variant was named")
 }
@@ -109,7 +99,6 @@ pub fn step(args: &StepArgs) -> Result<Outcome> {
 #[must_use]
 pub fn steps(records: &[Value]) -> Value {
     let of = |event: &str| -> Vec<Value> {
-        let own = records.iter().filter(|record| record["event"] == event);
         let without_event = |record: &Value| {
             let mut record = record.clone();
             if let Some(fields) = record.as_object_mut() {
@@ -117,7 +106,7 @@ pub fn steps(records: &[Value]) -> Value {
             }
             record
         };
-        own.map(without_event).collect()
+        records::of(records, event).map(without_event).collect()
     };
     json!({"schema": 1, "calls": of("stepped"), "steps": of("step")})
 }

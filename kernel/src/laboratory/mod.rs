@@ -14,7 +14,6 @@
 //! - `bench`: what cases have in common: modules, transitions, trials;
 //! - [`explore`]: the step explorer, which disturbs a call at each instruction;
 //! - [`guide`]: the guided step, which shows a call instruction by instruction;
-//! - `single_step`: what those two have in common;
 //! - `watched`: calls by the ABI sanitiser;
 //! - `gate`: places where threads wait;
 //! - `victims`: the functions that are replaced.
@@ -25,7 +24,6 @@ pub mod explore;
 mod gate;
 pub mod guide;
 mod matrix;
-mod single_step;
 pub mod victims;
 mod watched;
 

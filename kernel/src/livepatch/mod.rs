@@ -14,11 +14,13 @@
 //! - `registry`: which patches there are, and who may change that;
 //! - `enable`, `transition`: a patch's way in and out;
 //! - `objects`: functions of modules that come and go;
+//! - `convention`: what a replacement must do before it returns, as instructions;
 //! - `watch`: what is to be seen of it;
 //! - `blame`: faults of replacement functions;
 //! - `shadow`, `states`: what patches keep beside the kernel's data.
 
 mod blame;
+mod convention;
 mod enable;
 mod error;
 mod objects;
@@ -32,6 +34,7 @@ pub mod variants;
 mod watch;
 mod worker;
 
+pub use convention::restore;
 pub use enable::{Options, disable, enable, force, load, reverse, unload};
 pub use error::LivepatchError;
 pub use patch::{Patch, Status};

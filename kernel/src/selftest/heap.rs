@@ -1,7 +1,6 @@
 //! The heap, under stress and when it is used up.
 
-use super::Random;
-use crate::{check, mm, time};
+use crate::{check, mm, random::Random, time};
 use alloc::{vec, vec::Vec};
 use core::alloc::Layout;
 

@@ -31,18 +31,6 @@ use report::{Outcome, Record, Verdict};
 /// What a test returns: `Err` with what was found and what was expected.
 pub type Result = core::result::Result<(), String>;
 
-/// A small generator of test data (Marsaglia's xorshift64).
-pub(crate) struct Random(pub u64);
-
-impl Random {
-    pub(crate) fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-}
-
 /// A registered test.
 #[derive(Debug)]
 #[repr(C)]

@@ -3,13 +3,13 @@
 mod conventions;
 mod descriptor;
 
-use super::Random;
 use crate::{
     arch::{self, HandedOver},
     check,
     ftrace::{self, Callback, Filter, Flags, Ops},
     mm,
     module::{self, File, Module, ModuleError},
+    random::Random,
     victims,
 };
 use alloc::{format, string::String, sync::Arc, vec::Vec};

@@ -2,7 +2,7 @@
 //! estimate: all loads hit, all branches are foreseen, nothing else runs.
 
 use super::Row;
-use crate::tool;
+use crate::{records, tool};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use std::path::Path;
@@ -69,9 +69,7 @@ pub fn estimate(records: &[Value], variant: &str) -> Result<Vec<Row>> {
 fn words(records: &[Value], variant: &str) -> Vec<u32> {
     const OPCODE: u32 = 0x3f << 26;
     const BRANCH: u32 = 18 << 26;
-    let own = records
-        .iter()
-        .filter(|record| record["event"] == "path" && record["variant"] == variant);
+    let own = records::of(records, "path").filter(|record| record["variant"] == variant);
     let words = own.filter_map(|record| record["word"].as_u64()?.try_into().ok());
     let unlinked = |word: u32| {
         if word & OPCODE == BRANCH {

@@ -5,7 +5,7 @@ use crate::machine::Machine;
 use crate::modules::Conventions;
 use crate::outcome::Outcome;
 use crate::qemu::Qemu;
-use crate::tool;
+use crate::{records, tool};
 use anyhow::{Context, Result};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ const NOT_RUN: &str = "not run: ";
 
 /// Where what guests printed is kept for the reader.
 pub fn transcript_path() -> PathBuf {
-    tool::target_dir().join("report").join("exercise.txt")
+    records::kept("exercise.txt")
 }
 
 /// What guests have told.
@@ -54,9 +54,7 @@ impl Seen {
 
     /// The records of a kind.
     pub fn events(&self, event: &str) -> impl Iterator<Item = &Value> {
-        self.records
-            .iter()
-            .filter(move |record| record["event"] == event)
+        records::of(&self.records, event)
     }
 }
 
@@ -100,9 +98,7 @@ fn boot<'t>(
     *printed += &transcript;
     let mut left = Vec::new();
     for &test in tests {
-        let record = records
-            .iter()
-            .find(|record| record["event"] == "test" && record["name"] == test);
+        let record = records::of(&records, "test").find(|record| record["name"] == test);
         let result = match record {
             Some(record) if record["outcome"] == "pass" => Ok(()),
             Some(record) if tests.len() > 1 && message(record).starts_with(NOT_RUN) => {
@@ -134,19 +130,12 @@ pub fn run(
     conventions: &Conventions,
     limit: Duration,
 ) -> Result<(Outcome, Vec<Value>, String)> {
-    let report = tool::target_dir()
-        .join("klplab")
-        .join(format!("exercise-{}.jsonl", std::process::id()));
+    let report = records::path(&format!("exercise-{}", std::process::id()));
     let mut qemu = Qemu::new(Machine::find(machine)?, kernel, append).with_modules(conventions);
     qemu.report = Some(report.clone());
     let finished = Guest::start(&qemu, false, Some(limit))?.finish();
-    let bytes = tool::read_file(&report)?;
+    let records = records::read(&report)?;
     std::fs::remove_file(&report)
         .with_context(|| format!("{} could not be removed", report.display()))?;
-    // A guest that ended in mid-line has lost that line.
-    let records = String::from_utf8_lossy(&bytes)
-        .lines()
-        .filter_map(|line| serde_json::from_str(line).ok())
-        .collect();
     Ok((finished.outcome, records, finished.transcript))
 }

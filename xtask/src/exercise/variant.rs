@@ -4,7 +4,7 @@ use super::Verdict;
 use super::guest::{self, Seen};
 use crate::modules::Conventions;
 use crate::outcome::Outcome;
-use crate::{kernel, matrix};
+use crate::{kernel, matrix, records, tool};
 use anyhow::Result;
 use klp::Convention;
 use serde_json::Value;
@@ -48,7 +48,7 @@ pub fn judge(seen: &Seen) -> Result<Verdict> {
         let append = format!("mode=matrix variant={name} log=warn");
         let (outcome, records, printed) =
             guest::run(matrix::MACHINE, &kernel, &append, &conventions, LIMIT)?;
-        crate::tool::replace_file(&guest::transcript_path(), printed.as_bytes())?;
+        tool::replace_file(&guest::transcript_path(), printed.as_bytes())?;
         match judge_cells(name, &outcome, &records) {
             Ok(line) => found += &line,
             Err(why) => return Ok(Err(why)),
@@ -62,10 +62,7 @@ pub fn judge(seen: &Seen) -> Result<Verdict> {
 
 /// Judges a variant's cells.
 fn judge_cells(name: &str, outcome: &Outcome, records: &[Value]) -> Verdict {
-    let cells: Vec<&Value> = records
-        .iter()
-        .filter(|record| record["event"] == "cell")
-        .collect();
+    let cells: Vec<&Value> = records::of(records, "cell").collect();
     let text = |cell: &Value, field: &str| cell[field].as_str().unwrap_or_default().to_owned();
     let is_bad = |cell: &&&Value| {
         let must = MUST.contains(&text(cell, "case").as_str());

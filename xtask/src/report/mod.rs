@@ -17,7 +17,7 @@ pub mod steps;
 pub mod transitions;
 
 use crate::modules::Conventions;
-use crate::{kernel, tool, variants};
+use crate::{kernel, records, tool, variants};
 use anyhow::{Context, Result, ensure};
 use cells::Matrix;
 use costs::Costs;
@@ -94,7 +94,7 @@ impl Report {
 /// The page's file.
 #[must_use]
 pub fn path() -> PathBuf {
-    tool::target_dir().join("report").join("report.html")
+    records::kept("report.html")
 }
 
 /// Has all parts made, and writes the page. Says whether nothing is missing on it.

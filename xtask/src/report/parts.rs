@@ -4,7 +4,7 @@
 use super::{Part, Report};
 use super::{cells::Matrix, costs::Costs, steps::Trace, transitions::Demonstration};
 use crate::pipes::die_with_this_thread;
-use crate::tool;
+use crate::{bench, matrix, records, step, tool};
 use anyhow::{Context, Result};
 use klp::Convention;
 use serde_json::Value;
@@ -23,9 +23,7 @@ const MACHINE: &str = "icount";
 pub fn make(variant: &str, convention: Convention) -> Result<Report> {
     let me = std::env::current_exe().context("this program's own file can't be found")?;
     let maker = Maker { me };
-    let report = tool::target_dir()
-        .join("klplab")
-        .join("demonstration.jsonl");
+    let report = records::path("demonstration");
     Ok(Report {
         variant: variant.to_owned(),
         demonstration: maker.part(
@@ -33,11 +31,11 @@ pub fn make(variant: &str, convention: Convention) -> Result<Report> {
             &report,
             Demonstration::read,
         ),
-        matrix: maker.part(&words(&["matrix"]), &file("matrix"), json(Matrix::read)),
-        costs: maker.part(&words(&["bench"]), &file("bench"), json(Costs::read)),
+        matrix: maker.part(&words(&["matrix"]), &matrix::path(), json(Matrix::read)),
+        costs: maker.part(&words(&["bench"]), &bench::path(), json(Costs::read)),
         steps: maker.part(
             &words(&["step", "--variant", variant]),
-            &file("step"),
+            &step::path(),
             json(Trace::read),
         ),
     })
@@ -57,12 +55,6 @@ fn demonstration(variant: &str, convention: Convention, report: &Path) -> Vec<St
 
 fn words(words: &[&str]) -> Vec<String> {
     words.iter().map(|&word| word.to_owned()).collect()
-}
-
-/// A file that a command leaves.
-fn file(name: &str) -> PathBuf {
-    let name = format!("{name}.json");
-    tool::target_dir().join("report").join(name)
 }
 
 fn json<T>(read: fn(&Value) -> Result<T>) -> impl Fn(&str) -> Result<T> {

@@ -1,12 +1,12 @@
 //! Which part of a patched call an instruction belongs to.
 
 use super::{super::Problem, path::Path};
-use crate::{livepatch::variants::Variant, module};
+use crate::{
+    livepatch::{self, variants::Variant},
+    module,
+};
 use alloc::format;
-use core::mem::offset_of;
 use klp::Convention;
-use layout::FrameHeader;
-use ppc64::insn;
 
 /// A part of a patched call.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -53,24 +53,14 @@ impl Part {
 /// Bytes of a site.
 const SITE: u64 = 8;
 
-/// `add r2,r2,r0`.
-const ADD: u32 = 0x7c42_0214;
-
-/// Instructions of the return convention in a new function; see `klp::convention`,
-/// where they are.
-pub(super) fn convention(of: Convention) -> Option<[u32; 4]> {
-    const DS_OF_LWA: u32 = 2;
-    let base = match of {
-        Convention::Plain => return None,
-        Convention::AsPosted => 0,
-        Convention::Epilogue | Convention::Pcrel => 11,
-    };
-    Some([
-        insn::ld(base, offset_of!(FrameHeader, back_chain) as i16, 1),
-        insn::ld(2, offset_of!(FrameHeader, reserved) as i16, base) | DS_OF_LWA,
-        insn::ld(0, offset_of!(FrameHeader, lr_save) as i16, base),
-        ADD,
-    ])
+/// Instructions of the return convention in a new function; `klp::epilogue!` writes
+/// them.
+fn convention(of: Convention) -> Option<[u32; 4]> {
+    match of {
+        Convention::Plain => None,
+        Convention::AsPosted => Some(livepatch::restore(0)),
+        Convention::Epilogue | Convention::Pcrel => Some(livepatch::restore(11)),
+    }
 }
 
 /// Where the parts of a settled call lie.

@@ -4,11 +4,8 @@
 
 use super::super::Problem;
 use crate::{
-    arch::{
-        self,
-        sanitiser::{SanitisedCall, sanitised_home},
-    },
-    interrupt,
+    arch::{self, sanitiser::SanitisedCall},
+    interrupt, single_step,
     sync::IrqLock,
     text,
 };
@@ -88,7 +85,11 @@ fn watch(frame: &mut TrapFrame) -> bool {
         return false;
     }
     let mut stops = STOPS.lock();
-    if frame.nip == sanitised_home() || stops.len() >= MOST {
+    if single_step::at_home(frame) {
+        return true;
+    }
+    if stops.len() >= MOST {
+        // The rest at full speed: the call is known to come back.
         frame.msr &= !msr::SE;
     } else {
         stops.push(Stop {

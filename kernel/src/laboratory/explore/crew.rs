@@ -3,8 +3,9 @@
 //! tells them what to do and waits for it.
 
 use super::{
+    calls::Watched,
     disturbance::{self, Disturbance},
-    step::{self, Stepped, Watched},
+    step::{self, Stepped},
     victims,
 };
 use crate::{

@@ -2,9 +2,9 @@
 
 use super::{
     PATCH, SECOND,
+    calls::{self, Caller},
     crew::{self, Disturbed, Order},
     situation,
-    step::{self, Caller},
 };
 use crate::{
     livepatch::{self, Options, Status},
@@ -69,8 +69,8 @@ impl Disturbance {
 pub fn make(disturbance: Disturbance) -> Disturbed {
     match disturbance {
         Disturbance::Switch => {
-            let expected = step::expectation();
-            return Ok(Some(step::call(Caller::Partner, expected)));
+            let expected = calls::expectation();
+            return Ok(Some(calls::call(Caller::Partner, expected)));
         }
         Disturbance::Enable => {
             let is_there = livepatch::find(PATCH).is_some();

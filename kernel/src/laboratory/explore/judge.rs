@@ -1,9 +1,10 @@
 //! What a run must be like.
 
 use super::{
+    calls::{ARGUMENT, Watched},
     crew::Disturbed,
     disturbance::Disturbance,
-    step::{ARGUMENT, Stepped, Stop, Watched},
+    step::{Stepped, Stop},
 };
 use crate::{
     arch::sanitiser::{Deviation, What},

@@ -19,16 +19,20 @@
 //! sanitiser; the same of the calls that were the disturbance; and once everything
 //! has been taken down again, the kernel's code and all memory, as before.
 //!
-//! - `step`: the call and its stops;
+//! - `explorer`: all disturbances at all stops;
+//! - `calls`: the function that is called, and what it must return;
+//! - `step`: a call of it, and its stops;
 //! - `situation`, `disturbance`: what the call comes into, and what comes upon it;
 //! - `crew`: the threads;
 //! - `judge`: what a run must be like;
 //! - `ledger`: what must be as before;
 //! - `controls`: what is wrong on purpose, and must be found.
 
+mod calls;
 mod controls;
 mod crew;
 mod disturbance;
+mod explorer;
 mod judge;
 mod ledger;
 mod situation;
@@ -38,7 +42,7 @@ pub mod victims;
 pub use controls::{CONTROLS, Control, find as find_control};
 
 use crate::{
-    console::{self, Painted, Tone},
+    console::{Painted, Tone},
     interrupt,
     livepatch::{
         self,
@@ -47,21 +51,14 @@ use crate::{
     module,
 };
 use alloc::{format, string::String};
-use disturbance::{Disturbance, text};
-use judge::Finding;
-use ledger::Ledger;
-use report::{Record, Verdict};
+use disturbance::text;
+use explorer::Explorer;
+use report::Verdict;
 use situation::Situation;
 
 /// The patch, and the one over it.
 const PATCH: &str = "explore";
 const SECOND: &str = "explore_again";
-
-/// Of the stops, a short run takes each so many-th, another one for each disturbance.
-const SHORT: usize = 13;
-
-/// So many findings of one disturbance are told in full.
-const TOLD: u32 = 3;
 
 /// Explores one variant or control, or all variants that give A its r2 back.
 #[must_use]
@@ -173,159 +170,9 @@ fn explore_situations(
 ) -> Result<u32, String> {
     situation::take_down()?;
     step::reserve();
-    let mut explorer = Explorer {
-        name,
-        ledger: Ledger::now(),
-        short,
-        runs: 0,
-        findings: 0,
-        done: 0,
-        of: situations.iter().map(|one| one.disturbances().len()).sum(),
-    };
+    let mut explorer = Explorer::new(name, situations, short);
     for &situation in situations {
         explorer.explore(situation)?;
     }
-    Ok(explorer.findings)
-}
-
-/// Explores a variant.
-struct Explorer {
-    name: &'static str,
-    /// What must be as before.
-    ledger: Ledger,
-    short: bool,
-    /// Of the situation.
-    runs: u32,
-    /// Of all situations.
-    findings: u32,
-    /// Disturbances in situations that were tried at all stops, and those there are.
-    done: usize,
-    of: usize,
-}
-
-impl Explorer {
-    /// All disturbances at all stops of a call in one situation.
-    fn explore(&mut self, situation: Situation) -> Result<(), String> {
-        self.runs = 0;
-        let before = self.findings;
-        for _ in 0..2 {
-            // The second time, tables have grown, and the way is the usual one.
-            let wrong = self.attempt(situation, None)?;
-            self.tell(situation, None, wrong);
-        }
-        let stops = step::stops();
-        let all = || (0..stops).filter_map(step::stop).enumerate();
-        let masked = all().filter(|(_, stop)| stop.masked).count();
-        let disturbances = situation.disturbances();
-        for (nth, &disturbance) in disturbances.iter().enumerate() {
-            let mut told = 0;
-            for (number, _) in all().filter(|(_, stop)| !stop.masked) {
-                if self.short && number % SHORT != nth % SHORT {
-                    continue;
-                }
-                let wrong = self.attempt(situation, Some((number, disturbance)))?;
-                told += u32::from(wrong.is_some());
-                if told <= TOLD {
-                    self.tell(situation, Some(disturbance), wrong);
-                } else {
-                    self.findings += u32::from(wrong.is_some());
-                }
-            }
-            if told > TOLD {
-                println!("  {situation}, {disturbance}: and {} more", told - TOLD);
-            }
-            self.done += 1;
-            console::report(&Record::Progress {
-                what: &format!("{situation}"),
-                done: self.done as u32,
-                of: self.of as u32,
-            });
-        }
-        let findings = self.findings - before;
-        let (name, runs) = (self.name, self.runs);
-        print!(
-            "{name} {situation}: {stops} stops ({masked} masked) x {} actions, {runs} runs: ",
-            disturbances.len()
-        );
-        if findings == 0 {
-            println!("{}", Painted(Tone::Good, "clean"));
-        } else {
-            println!(
-                "{}",
-                Painted(Tone::Bad, format_args!("{findings} findings"))
-            );
-        }
-        console::report(&Record::Explored {
-            variant: name,
-            situation: &format!("{situation}"),
-            stops: stops as u32,
-            masked: masked as u32,
-            disturbances: disturbances.len() as u32,
-            runs,
-            findings,
-        });
-        Ok(())
-    }
-
-    /// One run, and what was wrong with it. Memory that has gone is not wrong yet:
-    /// only if it goes again when the same is done again.
-    fn attempt(
-        &mut self,
-        situation: Situation,
-        what: Option<(usize, Disturbance)>,
-    ) -> Result<Option<Finding>, String> {
-        let finding = self.once(situation, what)?;
-        let now = Ledger::after(&self.ledger);
-        let before = core::mem::replace(&mut self.ledger, now);
-        if finding.is_some() || now == before {
-            return Ok(finding);
-        }
-        let at = what.and_then(|(number, _)| step::stop(number));
-        let lost = |before, now| Some(Finding::new(at, format!("before: {before}; after: {now}")));
-        if !now.has_same_code(&before) {
-            return Ok(lost(before, now));
-        }
-        let finding = self.once(situation, what)?;
-        self.ledger = Ledger::after(&now);
-        if finding.is_some() || self.ledger == now {
-            return Ok(finding);
-        }
-        Ok(lost(now, self.ledger))
-    }
-
-    fn once(
-        &mut self,
-        situation: Situation,
-        what: Option<(usize, Disturbance)>,
-    ) -> Result<Option<Finding>, String> {
-        self.runs += 1;
-        situation::set_up(situation)?;
-        let hits = situation::hits();
-        let in_vain = |problem| format!("{situation}, {what:?}: {problem}");
-        let (stepped, disturbed) = crew::run(what).map_err(in_vain)?;
-        let hits = situation::hits() - hits;
-        situation::take_down().map_err(in_vain)?;
-        Ok(judge::judge(
-            &stepped,
-            what,
-            disturbed,
-            situation.is_traced().then_some(hits),
-        ))
-    }
-
-    /// Prints a finding, if there is one.
-    fn tell(
-        &mut self,
-        situation: Situation,
-        disturbance: Option<Disturbance>,
-        finding: Option<Finding>,
-    ) {
-        let Some(finding) = finding else { return };
-        self.findings += 1;
-        print!("FOUND {}, {situation}", self.name);
-        if let Some(disturbance) = disturbance {
-            print!(", {disturbance}");
-        }
-        println!("{finding}");
-    }
+    Ok(explorer.findings())
 }

@@ -2,33 +2,25 @@
 //! from there on the call runs at full speed, as soon as what happens is over.
 
 use super::{
-    super::single_step::{self, Fault, MOST_STOPS},
+    calls::{self, Caller, Watched},
     controls,
     crew::{self, Order},
     disturbance::Disturbance,
-    situation, victims,
+    situation,
 };
 use crate::{
-    arch::{
-        self,
-        sanitiser::{Deviation, SanitisedCall},
-    },
-    livepatch::{self, Status, variants},
-    mm, module, symbols,
+    arch, mm, module,
+    single_step::{self, Fault, MOST_STOPS},
     sync::IrqLock,
     text,
     thread::{self, Thread},
     time,
 };
 use alloc::vec::Vec;
-use arrayvec::ArrayVec;
-use core::{mem, sync::atomic::Ordering};
+use core::mem;
 use disasm::Line;
 use layout::TrapFrame;
 use ppc64::{msr, vector};
-
-/// What the function is called with.
-pub const ARGUMENT: u64 = 5;
 
 /// An instruction that is about to be executed.
 #[derive(Clone, Copy, Debug)]
@@ -42,17 +34,6 @@ pub struct Stop {
     /// In the code that the site leads to, which may be gone when somebody asks: how
     /// far from its start.
     pub behind_site: Option<u64>,
-}
-
-/// A watched call, and what came of it.
-#[derive(Clone, Debug)]
-pub struct Watched {
-    /// What it returned.
-    pub result: u64,
-    /// What it should.
-    pub expected: u64,
-    /// What the ABI sanitiser has found.
-    pub deviations: ArrayVec<Deviation, 8>,
 }
 
 /// A stepped call, and what came of it.
@@ -137,88 +118,13 @@ pub fn stop(number: usize) -> Option<Stop> {
     STOPS.lock().get(number).copied()
 }
 
-/// What each of the callers has in r2, so that one's is not taken for another's:
-/// distances from the kernel's TOC pointer. Where the variant says that there is only
-/// one TOC, all have that.
-#[derive(Clone, Copy, Debug)]
-pub enum Caller {
-    /// The stepped call's.
-    Explorer = 0x10,
-    /// The one of another thread.
-    Partner = 0x20,
-    /// An interrupt handler's.
-    Handler = 0x30,
-}
-
-fn toc_of(caller: Caller) -> u64 {
-    let kernels = arch::cpu().entry.toc.load(Ordering::Relaxed);
-    match variants::current().toc {
-        variants::Toc::Kernels => kernels,
-        _ => kernels + caller as u64,
-    }
-}
-
-fn prepared(caller: Caller) -> SanitisedCall {
-    let function = victims::value as *const () as u64;
-    let entry = symbols::function_at(function);
-    let local = entry.map_or(0, |entry| u64::from(entry.local_entry));
-    let mut call = SanitisedCall::new(function, local, toc_of(caller), false);
-    call.arguments[0] = ARGUMENT;
-    call
-}
-
-fn seen(call: &SanitisedCall, expected: u64) -> Watched {
-    let mut deviations = ArrayVec::new();
-    call.deviations(|one| {
-        let _ = deviations.try_push(one);
-    });
-    Watched {
-        result: call.results()[0],
-        expected,
-        deviations,
-    }
-}
-
-/// Calls the function once, without stops.
-pub fn call(caller: Caller, expected: u64) -> Watched {
-    let mut call = prepared(caller);
-    // SAFETY: the function takes one number, and uses no TOC; its replacements have
-    // the TOC that their hand-off leads to.
-    unsafe { call.make() };
-    seen(&call, expected)
-}
-
-/// What the function returns to the running thread now, going by what patches there
-/// are, and by the thread's side of the running transition.
-pub fn expectation() -> u64 {
-    let before = arch::interrupts_off();
-    let universe = thread::with_current(Thread::universe).unwrap_or(0);
-    let number = livepatch::running().map(|running| running.number);
-    let is_new = number == Some(universe);
-    let patches = livepatch::patches();
-    let counts = |status: Status| match status {
-        Status::Enabled => true,
-        Status::Enabling => is_new,
-        Status::Disabling => !is_new,
-    };
-    let newest = { patches.iter().rev() }.find(|(_, status)| counts(*status));
-    let more = match newest.map(|(patch, _)| patch.name()) {
-        Some(super::PATCH) => 2,
-        Some(super::SECOND) => 3,
-        _ => 1,
-    };
-    drop(patches);
-    arch::interrupts_restore(before);
-    3 * ARGUMENT + more
-}
-
 /// Calls the function in steps. The disturbance happens at the stop with that number;
 /// or nothing happens, and all stops are written down.
 pub fn step(what: Option<(usize, Disturbance)>) -> Stepped {
     let universe = || thread::with_current(Thread::universe).unwrap_or(0);
     let before = universe();
-    let expected = expectation();
-    let mut call = prepared(Caller::Explorer);
+    let expected = calls::expectation();
+    let mut call = calls::prepared(Caller::Explorer);
     if what.is_none() {
         STOPS.lock().clear();
     }
@@ -237,9 +143,9 @@ pub fn step(what: Option<(usize, Disturbance)>) -> Stepped {
         ended = mem::replace(&mut *RUNNING.lock(), Running::NONE);
         ended.fault.is_some()
     };
-    // SAFETY: as in `call`. Every instruction comes to `watch`.
+    // SAFETY: as in `calls::call`. Every instruction comes to `watch`.
     let is_back = unsafe { single_step::make(&mut call, is_lost) };
-    let mut call = seen(&call, expected);
+    let mut call = calls::seen(&call, expected);
     if !is_back {
         // Counts as a wrong result: the next call would be handed over to nowhere.
         call.result = u64::MAX;
@@ -365,7 +271,7 @@ fn follow(frame: &mut TrapFrame) {
 fn on_tick() {
     time::stop_calling();
     let expected = RUNNING.lock().expected;
-    let made = call(Caller::Handler, expected);
+    let made = calls::call(Caller::Handler, expected);
     if let Some((_, place)) = &mut RUNNING.lock().tick {
         *place = Some(made);
     }

@@ -90,7 +90,7 @@ pub static KNOWN: &[Known] = &[
 
 /// The function with this path, or with this for the last part of its path.
 pub fn find(name: &str) -> Option<&'static Known> {
-    let last = |known: &&Known| super::words::last(known.path) == name;
+    let last = |known: &&Known| super::paths::last(known.path) == name;
     let mut all = KNOWN.iter();
     all.find(|known| known.path == name)
         .or_else(|| KNOWN.iter().find(last))
@@ -103,7 +103,7 @@ pub fn names() -> Vec<&'static str> {
     let mut names: Vec<&'static str> = Vec::new();
     for known in KNOWN {
         if files.iter().any(|file| file.name == known.module) {
-            names.push(super::words::last(known.path));
+            names.push(super::paths::last(known.path));
         }
     }
     names

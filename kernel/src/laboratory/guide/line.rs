@@ -2,9 +2,10 @@
 
 use super::{
     operand::{self, Access},
+    paths::short,
     reservation,
-    stepper::{Part, State, Stop},
-    words::{Owner, Words, short},
+    stop::{Part, State, Stop},
+    words::{Owner, Words},
 };
 use alloc::{format, string::String, vec::Vec};
 

@@ -10,18 +10,24 @@
 //! one that takes r0 for a base register, which means the number 0 there.
 //!
 //! - `known`: which functions, called with what;
-//! - `situation`: how calls of them go;
+//! - `situation`: how calls of them go; `map`: where the code on the way is;
 //! - `stepper`, `reservation`: at every instruction, in the interrupt handler;
+//! - `stop`: what is written down there; `parts`: what is told of it afterwards;
 //! - `words`: what numbers mean; `operand`: what an instruction loads or stores;
+//! - `paths`: paths of functions, and their last parts;
 //! - `line`: an instruction, explained; `print`: all of them, printed and reported.
 
 mod known;
 mod line;
+mod map;
 mod operand;
+mod parts;
+mod paths;
 mod print;
 mod reservation;
 mod situation;
 mod stepper;
+mod stop;
 mod words;
 
 pub use known::names as functions;
@@ -32,7 +38,7 @@ use crate::{
         self,
         sanitiser::{SanitisedCall, What, sanitised_home},
     },
-    console::{self, Painted, Tone},
+    console,
     ftrace::{self, Site},
     livepatch::{
         self,
@@ -49,9 +55,11 @@ use disasm::Line as Disassembled;
 use klp::Convention;
 use known::Known;
 use line::Line;
+use map::Map;
 use report::{Record, Verdict};
 use situation::Situation;
-use stepper::{Map, Part, Stepped};
+use stepper::Stepped;
+use stop::Part;
 use words::Words;
 
 /// What is said of a call.
@@ -176,7 +184,7 @@ fn stepped(
     let map = Map {
         old: old..old + size,
         site: site.address,
-        modules: stepper::modules(),
+        modules: map::modules(),
     };
     let stub = livepatch::way_of(old).map(|(start, end)| start..end);
     let target = Disassembled::new(site.address, crate::text::read(site.address)).target();
@@ -209,9 +217,9 @@ fn stepped(
     };
     let outcome = judge(&call, &stepped, &described);
     let lines = explain(&stepped, &mut words, &outcome);
-    let written = introduce(out, &described, known, &words)
+    let written = print::introduce(out, &described, known, &words)
         .and_then(|()| print::lines(out, &described, &lines))
-        .and_then(|()| conclude(out, &stepped, &lines, &outcome));
+        .and_then(|()| print::conclude(out, &stepped, &lines, &outcome));
     written.map_err(|_| String::from("it could not be written"))?;
     for (number, line) in (1..).zip(&lines) {
         print::report(&described, number, line);
@@ -281,78 +289,4 @@ fn explain(stepped: &Stepped, words: &mut Words, outcome: &Outcome) -> Vec<Line>
         }
     }
     lines
-}
-
-fn introduce(out: &mut dyn Write, call: &Call, known: &Known, words: &Words) -> fmt::Result {
-    let arguments: Vec<String> = known.arguments.iter().map(|n| format!("{n}")).collect();
-    let (name, variant) = (words::last(call.old), call.variant);
-    let title = format!(
-        "{name}({}), {}, handed over by {}",
-        arguments.join(", "),
-        call.way,
-        variant.name
-    );
-    writeln!(out, "{}", Painted(Tone::Heading, title))?;
-    let old = call.old;
-    match &call.new {
-        Some((path, module)) => writeln!(
-            out,
-            "A calls B, which is {old};\nthe call comes to C, which is {path} of module {module}."
-        )?,
-        None => writeln!(
-            out,
-            "A calls B, which is {old}; nobody replaces it on this way."
-        )?,
-    }
-    for (toc, of) in words.tocs() {
-        if of == "the kernel"
-            || call
-                .new
-                .as_ref()
-                .is_some_and(|(_, module)| of.strip_prefix("module ") == Some(module))
-        {
-            writeln!(out, "TOC of {of}: {toc:#x}.")?;
-        }
-    }
-    writeln!(
-        out,
-        "A line: number, address, place, instruction, what it changes; behind `;` what that means.\n\
-         `!` marks what goes wrong."
-    )
-}
-
-fn conclude(
-    out: &mut dyn Write,
-    stepped: &Stepped,
-    lines: &[Line],
-    outcome: &Outcome,
-) -> fmt::Result {
-    let mut parts: Vec<(Part, u32)> = Vec::new();
-    for line in lines.iter().filter(|line| line.part != Part::Home) {
-        match parts.iter_mut().find(|(part, _)| *part == line.part) {
-            Some((_, count)) => *count += line.count,
-            None => parts.push((line.part, line.count)),
-        }
-    }
-    let parts: Vec<String> = (parts.iter())
-        .map(|(part, count)| format!("{} {count}", part.name()))
-        .collect();
-    writeln!(out, "{}", Painted(Tone::Heading, "-- in all"))?;
-    writeln!(
-        out,
-        "{} instructions:\n{}",
-        stepped.instructions,
-        parts.join(", ")
-    )?;
-    let result = outcome.result;
-    writeln!(out, "r3 = {result:#x} ({result})")?;
-    if outcome.findings.is_empty() {
-        let good = "A has back all that it may rely on, says the ABI sanitiser";
-        return writeln!(out, "{}", Painted(Tone::Good, good));
-    }
-    for finding in &outcome.findings {
-        let text = format!("A does not have back what it may rely on: {finding}");
-        writeln!(out, "{}", Painted(Tone::Bad, text))?;
-    }
-    Ok(())
 }

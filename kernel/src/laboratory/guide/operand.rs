@@ -1,7 +1,7 @@
 //! What an instruction loads or stores, and where: D-form, DS-form and their prefixed
 //! forms (ISA Book I, 1.6). Others are not looked into.
 
-use super::stepper::Stop;
+use super::stop::Stop;
 use alloc::{format, string::String};
 use disasm::Line;
 

@@ -1,10 +1,13 @@
 //! The lines of a call on the console, and as records.
 
 use super::{
-    Call,
+    Call, Outcome,
+    known::Known,
     line::{Change, Line},
-    stepper::Part,
-    words::short,
+    paths::{self, short},
+    stepper::Stepped,
+    stop::Part,
+    words::Words,
 };
 use crate::console::{self, Painted, Tone};
 use alloc::{format, string::String, vec::Vec};
@@ -149,4 +152,80 @@ pub fn report(call: &Call, number: u32, line: &Line) {
         meaning: &line.meaning.join("; "),
         wrong: line.wrong,
     });
+}
+
+/// Prints what the call is.
+pub fn introduce(out: &mut dyn Write, call: &Call, known: &Known, words: &Words) -> fmt::Result {
+    let arguments: Vec<String> = known.arguments.iter().map(|n| format!("{n}")).collect();
+    let (name, variant) = (paths::last(call.old), call.variant);
+    let title = format!(
+        "{name}({}), {}, handed over by {}",
+        arguments.join(", "),
+        call.way,
+        variant.name
+    );
+    writeln!(out, "{}", Painted(Tone::Heading, title))?;
+    let old = call.old;
+    match &call.new {
+        Some((path, module)) => writeln!(
+            out,
+            "A calls B, which is {old};\nthe call comes to C, which is {path} of module {module}."
+        )?,
+        None => writeln!(
+            out,
+            "A calls B, which is {old}; nobody replaces it on this way."
+        )?,
+    }
+    for (toc, of) in words.tocs() {
+        if of == "the kernel"
+            || call
+                .new
+                .as_ref()
+                .is_some_and(|(_, module)| of.strip_prefix("module ") == Some(module))
+        {
+            writeln!(out, "TOC of {of}: {toc:#x}.")?;
+        }
+    }
+    writeln!(
+        out,
+        "A line: number, address, place, instruction, what it changes; behind `;` what that means.\n\
+         `!` marks what goes wrong."
+    )
+}
+
+/// Prints what it came to.
+pub fn conclude(
+    out: &mut dyn Write,
+    stepped: &Stepped,
+    lines: &[Line],
+    outcome: &Outcome,
+) -> fmt::Result {
+    let mut parts: Vec<(Part, u32)> = Vec::new();
+    for line in lines.iter().filter(|line| line.part != Part::Home) {
+        match parts.iter_mut().find(|(part, _)| *part == line.part) {
+            Some((_, count)) => *count += line.count,
+            None => parts.push((line.part, line.count)),
+        }
+    }
+    let parts: Vec<String> = (parts.iter())
+        .map(|(part, count)| format!("{} {count}", part.name()))
+        .collect();
+    writeln!(out, "{}", Painted(Tone::Heading, "-- in all"))?;
+    writeln!(
+        out,
+        "{} instructions:\n{}",
+        stepped.instructions,
+        parts.join(", ")
+    )?;
+    let result = outcome.result;
+    writeln!(out, "r3 = {result:#x} ({result})")?;
+    if outcome.findings.is_empty() {
+        let good = "A has back all that it may rely on, says the ABI sanitiser";
+        return writeln!(out, "{}", Painted(Tone::Good, good));
+    }
+    for finding in &outcome.findings {
+        let text = format!("A does not have back what it may rely on: {finding}");
+        writeln!(out, "{}", Painted(Tone::Bad, text))?;
+    }
+    Ok(())
 }

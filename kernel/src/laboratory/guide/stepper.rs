@@ -3,21 +3,22 @@
 //! function that the old one or the new one calls, is counted and not shown.
 
 use super::{
-    super::single_step::{self, Fault, MOST_STOPS},
+    map::Map,
     reservation::{self, Reservation},
+    stop::{Part, Stop},
 };
 use crate::{
     arch::{self, sanitiser::SanitisedCall, sanitiser::sanitised_home},
-    interrupt,
-    livepatch::variants,
-    mm, module, symbols,
+    interrupt, mm,
+    single_step::{self, Fault, MOST_STOPS},
+    symbols,
     sync::IrqLock,
     text,
     thread::{self, Thread},
 };
 use alloc::vec::Vec;
 use core::{mem, ops::Range};
-use layout::{CallFrame, FrameHeader, TrapFrame};
+use layout::{FrameHeader, TrapFrame};
 use ppc64::{insn, msr, vector};
 
 /// Instructions that a call may take, those that are not shown included.
@@ -26,85 +27,6 @@ const MOST_INSTRUCTIONS: u32 = 1_000_000;
 /// What a stub of a module begins with: it saves r2 (ELFv2 4.2.5.3).
 const SAVES_TOC: u32 = insn::std(2, 24, 1);
 
-/// A part of the way.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Part {
-    /// A, the caller: its call.
-    Caller,
-    /// The two words at B's local entry.
-    Site,
-    /// What the site leads to when nothing moves.
-    Stub,
-    /// What it leads to otherwise.
-    Trampoline,
-    /// What the trampoline calls.
-    Callback,
-    /// The variant's way from there to C.
-    HandOff,
-    /// B, the old function, behind its site.
-    Function,
-    /// C, the new function.
-    Replacement,
-    /// What B or C calls.
-    Callee,
-    /// What gives A its r2 back.
-    Convention,
-    /// A, behind its call.
-    Home,
-}
-
-impl Part {
-    /// What it is called.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Caller => "caller",
-            Self::Site => "site",
-            Self::Stub => "stub",
-            Self::Trampoline => "trampoline",
-            Self::Callback => "callback",
-            Self::HandOff => "hand-off",
-            Self::Function => "function",
-            Self::Replacement => "replacement",
-            Self::Callee => "callee",
-            Self::Convention => "return convention",
-            Self::Home => "home",
-        }
-    }
-
-    /// Whether it stands for many instructions.
-    pub const fn is_folded(self) -> bool {
-        matches!(self, Self::Callback | Self::Callee)
-    }
-}
-
-/// Registers, and the caller's save area.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct State {
-    pub gpr: [u64; 32],
-    pub lr: u64,
-    pub ctr: u64,
-    pub xer: u64,
-    pub cr: u64,
-    /// The header of A's frame.
-    pub header: FrameHeader,
-    /// Where the call goes on, as the trampoline's frame has it while it is open.
-    pub nip: Option<u64>,
-}
-
-/// An instruction that is about to be executed, or the first of many.
-#[derive(Clone, Copy, Debug)]
-pub struct Stop {
-    pub part: Part,
-    pub address: u64,
-    pub word: u32,
-    /// The word behind it, if it is a prefix (ISA Book I, 1.6.3).
-    pub suffix: u32,
-    /// How many it stands for.
-    pub count: u32,
-    /// Before it.
-    pub state: State,
-}
-
 /// What is not shown, and where it ends.
 #[derive(Clone, Copy, Debug)]
 struct Fold {
@@ -112,17 +34,6 @@ struct Fold {
     r1: u64,
     /// A module's stub is on the way there, and is shown.
     in_stub: bool,
-}
-
-/// What is known beforehand of the code on the way.
-#[derive(Debug, Default)]
-pub struct Map {
-    /// The old function.
-    pub old: Range<u64>,
-    /// The second word of its site.
-    pub site: u64,
-    /// All modules.
-    pub modules: Vec<Range<u64>>,
 }
 
 /// The call that is being stepped.
@@ -388,93 +299,11 @@ impl Stepping {
 
     /// Takes no memory: there is room.
     fn write_down(&mut self, frame: &TrapFrame, part: Part, count: u32) {
-        let a = self
-            .stops
-            .first()
-            .map_or(frame.gpr[1], |first| first.state.gpr[1]);
-        // SAFETY: the frame of the caller, which is there as long as the call is.
-        let header = unsafe { (a as *const FrameHeader).read_volatile() };
-        let is_open = a.wrapping_sub(frame.gpr[1]) == size_of::<CallFrame>() as u64
-            && matches!(part, Part::Trampoline | Part::Callback);
-        let nip = is_open.then(|| {
-            let frame = frame.gpr[1] as *const CallFrame;
-            // SAFETY: it is the trampoline that has opened a frame of this size.
-            unsafe { (&raw const (*frame).nip).read_volatile() }
-        });
-        let word = text::read(frame.nip);
-        let suffix = if word >> 26 == 1 {
-            text::read(frame.nip + 4)
-        } else {
-            0
-        };
-        if self.stops.len() == self.stops.capacity() {
-            return;
-        }
-        self.stops.push(Stop {
-            part,
-            address: frame.nip,
-            word,
-            suffix,
-            count,
-            state: State {
-                gpr: frame.gpr,
-                lr: frame.lr,
-                ctr: frame.ctr,
-                xer: frame.xer,
-                cr: frame.cr,
-                header,
-                nip,
-            },
-        });
-    }
-}
-
-impl Stepped {
-    /// Tells the stub from the trampoline, the hand-off from what is before it, and the
-    /// return convention from the rest of C. `stub` is the settled stub, if there is one.
-    pub fn name_parts(&mut self, stub: Option<Range<u64>>) {
-        let is_stub = |address: u64| stub.as_ref().is_some_and(|stub| stub.contains(&address));
-        let entered = self
-            .stops
-            .iter()
-            .position(|stop| stop.part == Part::Replacement);
-        let hand_off = entered.and_then(|index| self.stops.get(index.checked_sub(1)?));
-        let hand_off = hand_off.map_or(0..0, |last| {
-            let words = (variants::current().hand_off)().len() as u64;
-            last.address + 4 - 4 * words..last.address + 4
-        });
-        for stop in &mut self.stops {
-            stop.part = match stop.part {
-                Part::Trampoline if hand_off.contains(&stop.address) => Part::HandOff,
-                Part::Trampoline if is_stub(stop.address) => Part::Stub,
-                Part::Replacement if restores(stop.address) => Part::Convention,
-                other => other,
-            };
+        let first = self.stops.first();
+        let a = first.map_or(frame.gpr[1], |first| first.state.gpr[1]);
+        if self.stops.len() < self.stops.capacity() {
+            // SAFETY: the caller's frame is there as long as the call is.
+            self.stops.push(unsafe { Stop::new(frame, a, part, count) });
         }
     }
-}
-
-/// Whether an address is in the four instructions of `klp::epilogue!`: they load a base,
-/// r2 from 12 of it and LR from 16 of it, and add the two up.
-fn restores(address: u64) -> bool {
-    (0..4).any(|index| {
-        let word = |n: u64| text::read(address - 4 * index + 4 * n);
-        let base = word(1) >> 16 & 31;
-        let reserved = mem::offset_of!(FrameHeader, reserved) as u32;
-        let load = |rt: u32, low: u32| 58 << 26 | rt << 21 | base << 16 | low;
-        // `lwa` is the DS-form with the low bits 2.
-        word(0) == insn::ld(base, 0, 1)
-            && word(1) == load(2, reserved | 2)
-            && word(2) == load(0, mem::offset_of!(FrameHeader, lr_save) as u32)
-            && word(3) == 0x7c42_0214
-    })
-}
-
-/// The modules' ranges, for a [`Map`].
-pub fn modules() -> Vec<Range<u64>> {
-    let range = |module: &alloc::sync::Arc<module::Module>| {
-        let range = module.range();
-        range.start..range.end
-    };
-    module::loaded().iter().map(range).collect()
 }

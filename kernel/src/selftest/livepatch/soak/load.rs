@@ -3,7 +3,7 @@
 use super::victims::{self, FUNCTIONS, MARK};
 use crate::{
     arch,
-    selftest::Random,
+    random::Random,
     sync::IrqLock,
     thread::{self, Handle},
     victims as common,

@@ -1,5 +1,5 @@
-//! Calls whose every instruction traps: what the step explorer and the guided step
-//! have in common.
+//! Calls whose every instruction traps: what the step explorer, the guided step and the
+//! cost meter have in common.
 //!
 //! The ABI sanitiser makes the call with `MSR[SE]` on (ISA Book III, 7.5.15), and
 //! every trap comes to a watcher, which [`crate::interrupt::watch`] has let in before
