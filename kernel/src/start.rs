@@ -2,7 +2,7 @@
 
 use crate::{
     arch, bench, console, crash, debugger, fault, ftrace, interrupt, job, laboratory, livepatch,
-    mm, monitor, platform, selftest, stack, thread, time,
+    mm, module, monitor, platform, selftest, stack, thread, time,
 };
 use boot::BootInfo;
 use bootargs::{BootArgs, Color, LogLevel, Mode, Way};
@@ -59,6 +59,7 @@ extern "C" fn on_main_stack() -> ! {
     if let Err(error) = thread::start() {
         refuse(&error);
     }
+    module::start();
     if let Err(error) = livepatch::start() {
         refuse(&error);
     }

@@ -2,7 +2,7 @@
 //! the solutions in tests/exercises all are, and with wrong ones each is told what is
 //! wrong.
 
-use crate::harness::{Boot, trial};
+use crate::harness::{Boot, kernel, trial};
 use anyhow::{Context, Result, ensure};
 use libtest_mimic::Trial;
 use std::collections::BTreeSet;
@@ -45,7 +45,9 @@ pub fn trials() -> Vec<Trial> {
 /// Builds the kernel twice, which is what takes time here: the wrong variant is in the
 /// tree as it was cloned, and the right one stays when the wrong solutions come.
 fn judged() -> Result<()> {
-    let tree = Tree::fresh("exercises")?;
+    // What both builds share is built once, and not by two at a time.
+    kernel()?;
+    let tree = Tree::fresh("walk")?;
     as_cloned(&tree)?;
     apply(&tree, "11-wrong", &[])?;
     let told = ask(&tree, false)?;

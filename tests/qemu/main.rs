@@ -37,27 +37,28 @@ fn main() -> ExitCode {
 }
 
 fn trials() -> Vec<Trial> {
-    // The long ones first, so that the last thread does not run alone for long.
+    // The long ones first, so that the last thread does not run alone for long. But
+    // those that use the copy of the tree should not meet: one would only wait.
     let groups = [
-        soak::trials(),
         walks::first(),
+        soak::trials(),
         shell::trials(),
-        boots::trials(),
-        demo::trials(),
+        selftests::trials(),
         exercises::trials(),
+        boots::trials(),
         bench::trials(),
         matrix::trials(),
-        explore::trials(),
+        disassembly::trials(),
         report::trials(),
+        walks::last(),
+        explore::trials(),
+        demo::trials(),
         step::trials(),
-        selftests::trials(),
         livepatch::trials(),
         gdb::trials(),
         golden::trials(),
         dialogues::trials(),
-        disassembly::trials(),
         readme::trials(),
-        walks::last(),
     ];
     groups.into_iter().flatten().collect()
 }

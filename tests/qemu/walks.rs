@@ -6,7 +6,7 @@ use libtest_mimic::Trial;
 use std::collections::BTreeSet;
 use walk::tree::Tree;
 
-/// A long one. There is one copy of the tree, and so the two should not meet.
+/// A long one. There is one copy of the tree, for these and the exercises.
 pub fn first() -> Vec<Trial> {
     vec![trial("walk::add-a-variant", add_a_variant)]
 }

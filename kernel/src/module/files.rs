@@ -7,6 +7,7 @@ use crate::platform;
 use alloc::vec::Vec;
 use core::slice;
 use klp::Convention;
+use spin::Once;
 
 /// A file of the initrd.
 #[derive(Clone, Copy, Debug)]
@@ -20,27 +21,42 @@ pub struct File {
     pub bytes: &'static [u8],
 }
 
+/// What is in the initrd, which does not change: read once, at boot, so that memory
+/// is the same before and after whoever asks first.
+static FILES: Once<Vec<File>> = Once::new();
+
+/// Reads the list of files.
+pub fn start() {
+    FILES.call_once(list);
+}
+
 /// The modules that were built in the convention that the loader takes now
 /// ([`expected`]).
 #[must_use]
 pub fn files_for_current() -> Vec<File> {
-    let (convention, _) = expected();
-    let mut files = files();
-    files.retain(|file| file.convention == convention);
-    files
+    current().collect()
 }
 
 /// The module of this name among them.
 #[must_use]
 pub fn find_file(name: &str) -> Option<File> {
-    let mut files = files_for_current().into_iter();
-    files.find(|file| file.name == name)
+    current().find(|file| file.name == name)
+}
+
+fn current() -> impl Iterator<Item = File> {
+    let (convention, _) = expected();
+    let files = files().iter().copied();
+    files.filter(move |file| file.convention == convention)
 }
 
 /// The modules in the initrd, of all conventions; none without an initrd, or if it
 /// is no archive.
 #[must_use]
-pub fn files() -> Vec<File> {
+pub fn files() -> &'static [File] {
+    FILES.get().map_or(&[], Vec::as_slice)
+}
+
+fn list() -> Vec<File> {
     let Some(range) = platform::get().initrd else {
         return Vec::new();
     };

@@ -14,7 +14,7 @@ pub(crate) use descriptor::{Descriptor, build_id, read as read_descriptor};
 pub use descriptor::{Replacement, SystemState, Target, Wanted};
 pub use error::ModuleError;
 pub use expected::{TocChoice, expect, expected};
-pub use files::{File, files, files_for_current, find_file};
+pub use files::{File, files, files_for_current, find_file, start};
 
 use crate::{
     backtrace, debugger, exports,

@@ -18,18 +18,24 @@ klp::module! {
     provides: [counted],
 }
 
+/// Pages without code. QEMU looks at every store to a page that it has translated code
+/// of, and these are most of what a soak stores.
+#[repr(align(4096))]
+struct Counts([AtomicU64; 7]);
+
 /// By function, in the kernel's order.
-static COUNTS: [AtomicU64; 7] = [const { AtomicU64::new(0) }; 7];
+static COUNTS: Counts = Counts([const { AtomicU64::new(0) }; 7]);
 
 const MARK: u64 = 1000;
 
 fn count(function: usize) {
-    COUNTS[function].fetch_add(1, Ordering::Relaxed);
+    COUNTS.0[function].fetch_add(1, Ordering::Relaxed);
 }
 
 /// How often a function was called since the module was loaded.
 pub extern "C" fn counted(function: u64) -> u64 {
     COUNTS
+        .0
         .get(function as usize)
         .map_or(0, |count| count.load(Ordering::Relaxed))
 }

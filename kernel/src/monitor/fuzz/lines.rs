@@ -145,10 +145,9 @@ impl Lines {
         let Some(kind) = kind else {
             return text.push('x');
         };
-        let count = complete::candidates(kind).len();
-        let chosen = self.below(count);
-        if let Some(one) = complete::candidates(kind).into_iter().nth(chosen) {
-            text.push_str(&one);
+        let candidates = complete::candidates(kind);
+        if let Some(one) = candidates.get(self.below(candidates.len())) {
+            text.push_str(one);
         }
     }
 

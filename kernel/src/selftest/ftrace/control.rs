@@ -125,7 +125,7 @@ crate::selftest! {
             ftrace::unregister(&ONE.ops).map_err(text)?;
         }
         let before = (mm::usage(), mm::code::used());
-        for _ in 0..8 {
+        for _ in 0..3 {
             ftrace::register(&ONE.ops, &Filter::all()).map_err(text)?;
             ftrace::register(&KEEPER.ops, &Filter::only(&["c_*"])).map_err(text)?;
             ftrace::unregister(&ONE.ops).map_err(text)?;

@@ -32,7 +32,8 @@ impl Drop for Expectation {
 fn built_in(convention: Convention) -> Result<module::File, String> {
     let files = module::files();
     let file = files
-        .into_iter()
+        .iter()
+        .copied()
         .find(|file| file.name == "demo" && file.convention == convention);
     file.ok_or_else(|| {
         let name = convention.name();
