@@ -1,21 +1,14 @@
 //! What `make gdb` prepares, in a session without a terminal.
 
-use crate::harness::{Boot, ignorable, kernel};
-use anyhow::{Context, Result, ensure};
+mod session;
+
+use crate::harness::ignorable;
+use anyhow::{Result, ensure};
 use libtest_mimic::{Completion, Trial};
-use std::fs::File;
-use std::path::Path;
-use std::process::Stdio;
-use std::time::Duration;
+use session::{Said, expect, session};
+use xtask::gdb;
 use xtask::guest::Finished;
 use xtask::outcome::Outcome;
-use xtask::{gdb, tool};
-
-/// For a session as a whole, in seconds: it needs three.
-const LIMIT: u64 = 30;
-
-/// What the session shows of itself begins with this.
-const MARK: &str = "== ";
 
 /// The files that symbols are from.
 const FILES: &str = "python print(sorted(file.filename.split('/')[-1] for file in gdb.objfiles()))";
@@ -95,74 +88,6 @@ fn with_gdb(test: impl Fn(&str) -> Result<()>) -> Result<Completion> {
         Ok(program) => test(&program).map(|()| Completion::Completed),
         Err(error) => Ok(Completion::ignored_with(format!("{error:#}"))),
     }
-}
-
-/// A command, and what was said to it.
-struct Said<'a> {
-    command: &'a str,
-    text: String,
-}
-
-/// Has the debugger do all this, one after the other, whether a command fails or not.
-fn session<'a>(
-    program: &str,
-    label: &str,
-    append: &str,
-    commands: &[&'a str],
-) -> Result<(Vec<Said<'a>>, Finished)> {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let file = folder.join(format!("{}.txt", label.replace("::", "-")));
-    let output = File::create(&file).with_context(|| file.display().to_string())?;
-    let limit = Duration::from_secs(LIMIT);
-    let port = gdb::free_port()?;
-    let mut guest = Boot::new(label, "default", append)?
-        .limit(limit)
-        .start_halted(port)?;
-    let mut command = gdb::debugger(program, kernel()?, port);
-    command.arg("-batch").stdin(Stdio::null());
-    command.stdout(output.try_clone()?).stderr(output);
-    for (number, line) in commands.iter().enumerate() {
-        command.args(["-ex", &format!("echo \\n{MARK}{number}\\n"), "-ex", line]);
-    }
-    let mut debugger = tool::spawn(&mut command)?;
-    let ended = gdb::until_ended(&mut debugger, &mut guest, Some(limit));
-    let text = String::from_utf8_lossy(&tool::read_file(&file)?).into_owned();
-    let status = ended.with_context(|| format!("the session so far:\n{text}"))?;
-    ensure!(status.code().is_some(), "`{program}` {status}:\n{text}");
-    let mut said = Vec::new();
-    for (number, command) in commands.iter().enumerate() {
-        let (_, behind) = text
-            .split_once(&format!("\n{MARK}{number}\n"))
-            .with_context(|| format!("`{command}` was not reached:\n{text}"))?;
-        let (answer, _) = behind
-            .split_once(&format!("\n{MARK}"))
-            .unwrap_or((behind, ""));
-        said.push(Said {
-            command,
-            text: answer.to_owned(),
-        });
-    }
-    Ok((said, guest.finish()))
-}
-
-/// The answers in order, each with what must be in it.
-fn expect(said: &[Said<'_>], expected: &[(&str, &[&str])]) -> Result<()> {
-    ensure!(said.len() == expected.len(), "{} commands", said.len());
-    for (number, (said, (command, parts))) in said.iter().zip(expected).enumerate() {
-        let Said {
-            command: asked,
-            text,
-        } = said;
-        ensure!(asked == command, "command {number} is `{asked}`");
-        let mut rest = &text[..];
-        for part in *parts {
-            let (_, behind) = rest.split_once(part).with_context(|| {
-                format!("`{asked}` (number {number}) does not say `{part}`:\n{text}")
-            })?;
-            rest = behind;
-        }
-    }
-    Ok(())
 }
 
 const SITE: &str = "klplab: 1. site of kernel::bank::balance, called from kernel::";
