@@ -32,6 +32,7 @@ pub enum Refusal {
     NoRoom,
 }
 
+/// All keys, as messages list them.
 pub static KEYS: &[Key; 13] = &[
     Key {
         name: "mode",
