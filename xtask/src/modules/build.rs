@@ -20,6 +20,9 @@ pub const BARE: [&str; 6] = [
 /// The target of PC-relative code: it has another `core`.
 const PCREL: &str = ".cargo/powerpc64le-klplab-pwr10.json";
 
+/// Cargo's name for the folder of its intermediate files.
+const BUILD_DIR: &str = "CARGO_BUILD_BUILD_DIR";
+
 /// A crate in `patches/`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Package {
@@ -78,6 +81,10 @@ pub fn archives(
     }
     cargo.arg("--message-format=json-render-diagnostics");
     cargo.arg("--target-dir").arg(target);
+    // What is no crate of ours is the same for every target folder: `core` takes long.
+    if std::env::var_os(BUILD_DIR).is_none() {
+        cargo.env(BUILD_DIR, tool::target_dir());
+    }
     let names = packages.iter().map(|package| package.name.as_str());
     for name in names.clone() {
         cargo.args(["--package", name]);
