@@ -1,11 +1,11 @@
 //! Threads to look at: each does one thing with the bank's function that patches
 //! replace, until it is told to go home.
 
-use super::trouble::Trouble;
+use super::{input, trouble::Trouble};
 use crate::{
     arch, bank,
     sync::IrqLock,
-    thread::{self, Handle, Stopped},
+    thread::{self, Handle, State, Stopped},
     time,
 };
 use alloc::{format, sync::Arc, vec::Vec};
@@ -123,7 +123,6 @@ fn reap() {
 }
 
 fn is_gone(handle: &Handle) -> bool {
-    use thread::State;
     matches!(handle.thread().state(), State::Ended | State::Stopped)
 }
 
@@ -146,6 +145,9 @@ fn room() -> Result<(), Trouble> {
     }
     Ok(())
 }
+
+/// How long a sleeper may take to get to where it sleeps.
+const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// Starts a thread in a role. Returns its number.
 pub fn start(role: &'static Role) -> Result<u32, Trouble> {
@@ -174,9 +176,16 @@ pub fn start(role: &'static Role) -> Result<u32, Trouble> {
         post.go_home();
         Trouble::refused(error)
     })?;
-    let id = handle.thread().id();
+    let its = handle.thread().clone();
+    let sleeps = post.account.is_some();
     CREW.lock().push(Member { handle, post });
-    Ok(id)
+    if sleeps {
+        // Whoever enables a patch next counts on its being inside. A replacement may
+        // not sleep at all.
+        let is_on_its_way = || matches!(its.state(), State::Ready | State::Running);
+        input::wait(AT_ONCE, || !is_on_its_way())?;
+    }
+    Ok(its.id())
 }
 
 /// How long a thread may take to go home.
