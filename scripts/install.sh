@@ -53,8 +53,11 @@ find_root() {
     fi
 }
 
+# Where apt-get shall look for its sources, if not in its own place.
+apt_sources=
 apt() {
-    $root env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=120 "$@" >&2 </dev/null
+    $root env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=120 \
+        ${apt_sources:+-o "Dir::Etc::SourceParts=$apt_sources"} "$@" >&2 </dev/null
 }
 
 # Once is enough.
@@ -72,9 +75,42 @@ apt_install() {
     [ -n "$apt_is_fresh" ] || list "apt-get update"
     list "apt-get install --no-install-recommends --no-remove $*"
     apt_update
+    case " $* " in *" qemu-system-ppc "*) qemu_from_backports ;; esac
+    apt_install_only "$@"
+}
+
+apt_install_only() {
     apt install -y --no-install-recommends --no-remove "$@" ||
         die "apt-get install failed (its reason is above). If it would have to remove packages," \
             "that is yours to decide: run it by hand without --no-remove, then this again."
+}
+
+# QEMU's packages fit together in one version only. If some are here from Debian's
+# backports, say qemu-utils, those of Debian itself would have to remove them; so the
+# one that is needed comes from there too. For this one time apt is shown that suite,
+# if it does not know it.
+qemu_from_backports() {
+    dpkg-query -W -f '${db:Status-Status} ${Version} ${Package}\n' 'qemu-*' 2>/dev/null |
+        grep -q '^installed .*~bpo' || return 0
+    known=$(apt-get indextargets --format '$(LABEL) $(CODENAME) $(REPO_URI)' 'Created-By: Packages')
+    debian=$(echo "$known" | awk '$1 == "Debian" && $2 !~ /-/ { print $2, $3; exit }')
+    [ -n "$debian" ] || return 0
+    suite=${debian% *}-backports
+    say "Other packages of QEMU are here from $suite, so this one is taken from there:"
+    if ! echo "$known" | awk -v suite="$suite" '$2 == suite { found = 1 } END { exit !found }'; then
+        scratch=$(mktemp -d)
+        apt_sources=$scratch/sources.list.d
+        [ ! -d /etc/apt/sources.list.d ] || cp -R /etc/apt/sources.list.d "$scratch"
+        mkdir -p "$apt_sources"
+        echo "deb ${debian#* } $suite main" >"$apt_sources/klplab-backports.list"
+        chmod -R a+rX "$scratch"
+        list "apt-get update (with $suite, this once)"
+        apt update || die "apt-get update failed (its reason is above)."
+    fi
+    list "apt-get install --no-install-recommends --no-remove -t $suite qemu-system-ppc"
+    apt_install_only -t "$suite" qemu-system-ppc
+    [ -z "$apt_sources" ] || rm -rf "$scratch"
+    apt_sources=
 }
 
 # Rust through rustup: the toolchain that rust-toolchain.toml names.

@@ -4,6 +4,7 @@ use anyhow::{Context, Result, anyhow, bail, ensure};
 use libtest_mimic::{Completion, Failed, Trial};
 use report::Verdict;
 use serde_json::Value;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -91,13 +92,20 @@ impl Boot {
         Guest::start(&qemu, false, Some(self.limit))
     }
 
-    /// Boots, waits for the end and reads the report.
+    /// Boots, waits for the end and reads the report, if QEMU got so far as to open it.
     pub fn run(&self) -> Result<Run> {
+        match std::fs::remove_file(&self.report) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
         let finished = self.start()?.finish();
-        Ok(Run {
-            finished,
-            records: self.records()?,
-        })
+        let has_none = matches!(finished.outcome, Outcome::Qemu { .. }) && !self.report.exists();
+        let records = if has_none {
+            Vec::new()
+        } else {
+            self.records()?
+        };
+        Ok(Run { finished, records })
     }
 
     /// The records that the guest has reported.

@@ -1,9 +1,11 @@
 //! Building the kernel: cargo links it, its symbol table is embedded, and the
 //! patch modules for it are packed.
 
+use crate::built::{Inputs, Record};
 use crate::modules::Conventions;
 use crate::{modules, symbols, tool};
 use anyhow::{Context, Result, bail, ensure};
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -24,6 +26,19 @@ pub fn build() -> Result<PathBuf> {
 /// When cargo fails (it has said why on standard error by then), the symbol
 /// table can't be embedded, or a module can't be packed.
 pub fn build_with(conventions: &Conventions) -> Result<PathBuf> {
+    let inputs = Inputs::look()?;
+    let kernel = ready_path("kernel");
+    if Record::of(&kernel, conventions).holds(&inputs) {
+        return Ok(kernel);
+    }
+    let kernel = build_anew(conventions)?;
+    // Only now is it known what a variant of this kernel asks for.
+    Record::of(&kernel, conventions).write(&inputs)?;
+    Ok(kernel)
+}
+
+/// The same without a look at what was built before.
+fn build_anew(conventions: &Conventions) -> Result<PathBuf> {
     let mut cargo = tool::cargo_for_kernel()?;
     // The messages name the file that was linked, wherever it is; what is for
     // people is still printed on standard error.
@@ -50,16 +65,19 @@ pub fn prepare(linked: &Path) -> Result<PathBuf> {
     let name = linked
         .file_stem()
         .context("the kernel's file has no name")?;
-    let path = tool::target_dir()
-        .join("klplab")
-        .join(name)
-        .with_extension("elf");
+    let path = ready_path(name);
     // Left alone if nothing changed, so that a QEMU that is about to load it,
     // or make, sees no new file.
     if std::fs::read(&path).ok().as_ref() != Some(&ready) {
         tool::replace_file(&path, &ready)?;
     }
     Ok(path)
+}
+
+/// Where a kernel of a name is when it is ready to boot.
+fn ready_path(name: impl AsRef<OsStr>) -> PathBuf {
+    let folder = tool::target_dir().join("klplab");
+    folder.join(name.as_ref()).with_extension("elf")
 }
 
 /// The executable that cargo's messages, one JSON object a line, tell of.

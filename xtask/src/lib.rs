@@ -1,7 +1,7 @@
 //! The host's side of the kernel: everything that `make` is too weak for.
 //!
-//! - [`kernel`] builds the kernel and embeds its symbol table ([`symbols`]); [`variants`]
-//!   are those that a kernel knows.
+//! - [`kernel`] builds the kernel and embeds its symbol table ([`symbols`]), unless what was
+//!   [`built`] is still right; [`variants`] are those that a kernel knows.
 //! - [`modules`] builds the patches in `patches/` and packs them into the initrd;
 //!   [`proof`] shows that they keep their return convention.
 //! - [`machine`] is the table of machine shapes, [`qemu`] the only place that
@@ -21,6 +21,7 @@
 //! `cargo run` sees.
 
 pub mod bench;
+pub mod built;
 pub mod check;
 pub mod cli;
 pub mod disasm;

@@ -138,16 +138,23 @@ pub fn output(command: &mut Command) -> Result<Output> {
 /// # Errors
 /// When it is in none of the folders of `PATH`, with a sentence.
 pub fn require(program: &str) -> Result<()> {
-    let found = if program.contains('/') {
-        Path::new(program).is_file()
-    } else {
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
-    };
-    if !found {
+    if find(program).is_none() {
         bail!("`{program}` not found: run `make doctor`");
     }
     Ok(())
+}
+
+/// Where a program is: in the first folder of `PATH` that has it, or, with a `/` in its
+/// name, there.
+#[must_use]
+pub fn find(program: &str) -> Option<PathBuf> {
+    if program.contains('/') {
+        return Some(PathBuf::from(program)).filter(|path| path.is_file());
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .map(|folder| folder.join(program))
+        .find(|path| path.is_file())
 }
 
 fn explain(program: &OsStr, error: std::io::Error) -> anyhow::Error {

@@ -1,5 +1,6 @@
 //! From archives to modules: the linker, and the kernel's build id.
 
+use super::replace_if_changed;
 use crate::{symbols, tool};
 use anyhow::{Context, Result, ensure};
 use klp::{Info, info};
@@ -23,9 +24,7 @@ pub fn link(archive: &Path, path: &Path) -> Result<Vec<u8>> {
         path.with_extension(format!("{id}")),
     );
     let result = link_to(archive, &whole, &bare).and_then(|bytes| {
-        let debug = path.with_extension("debug.ko");
-        std::fs::rename(&whole, &debug)
-            .with_context(|| format!("{} could not be written", debug.display()))?;
+        replace_if_changed(&path.with_extension("debug.ko"), &tool::read_file(&whole)?)?;
         Ok(bytes)
     });
     for file in [whole, bare] {

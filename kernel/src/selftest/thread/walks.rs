@@ -146,6 +146,9 @@ crate::selftest! {
     fn main_and_idle_are_reliable() {
         static SEEN: spin::Mutex<Vec<(u32, Looked)>> = spin::Mutex::new(Vec::new());
         let handle = spawn("reader", || {
+            // A tick may have begun this thread before the main one got to its `join`.
+            let main = thread::all().find(|thread| thread.id() == 0);
+            let _ = until("its sleep", || main.as_ref().is_none_or(|main| main.state() == State::Asleep));
             for thread in thread::all().filter(|thread| thread.id() < 2) {
                 let found = look(&thread, &[]);
                 SEEN.lock().push((thread.id(), found));
