@@ -1,10 +1,12 @@
 //! The monitor: what is typed, what is piped in, and what nobody would type.
 
-use crate::harness::{Boot, trial};
+use crate::harness::{self, Boot, trial};
 use anyhow::{Context, Result, bail, ensure};
 use libtest_mimic::Trial;
 use std::time::{Duration, Instant};
+use xtask::built::{Inputs, Record};
 use xtask::guest::{Finished, Guest};
+use xtask::modules::Conventions;
 use xtask::outcome::Outcome;
 
 const PROMPT: &str = "klplab> ";
@@ -20,6 +22,7 @@ const KEYS: &str = "the quick brown fox jumps over a lazy dog";
 
 pub fn trials() -> Vec<Trial> {
     vec![
+        trial("shell::at_once", at_once),
         trial("shell::fuzz", fuzz),
         trial("shell::forced", forced),
         trial("shell::examples", examples),
@@ -85,6 +88,25 @@ fn has(text: &str, all: &[&str]) -> Result<()> {
         ensure!(text.contains(one), "no `{one}` in:\n{text}");
     }
     Ok(())
+}
+
+/// With everything built, nothing is in the way from the command to the prompt: cargo is
+/// not asked, and to see that it need not be takes less than the boot.
+fn at_once() -> Result<()> {
+    let (kernel, all) = (harness::kernel()?, Conventions::all());
+    let begin = Instant::now();
+    let record = Record::of(kernel, &all);
+    ensure!(
+        record.holds(&Inputs::look()?),
+        "the build has left no record that holds"
+    );
+    ensure!(xtask::kernel::build_with(&all)? == kernel);
+    let looked = begin.elapsed();
+    let guest = started("shell::at_once")?;
+    let (whole, boot) = (begin.elapsed(), begin.elapsed() - looked);
+    println!("with all built, it is {whole:?} to the prompt, {looked:?} of it to see that");
+    ensure!(looked < boot, "{looked:?} to look, {boot:?} to boot");
+    ends(guest, &Outcome::Guest(0))
 }
 
 /// A hundred thousand random lines leave the kernel as it was.

@@ -198,3 +198,123 @@ fn note(found: &mut String, path: &Path) -> Result<()> {
     };
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    /// A folder for one test, with what a build makes in it.
+    fn folder(name: &str) -> PathBuf {
+        let folder = tool::target_dir().join("tests").join("built").join(name);
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(folder.join("modules/epilogue")).unwrap();
+        for file in ["kernel.elf", "initrd.tar", "modules/epilogue/demo.ko"] {
+            fs::write(folder.join(file), file).unwrap();
+        }
+        folder
+    }
+
+    fn record_in(folder: &Path) -> Record {
+        Record::of(&folder.join("kernel.elf"), &Conventions::usual())
+    }
+
+    #[test]
+    fn a_build_is_good_as_long_as_nothing_changes() {
+        let folder = folder("same");
+        let record = record_in(&folder);
+        let inputs = Inputs::look().unwrap();
+        assert!(!record.holds(&inputs), "nothing is recorded");
+        record.write(&inputs).unwrap();
+        assert!(record_in(&folder).holds(&Inputs::look().unwrap()));
+        let all = Record::of(&folder.join("kernel.elf"), &Conventions::all());
+        assert!(!all.holds(&inputs), "other modules were not built");
+    }
+
+    #[test]
+    fn other_sources_are_another_build() {
+        let record = record_in(&folder("inputs"));
+        record.write(&Inputs("a 1 2\n".into())).unwrap();
+        assert!(record.holds(&Inputs("a 1 2\n".into())));
+        assert!(!record.holds(&Inputs("a 1 3\n".into())));
+        assert!(!record.holds(&Inputs("a 1 2\nb 1 2\n".into())));
+    }
+
+    #[test]
+    fn what_was_made_must_still_be_there_and_the_same() {
+        let inputs = Inputs(String::new());
+        let changes: [(&str, fn(&Path)); 4] = [
+            ("modules/epilogue/demo.ko", |file| {
+                fs::remove_file(file).unwrap()
+            }),
+            ("modules/epilogue/more.ko", |file| {
+                fs::write(file, "").unwrap()
+            }),
+            ("kernel.elf", |file| fs::write(file, "another").unwrap()),
+            // Of the same size, and older: cargo and make would not see it.
+            ("initrd.tar", |file| {
+                let file = fs::File::options().write(true).open(file).unwrap();
+                file.set_modified(UNIX_EPOCH).unwrap();
+            }),
+        ];
+        for (index, (file, change)) in changes.into_iter().enumerate() {
+            let folder = folder(&format!("outputs-{index}"));
+            let record = record_in(&folder);
+            record.write(&inputs).unwrap();
+            assert!(record.holds(&inputs), "{file}");
+            change(&folder.join(file));
+            assert!(!record.holds(&inputs), "{file} has changed");
+        }
+    }
+
+    #[test]
+    fn files_and_folders_are_looked_at_in_the_order_of_their_names() {
+        let folder = folder("order");
+        let look = || {
+            let mut found = String::new();
+            note_all(&mut found, &folder).unwrap();
+            found.replace(&format!("{}/", folder.display()), "")
+        };
+        let found = look();
+        let names: Vec<_> = found.lines().map(|line| line.split(' ').next()).collect();
+        assert_eq!(
+            names,
+            ["initrd.tar", "kernel.elf", "modules/epilogue/demo.ko"].map(Some)
+        );
+        assert_eq!(found, look());
+        let mut absent = String::new();
+        note_all(&mut absent, &folder.join("absent")).unwrap();
+        assert!(absent.ends_with("absent -\n"), "{absent}");
+    }
+
+    #[test]
+    fn variables_that_builds_obey_count_and_others_do_not() {
+        for name in [
+            "CROSS_COMPILE",
+            "CARGO_TARGET_DIR",
+            "RUSTC_WRAPPER",
+            "CFLAGS",
+        ] {
+            assert!(is_obeyed(name), "{name}");
+        }
+        for name in ["PATH", "PWD", "CARGO_PKG_NAME", "RUST_RECURSION_COUNT"] {
+            assert!(!is_obeyed(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_member_of_the_workspace_is_a_source() {
+        let text = fs::read_to_string(tool::workspace().join("Cargo.toml")).unwrap();
+        let table: toml::Table = toml::from_str(&text).unwrap();
+        let members = table["workspace"]["members"].as_array().unwrap();
+        for member in members {
+            let member = member.as_str().unwrap();
+            let top = member.split('/').next().unwrap();
+            // The tests use what is built, and nothing of them goes into it.
+            assert!(top == "tests" || SOURCES.contains(&top), "{member}");
+        }
+        for source in SOURCES {
+            assert!(tool::workspace().join(source).exists(), "{source}");
+        }
+    }
+}
