@@ -18,6 +18,7 @@ mod capture;
 mod code;
 mod cpu;
 pub mod damage;
+mod frame;
 mod handed_over;
 mod hcall;
 mod kept;

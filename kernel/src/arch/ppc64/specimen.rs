@@ -1,6 +1,7 @@
 //! Pieces of code in states that stack walks and switches must cope with, for
 //! self-tests.
 
+use super::frame::{close_frame_and_return, open_frame};
 use core::{
     arch::global_asm,
     mem::{offset_of, size_of},
@@ -99,16 +100,7 @@ global_asm!(
     ".type keep_nonvolatile, @function",
     ".balign 16",
     "keep_nonvolatile:",
-    "mflr 0",
-    "std 0, {lr_save}(1)",
-    "mfcr 0",
-    "stw 0, {cr_save}(1)",
-    "stdu 1, -{keep_frame}(1)",
-    ".set n, 14",
-    ".rept 18",
-    "std n, {nonvolatile} + 8 * (n - 14)(1)",
-    ".set n, n + 1",
-    ".endr",
+    open_frame!(),
     "std 2, {keep}(1)",
     "std 4, {keep} + 8(1)",
     // CR2 to CR4, each the pattern's low four bits.
@@ -158,17 +150,7 @@ global_asm!(
     "ori 3, 3, 1 << 2",
     "2:",
     "ld 2, {keep}(1)",
-    ".set n, 14",
-    ".rept 18",
-    "ld n, {nonvolatile} + 8 * (n - 14)(1)",
-    ".set n, n + 1",
-    ".endr",
-    "addi 1, 1, {keep_frame}",
-    "lwz 0, {cr_save}(1)",
-    "mtcr 0",
-    "ld 0, {lr_save}(1)",
-    "mtlr 0",
-    "blr",
+    close_frame_and_return!(),
     ".size keep_nonvolatile, . - keep_nonvolatile",
     "",
     ".globl spin_holding",
@@ -243,7 +225,7 @@ global_asm!(
     lr_save = const offset_of!(FrameHeader, lr_save),
     cr_save = const offset_of!(FrameHeader, cr_save),
     header = const size_of::<FrameHeader>(),
-    keep_frame = const size_of::<KeepFrame>(),
+    frame = const size_of::<KeepFrame>(),
     nonvolatile = const offset_of!(KeepFrame, nonvolatile),
     keep = const offset_of!(KeepFrame, keep),
 );
