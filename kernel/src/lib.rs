@@ -3,8 +3,10 @@
 //! # Principles
 //! - One file, one thought. What a reader must hold in the head to follow a
 //!   patched call fits on a desk.
-//! - Assembly lives in `arch` alone, each entry under a contract: on entry,
-//!   clobbers, on exit, stack. It takes every offset from a Rust struct.
+//! - Assembly lives in `arch`, and where a traced or patched call needs its own: in
+//!   `ftrace`, `tracing` and `livepatch::variants`. (`crash` and `selftest` have an
+//!   instruction here and there that is meant to fault.) Each entry is under a contract:
+//!   on entry, on exit, clobbers, stack. It takes every offset from a Rust struct.
 //! - Logic that needs no machine is a crate of its own under `crates/`, without
 //!   `unsafe`, and is tested on the host.
 //! - What the machine is like comes from the device tree.
@@ -27,8 +29,9 @@
 //! every instruction traps. `bank`, `victims`, `exercises` and `laboratory::victims` are
 //! functions for patches to replace; `exports`, which `module` asks, is what modules may
 //! call, some of those included. `selftest`, `laboratory`, `bench`, `monitor`, `crash` and
-//! `job` know all; nobody knows them but `start`, and `monitor`, which has a command for
-//! the first and the third.
+//! `job` know all; nobody knows them but `start`; `monitor`, which has commands for
+//! `selftest`, `bench` and the laboratory's guided step; and `selftest`, which tests what
+//! `job` checks by.
 #![no_std]
 #![feature(allocator_api, patchable_function_entry)]
 

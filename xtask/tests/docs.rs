@@ -110,6 +110,92 @@ fn links_lead_to_what_they_name() {
     assert!(count > 100, "only {count} links");
 }
 
+/// A number that the bench has counted, as accepted.
+fn counted(file: &str, what: &str) -> u64 {
+    let text = std::fs::read_to_string(root().join("tests/golden").join(file));
+    let text = text.expect("a golden file can be read");
+    let value = text
+        .lines()
+        .find_map(|line| line.strip_prefix(what)?.strip_prefix(": "));
+    let value = value.and_then(|value| value.split(' ').next()?.parse().ok());
+    value.unwrap_or_else(|| panic!("{file} has no {what}"))
+}
+
+#[test]
+fn numbers_are_those_of_the_bench() {
+    let read = |name: &str| {
+        let text = std::fs::read_to_string(root().join("docs").join(name));
+        // A line's end may be anywhere.
+        text.expect("a document can be read").replace('\n', " ")
+    };
+    let must_say = |name: &str, wanted: &str| {
+        assert!(read(name).contains(wanted), "{name} does not say: {wanted}");
+    };
+    for (measure, about) in [
+        ("rest", "the site, with nothing attached"),
+        ("traced", "an empty callback"),
+        ("traced_regs", "an empty callback that gets all registers"),
+    ] {
+        let count = counted("bench.snap", measure);
+        must_say("ftrace.md", &format!("| `{measure}`: {about} | {count} |"));
+    }
+    let of = |what: &str| counted("bench-variants.snap", what);
+    let more = of("livepatch-stack settled") - of("epilogue settled");
+    must_say(
+        "abi.md",
+        &format!("{more} instructions a call more than `epilogue`"),
+    );
+    let bytes = of("livepatch-stack thread_bytes");
+    must_say("abi.md", &format!("every thread keeps {bytes} bytes"));
+    let each = of("livepatch-stack stack_bytes") - of("epilogue stack_bytes");
+    must_say(
+        "abi.md",
+        &format!("The price: {each} bytes for each call that has not returned"),
+    );
+    let words = counted("bench.snap", "settled_stub") / 4;
+    assert_eq!(words, 6);
+    must_say("livepatch.md", "The settled stub is six instructions");
+}
+
+/// Whether a text defines a name: in Rust, or as a label of assembly code.
+fn defines(text: &str, name: &str) -> bool {
+    let rust = [
+        "fn ",
+        "struct ",
+        "enum ",
+        "static ",
+        "const ",
+        "macro_rules! ",
+    ];
+    let label = [format!("\"{name}:\""), format!("function {name}\n")];
+    let mut items = rust.iter().map(|kind| format!("{kind}{name}"));
+    items.any(|item| names(text, &item)) || label.iter().any(|label| text.contains(label))
+}
+
+#[test]
+fn the_tour_leads_to_definitions() {
+    let tour = root().join("docs/tour.md");
+    let text = std::fs::read_to_string(&tour).expect("the tour can be read");
+    let mut problems = Vec::new();
+    let mut count = 0;
+    for (label, target) in links(&text) {
+        let item = label
+            .strip_prefix('`')
+            .and_then(|label| label.strip_suffix('`'));
+        let Some(item) = item else { continue };
+        count += 1;
+        let file = root().join("docs").join(&target);
+        let code = std::fs::read_to_string(&file).unwrap_or_default();
+        if !defines(&code, item) {
+            problems.push(format!("{target} does not define {item}"));
+        }
+    }
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+    assert!(count > 30, "only {count} names");
+    assert!(!defines("pub use x::Change; // fn changed()", "Change"));
+    assert!(!defines("fn change_all() {}", "change"));
+}
+
 #[test]
 fn wrong_links_are_noticed() {
     let tour = root().join("docs/tour.md");

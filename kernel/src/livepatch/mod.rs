@@ -8,7 +8,7 @@
 //!
 //! The rules are those of Linux (`Documentation/livepatch/livepatch.rst`,
 //! `kernel/livepatch/`), and are written down in the crate `consistency`, which
-//! knows no threads. What is different here, see docs/livepatch.md.
+//! knows no threads. docs/livepatch.md explains them; what is different, docs/linux.md.
 //!
 //! - `patched`: a function's ways to what it runs now;
 //! - `registry`: which patches there are, and who may change that;

@@ -4,12 +4,14 @@
 //! rid of mini stack frame", solution 1. The mini frame that `klp_return_helper`
 //! needed shifted the arguments that A had passed on the stack. Without it there is
 //! no frame of our own to keep A's r2 in; but there is a word in A's, next to where
-//! A's callee saves CR, that the ABI reserves and nobody uses. It has 32 bits, too
-//! few for an address, and enough for the distance from A's return address to A's
-//! TOC: the two belong to one module, within 2 GiB (ELFv2 medium code model).
+//! A's callee saves CR, that the ABI reserves and nobody uses: 12(r1), "CR+4" in the
+//! mail. It has 32 bits, too few for an address, and enough for the distance from A's
+//! return address to A's TOC: the two belong to one module, within 2 GiB (ELFv2 medium
+//! code model).
 //!
-//! C saves its return address at 16(A's r1), as any function that opens a frame, so
-//! that before it returns it can add the two up. The mail's own sequence takes r0 as
+//! C saves its return address at 16(A's r1), as any function that calls another, so
+//! that before it returns it can add the two up. It must have opened a frame for that:
+//! it finds A's by the back chain of its own. The mail's own sequence takes r0 as
 //! a base register, which means the number 0 there; see `klp::convention` for ours.
 //!
 //! Known price: each replacement must do it; one word per caller's frame, so C can't

@@ -12,10 +12,11 @@
 //! add  r2, r2, r0
 //! ```
 //!
-//! As the base register of a load, r0 does not mean what it holds but the number 0
-//! (ISA Book I, 1.6.1: "(RA|0)"). So the second and third instruction read addresses
-//! 12 and 16, whatever is there, and A goes on with their sum for its TOC. The
-//! corrected sequence takes r11: see `epilogue`.
+//! As the base register of a load, r0 does not mean what it holds but the number 0:
+//! "(RA|0)" in the ISA's Book I, where it describes loads. So the second and third
+//! instruction read addresses 12 and 16, whatever is there, and A goes on with the sum
+//! of the two for its TOC. LRSAVE is Linux's name for 16. The corrected sequence takes
+//! r11: see `epilogue`.
 
 use super::{Toc, Variant, epilogue};
 use klp::Convention;

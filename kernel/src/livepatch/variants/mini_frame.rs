@@ -6,11 +6,11 @@
 //! between A's and C's. C returns to the helper, which loads r2 from there, closes
 //! the frame, and returns to A.
 //!
-//! Known price: C finds the arguments that A has passed on its stack 32 bytes lower
-//! than it thinks, for it looks for them above its caller's header, and its caller is
-//! the mini frame now. So functions of more than eight arguments, and with variable
-//! ones, get wrong arguments. Frame and helper cost what they cost, and show up in
-//! every stack walk.
+//! Known price: C looks for the arguments that A has passed on its stack 32 bytes below
+//! where they are, for it looks at a fixed distance above the r1 that it was called
+//! with, which is the mini frame's now and not A's. So functions of more than eight
+//! arguments, and with variable ones, get wrong arguments. Frame and helper cost what
+//! they cost, and show up in every stack walk.
 
 use super::{Toc, Variant};
 use core::{

@@ -3,7 +3,7 @@
 //! Linux's kernels for POWER10 (CONFIG_PPC_KERNEL_PCREL, 2023): prefixed
 //! instructions reach data relative to themselves, so code needs no r2. That settles
 //! the question only where A needs none either. Here A does: and r2 is an ordinary
-//! volatile register to PC-relative code (ELFv2 1.5, 2.2.1: a function whose symbol
+//! volatile register to PC-relative code (ELFv2 3.4.1: a function whose symbol
 //! has the local-entry value 1 need not keep it), which C may use, and which every
 //! kernel function that C calls sets to the kernel's TOC on its way in. So whoever
 //! was called locally by A must still give A its r2 back, and C does it as in
