@@ -21,11 +21,13 @@ pub struct IrqGuard<'a, T> {
 impl<T> IrqLock<T> {
     /// An open lock.
     #[must_use]
+    #[inline]
     pub const fn new(value: T) -> Self {
         Self(SpinMutex::new(value))
     }
 
     /// Waits for the lock, with interrupts off from here on.
+    #[inline]
     pub fn lock(&self) -> IrqGuard<'_, T> {
         let before = arch::interrupts_off();
         IrqGuard {
@@ -35,6 +37,7 @@ impl<T> IrqLock<T> {
     }
 
     /// Takes the lock if it is open, without waiting.
+    #[inline]
     pub fn try_lock(&self) -> Option<IrqGuard<'_, T>> {
         let before = arch::interrupts_off();
         match self.0.try_lock() {
@@ -51,6 +54,7 @@ impl<T> IrqLock<T> {
 
     /// Whether somebody holds the lock.
     #[must_use]
+    #[inline]
     pub fn is_locked(&self) -> bool {
         self.0.is_locked()
     }
@@ -60,6 +64,7 @@ impl<T> IrqLock<T> {
     /// # Safety
     /// The holder never runs again. What the lock protects may be half changed;
     /// the caller makes do with that.
+    #[inline]
     pub unsafe fn break_open(&self) {
         if self.0.is_locked() {
             // SAFETY: the holder never runs again, says the caller.
@@ -71,18 +76,21 @@ impl<T> IrqLock<T> {
 impl<T> Deref for IrqGuard<'_, T> {
     type Target = T;
 
+    #[inline]
     fn deref(&self) -> &T {
         self.guard.as_ref().expect("the guard is there until drop")
     }
 }
 
 impl<T> DerefMut for IrqGuard<'_, T> {
+    #[inline]
     fn deref_mut(&mut self) -> &mut T {
         self.guard.as_mut().expect("the guard is there until drop")
     }
 }
 
 impl<T> Drop for IrqGuard<'_, T> {
+    #[inline]
     fn drop(&mut self) {
         self.guard = None;
         arch::interrupts_restore(self.before);
@@ -97,28 +105,33 @@ pub struct Hook<F>(IrqLock<Option<F>>);
 impl<F: Copy> Hook<F> {
     /// Nothing to call yet.
     #[must_use]
+    #[inline]
     pub const fn new() -> Self {
         Self(IrqLock::new(None))
     }
 
     /// Sets what is called.
+    #[inline]
     pub fn set(&self, function: Option<F>) {
         *self.0.lock() = function;
     }
 
     /// Sets what is called, and returns what was.
+    #[inline]
     pub fn replace(&self, function: Option<F>) -> Option<F> {
         core::mem::replace(&mut *self.0.lock(), function)
     }
 
     /// What is to be called, outside the lock.
     #[must_use]
+    #[inline]
     pub fn get(&self) -> Option<F> {
         *self.0.lock()
     }
 }
 
 impl<F: Copy> Default for Hook<F> {
+    #[inline]
     fn default() -> Self {
         Self::new()
     }

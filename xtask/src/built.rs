@@ -241,8 +241,9 @@ mod tests {
 
     #[test]
     fn what_was_made_must_still_be_there_and_the_same() {
+        type Change = fn(&Path);
         let inputs = Inputs(String::new());
-        let changes: [(&str, fn(&Path)); 4] = [
+        let changes: [(&str, Change); 4] = [
             ("modules/epilogue/demo.ko", |file| {
                 fs::remove_file(file).unwrap()
             }),

@@ -100,6 +100,8 @@ pub fn cargo_for_kernel() -> Result<Command> {
     // It would replace the flags in .cargo/config.toml, which the kernel can't
     // be linked without.
     command.env_remove("RUSTFLAGS");
+    // Compiled in other units, the kernel would come out otherwise (see Cargo.toml).
+    command.env_remove("CARGO_INCREMENTAL");
     Ok(command)
 }
 

@@ -97,8 +97,9 @@ impl<const W: usize, const N: usize> Ring<W, N> {
                 ticket = self.head.load(Ordering::Relaxed);
             }
         };
-        for (word, value) in slot.words.iter().zip(record) {
-            word.store(value, Ordering::Relaxed);
+        // No iterator: its end could be a function of its own, and would be traced.
+        for word in 0..W {
+            slot.words[word].store(record[word], Ordering::Relaxed);
         }
         slot.turn.store(ticket.wrapping_add(1), Ordering::Release);
         true

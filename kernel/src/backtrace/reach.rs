@@ -96,26 +96,41 @@ fn look<const N: usize>(
 ) {
     let kernel = text::kernel_text();
     let mut returns = Resolver::new(thread);
-    let mut see = |address| {
-        if let Some(start) = ranges.find(address) {
+    for frame in frames {
+        if let Some(start) = ranges.find(frame.code) {
             take(start);
         }
-    };
-    for frame in frames {
-        see(frame.code);
-        if let Some(trap) = frame.trap {
-            let values = [trap.lr, trap.ctr].into_iter().chain(trap.gpr);
-            values
-                .chain(epilogue_return(&frame, trap))
-                .for_each(&mut see);
+        let also = if let Some(trap) = frame.trap {
+            look_at_registers(&frame, trap, ranges, take);
+            continue;
         } else if let Some(real) = returns.resolve(frame.code).filter(|&one| one != frame.code) {
-            see(real);
+            real
         } else if (kernel.start..kernel.end).contains(&frame.code) {
             // No trampoline: most frames.
+            continue;
         } else if ftrace::in_trampoline(frame.code) {
             // SAFETY: a frame that code in a trampoline has called from is the
             // trampoline's own, and the walk has found it on a stack.
-            see(unsafe { (*(frame.address as *const CallFrame)).nip });
+            unsafe { (*(frame.address as *const CallFrame)).nip }
+        } else {
+            continue;
+        };
+        ranges.find(also).into_iter().for_each(&mut *take);
+    }
+}
+
+/// Looks at what a function had in its registers when it was interrupted.
+#[inline(never)]
+fn look_at_registers(
+    frame: &arch::Frame<'_>,
+    trap: &TrapFrame,
+    ranges: &Ranges,
+    take: &mut impl FnMut(u64),
+) {
+    let registers = [trap.lr, trap.ctr].into_iter().chain(trap.gpr);
+    for address in registers.chain(epilogue_return(frame, trap)) {
+        if let Some(start) = ranges.find(address) {
+            take(start);
         }
     }
 }

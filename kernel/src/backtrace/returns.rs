@@ -21,10 +21,12 @@ pub fn set_returns(returns: Option<Returns>) {
 }
 
 /// Where calls return to instead of to their caller; no code if they don't.
+#[inline]
 pub(super) fn helper() -> u64 {
     (RETURNS.try_lock().and_then(|returns| *returns)).map_or(u64::MAX, |one| one.helper)
 }
 
+#[inline]
 pub(super) fn real(thread: &Thread, n: usize) -> Option<u64> {
     let real = RETURNS.try_lock().and_then(|returns| *returns)?.real;
     real(thread, n)
@@ -42,6 +44,7 @@ pub(super) struct Resolver<'a> {
 
 impl<'a> Resolver<'a> {
     /// For the stack of this thread, or of nobody's before there are any.
+    #[inline(always)]
     pub fn new(thread: Option<&'a Thread>) -> Self {
         Self {
             thread,
@@ -54,7 +57,7 @@ impl<'a> Resolver<'a> {
 
     /// What a return address on the stack stands for: itself, what the hand-off keeps
     /// elsewhere, or what the graph tracer does. None if that is lost.
-    #[inline]
+    #[inline(always)] // once for each frame of each thread
     pub fn resolve(&mut self, mut code: u64) -> Option<u64> {
         if code == self.helper {
             code = real(self.thread?, self.helps)?;

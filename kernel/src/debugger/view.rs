@@ -210,7 +210,7 @@ fn sites(lines: &mut Lines<'_>, from: usize, pattern: &str) -> usize {
     let table = ftrace::sites();
     for (number, site) in table.iter().enumerate().skip(from) {
         let ops = ftrace::attached(site);
-        let path = path_of(site.function);
+        let path = path_of(site.function());
         let wanted = if pattern.is_empty() {
             !ops.is_empty()
         } else {

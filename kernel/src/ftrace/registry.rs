@@ -232,5 +232,5 @@ fn change_sites(range: core::ops::Range<u64>, new: &[Site]) -> Result<(), Ftrace
     for piece in [before, new, behind] {
         sites.extend_from_slice(piece);
     }
-    registry.sets.replace_table(sites.into())
+    registry.sets.replace_table(Arc::new(sites))
 }

@@ -5,11 +5,11 @@
 
 use super::{
     Flags, FtraceError, Ops, Site, retired,
-    sites::{set_sites, sites},
+    sites::{Table, set_sites, sites},
     trampoline::Trampoline,
 };
 use crate::text::{self, Change};
-use alloc::{sync::Arc, vec::Vec};
+use alloc::vec::Vec;
 use arrayvec::ArrayVec;
 use ppc64::insn;
 
@@ -38,7 +38,7 @@ struct Set {
 #[derive(Debug)]
 pub struct Sets {
     /// The table of sites that `state` goes with.
-    sites: Option<Arc<[Site]>>,
+    sites: Option<Table>,
     /// By site, in the order of the table: the index of its set.
     state: Vec<u16>,
     /// Index 0 is the empty set; a hole is free for another.
@@ -111,7 +111,7 @@ impl Sets {
     }
 
     /// Makes sure that there is a state for every site, and returns the table.
-    pub fn table(&mut self) -> Result<Arc<[Site]>, FtraceError> {
+    pub fn table(&mut self) -> Result<Table, FtraceError> {
         if let Some(table) = &self.sites {
             return Ok(table.clone());
         }
@@ -131,7 +131,7 @@ impl Sets {
 
     /// Replaces the table by one into which sites were put in one place, with no
     /// ops, or out of which they were taken in one place.
-    pub fn replace_table(&mut self, new: Arc<[Site]>) -> Result<(), FtraceError> {
+    pub fn replace_table(&mut self, new: Table) -> Result<(), FtraceError> {
         let old = self.table()?;
         // Both are sorted: from where they differ on, they go on differing.
         let mut places = 0..old.len().min(new.len());
@@ -247,7 +247,7 @@ impl Sets {
             .as_ref()
             .expect("a site's set exists");
         let mut ops = old.ops.clone();
-        let function = site.function;
+        let function = site.function();
         match edit {
             Edit::Add(new) => {
                 let holder = ops

@@ -31,8 +31,10 @@ pub enum Kind {
 pub struct Site {
     /// Address of the second word, the one that toggles.
     pub address: u64,
-    /// The function's global entry.
-    pub function: u64,
+    /// Bytes from the function's global to its local entry, where the first word is.
+    /// (In place of the address: there are thousands of sites, and all are copied when
+    /// a module comes.)
+    pub local_entry: u8,
     /// Who made it.
     pub kind: Kind,
 }
@@ -40,14 +42,23 @@ pub struct Site {
 impl Site {
     /// The address that a `bl` here leaves in LR: a callback's `ip`.
     #[must_use]
+    #[inline]
     pub fn ip(&self) -> u64 {
         self.address + 4
     }
 
+    /// The function's global entry.
+    #[must_use]
+    #[inline]
+    pub fn function(&self) -> u64 {
+        self.address - 4 - u64::from(self.local_entry)
+    }
+
     /// The function's path.
     #[must_use]
+    #[inline]
     pub fn path(&self) -> symbols::Path {
-        symbols::Path(self.function)
+        symbols::Path(self.function())
     }
 }
 
@@ -106,13 +117,17 @@ unsafe extern "C" {
 }
 
 /// All sites that can be traced, the kernel's and the modules', by address. Who
-/// holds on to them sees them as they were when he asked.
-static SITES: IrqLock<Option<Arc<[Site]>>> = IrqLock::new(None);
+/// holds on to one sees the sites as they were when he asked. It is large, and not to
+/// be copied more than once when a module comes: so no `Arc<[Site]>`, which can't be
+/// made of a vector without that.
+pub type Table = Arc<Vec<Site>>;
+
+static SITES: IrqLock<Option<Table>> = IrqLock::new(None);
 
 /// All sites that can be traced, by address. Empty before [`start`].
 #[must_use]
-pub fn sites() -> Arc<[Site]> {
-    SITES.lock().clone().unwrap_or_else(|| Arc::from([]))
+pub fn sites() -> Table {
+    SITES.lock().clone().unwrap_or_else(|| Table::default())
 }
 
 /// Whether the table is being replaced.
@@ -121,7 +136,7 @@ pub fn is_busy() -> bool {
 }
 
 /// Replaces the table; for the registry, which must follow.
-pub fn set_sites(sites: Arc<[Site]>) {
+pub fn set_sites(sites: Table) {
     *SITES.lock() = Some(sites);
 }
 
@@ -145,7 +160,7 @@ pub fn find(address: u64) -> Option<Site> {
     let after = sites.partition_point(|site| site.address < function.address);
     sites
         .get(after)
-        .filter(|site| site.function == function.address)
+        .filter(|site| site.function() == function.address)
         .copied()
 }
 
@@ -195,7 +210,7 @@ pub fn at_entry(function: FunctionEntry) -> Result<Site, Refused> {
     }
     Ok(Site {
         address: local + 4,
-        function: record,
+        local_entry: function.local_entry,
         kind: Kind::Rust,
     })
 }
@@ -220,7 +235,7 @@ fn from_symbol(symbol: &Symbol<'_>) -> Option<Site> {
     let is_site = first == insn::MFLR_R0 && branch.link && branch.target == mcount;
     is_site.then_some(Site {
         address: local + 4,
-        function: symbol.address,
+        local_entry: symbol.local_entry,
         kind: Kind::C,
     })
 }
@@ -259,7 +274,7 @@ pub fn start() -> Result<(), TextError> {
         notrace: all - sites.len(),
         refused: refused.len(),
     };
-    set_sites(sites.into());
+    set_sites(Arc::new(sites));
     FOUND.call_once(|| Found { refused, counts });
     Ok(())
 }

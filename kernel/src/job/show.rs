@@ -54,11 +54,11 @@ fn print_word(address: u64, note: &str) {
 
 /// Prints a function's first words, up to its site.
 pub fn entry(site: &Site, note: &str) {
-    let words = (site.address - site.function) / 4 + 1;
+    let words = (site.address - site.function()) / 4 + 1;
     // Without a TOC set-up, global and local entry are one.
     let notes = &ENTRY[ENTRY.len() - words.min(4) as usize..];
     for (index, entry) in (0..).zip(notes) {
-        let address = site.function + 4 * index;
+        let address = site.function() + 4 * index;
         print_word(address, if address == site.address { note } else { entry });
     }
 }

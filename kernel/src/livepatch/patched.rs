@@ -52,7 +52,7 @@ impl Registered {
     /// # Errors
     /// When it has no site, or tracing refuses; nothing has changed then.
     pub fn new(old: Code) -> Result<Self, LivepatchError> {
-        let site = ftrace::find_site(old).filter(|site| site.function == old);
+        let site = ftrace::find_site(old).filter(|site| site.function() == old);
         let site = site.ok_or(LivepatchError::NoSite { function: old })?;
         let flags = Flags::CHANGES_NIP
             .union(Flags::PERMANENT)

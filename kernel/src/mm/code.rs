@@ -131,6 +131,7 @@ impl CodeBlock {
 
     /// The block's addresses.
     #[must_use]
+    #[inline]
     pub fn range(&self) -> Range {
         Range {
             start: self.start,
@@ -154,12 +155,14 @@ impl Drop for CodeBlock {
     }
 }
 
+#[inline]
 fn heap(far: bool) -> &'static IrqLock<Heap> {
     if far { &FAR } else { &FREE }
 }
 
 /// Where code that is made at run time lies. Empty before [`start`].
 #[must_use]
+#[inline]
 pub fn region() -> Range {
     REGION.get().copied().unwrap_or(Range { start: 0, end: 0 })
 }

@@ -60,6 +60,7 @@ impl fmt::Display for TextError {
 
 /// The kernel's own code.
 #[must_use]
+#[inline]
 pub fn kernel_text() -> Range {
     Range {
         start: &raw const __text_start as u64,
@@ -87,6 +88,7 @@ fn forbidden() -> [Range; 2] {
 
 /// Whether `address` is code of the kernel, made at build or at run time.
 #[must_use]
+#[inline]
 pub fn is_code(address: u64) -> bool {
     [kernel_text(), mm::code::region()]
         .iter()
@@ -95,6 +97,7 @@ pub fn is_code(address: u64) -> bool {
 
 /// The word of code at `address`; zero where there is no code.
 #[must_use]
+#[inline]
 pub fn read(address: u64) -> u32 {
     if !is_code(address) || !address.is_multiple_of(4) {
         return 0;

@@ -74,29 +74,34 @@ impl ThreadStack {
 
     /// Where it is.
     #[must_use]
+    #[inline]
     pub fn stack(&self) -> &Stack {
         &self.stack
     }
 
     /// Where its second stack begins.
+    #[inline]
     pub(super) fn second_base(&self) -> u64 {
         self.stack.bottom() + stack::GUARD_BYTES
     }
 
     /// Bytes between the guard and what its first stack may use.
     #[must_use]
+    #[inline]
     pub fn second_bytes(&self) -> u64 {
         self.second
     }
 
     /// Its lowest address and its end.
     #[must_use]
+    #[inline]
     pub fn range(&self) -> (u64, u64) {
         (self.stack.bottom(), self.stack.top())
     }
 
     /// Its bytes, guard and all.
     #[must_use]
+    #[inline]
     pub fn bytes(&self) -> u64 {
         self.stack.top() - self.stack.bottom()
     }

@@ -123,24 +123,28 @@ impl Thread {
 
     /// Its number. The main thread's is 0.
     #[must_use]
+    #[inline(always)]
     pub fn id(&self) -> u32 {
         self.id
     }
 
     /// Its name. Several may have the same.
     #[must_use]
+    #[inline]
     pub fn name(&self) -> &str {
         &self.name
     }
 
     /// Its stack.
     #[must_use]
+    #[inline]
     pub fn stack(&self) -> &ThreadStack {
         &self.stack
     }
 
     /// What it is doing.
     #[must_use]
+    #[inline]
     pub fn state(&self) -> State {
         match self.state.load(Ordering::Relaxed) {
             0 => State::Ready,
@@ -151,12 +155,14 @@ impl Thread {
         }
     }
 
+    #[inline]
     fn set_state(&self, state: State) {
         self.state.store(state as u8, Ordering::Relaxed);
     }
 
     /// Its patch state: the number of the last transition that it has made.
     #[must_use]
+    #[inline(always)]
     pub fn universe(&self) -> u64 {
         self.universe.load(Ordering::Relaxed)
     }
@@ -165,6 +171,7 @@ impl Thread {
     pub const UNIVERSE: usize = core::mem::offset_of!(Self, universe);
 
     /// Sets its patch state.
+    #[inline]
     pub fn set_universe(&self, universe: u64) {
         self.universe.store(universe, Ordering::Relaxed);
     }
@@ -202,6 +209,7 @@ pub fn with_current<T>(look: impl FnOnce(&Thread) -> T) -> Option<T> {
 /// # Panics
 /// Before [`start`].
 #[must_use]
+#[inline]
 pub fn current() -> Arc<Thread> {
     let current = arch::cpu().current.load(Ordering::Relaxed) as *const Thread;
     assert!(!current.is_null(), "there are no threads yet");
@@ -235,6 +243,7 @@ impl fmt::Display for Stopped {
 impl Handle {
     /// The thread.
     #[must_use]
+    #[inline]
     pub fn thread(&self) -> &Arc<Thread> {
         &self.thread
     }

@@ -27,6 +27,7 @@ pub fn on_safe_point(hook: fn()) {
 }
 
 /// Says whether safe points count now.
+#[inline]
 pub fn set_pending(pending: bool) {
     PENDING.store(pending, Ordering::Relaxed);
 }

@@ -31,6 +31,7 @@ unsafe extern "C" {
 
 /// Where hooked functions return to.
 #[must_use]
+#[inline(always)]
 pub fn hook() -> u64 {
     return_hook as *const () as u64
 }

@@ -15,18 +15,21 @@ impl Stack {
     /// The memory from `bottom` to `top` is used for nothing else, for good.
     /// Both ends are multiples of 16.
     #[must_use]
+    #[inline]
     pub const unsafe fn new(bottom: u64, top: u64) -> Self {
         Self { bottom, top }
     }
 
     /// Lowest address.
     #[must_use]
+    #[inline]
     pub const fn bottom(&self) -> u64 {
         self.bottom
     }
 
     /// Address behind the highest.
     #[must_use]
+    #[inline]
     pub const fn top(&self) -> u64 {
         self.top
     }

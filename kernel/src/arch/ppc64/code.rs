@@ -16,6 +16,7 @@ unsafe extern "C" {
 /// # Safety
 /// `address` is a multiple of 4, and memory is there.
 #[must_use]
+#[inline]
 pub unsafe fn load_instruction(address: u64) -> u32 {
     let place = NonNull::new(address as *mut u32).expect("no code lies at zero");
     // Whoever patches it writes behind the compiler's back.
@@ -29,6 +30,7 @@ pub unsafe fn load_instruction(address: u64) -> u32 {
 /// # Safety
 /// `address` is a multiple of 4, memory is there, and whatever runs through it
 /// from now on may run through `word`.
+#[inline]
 pub unsafe fn store_instruction(address: u64, word: u32) -> u32 {
     // SAFETY: as the caller promises.
     unsafe { store_instruction_asm(address, word) }

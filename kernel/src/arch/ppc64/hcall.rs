@@ -8,6 +8,7 @@ use ppc64::hcall;
 /// # Safety
 /// What the call does to memory or machine must be sound. Calls that are given
 /// an address read or write memory there behind the compiler's back.
+#[inline]
 pub unsafe fn hypervisor_call(number: u64, arguments: [u64; 4]) -> (i64, [u64; 3]) {
     let [a, b, c, d] = arguments;
     let status: i64;
@@ -32,6 +33,7 @@ pub unsafe fn hypervisor_call(number: u64, arguments: [u64; 4]) -> (i64, [u64; 3
 
 /// Lets the hypervisor have this CPU until the next interrupt, which is taken: the
 /// call turns interrupts on (PAPR 14.11.3.1, H_CEDE).
+#[inline]
 pub fn cede() {
     // SAFETY: touches no memory, and interrupts find their vectors.
     let _ = unsafe { hypervisor_call(hcall::H_CEDE, [0; 4]) };

@@ -41,6 +41,7 @@ pub fn interrupts_off() -> Interrupts {
 
 /// Whether interrupts are on.
 #[must_use]
+#[inline]
 pub fn interrupts_are_on() -> bool {
     machine_state() & msr::EE != 0
 }
@@ -52,12 +53,14 @@ pub fn interrupts_restore(before: Interrupts) {
 }
 
 /// Turns interrupts on. Only after `install_vectors`.
+#[inline]
 pub fn interrupts_on() {
     set_enable(msr::EE);
 }
 
 /// The timebase, in ticks of the frequency that the device tree names.
 #[must_use]
+#[inline]
 pub fn timebase() -> u64 {
     let value: u64;
     // SAFETY: reads a register. Not `pure`: each read has a value of its own.
@@ -66,6 +69,7 @@ pub fn timebase() -> u64 {
 }
 
 /// Lets the decrementer interrupt in `ticks` timebase ticks.
+#[inline]
 pub fn set_decrementer(ticks: i32) {
     // SAFETY: writes the decrementer; its interrupt is the kernel's own.
     unsafe {
@@ -80,6 +84,7 @@ pub fn set_decrementer(ticks: i32) {
 
 /// Processor version and revision (ISA Book III, 5.3.1).
 #[must_use]
+#[inline]
 pub fn processor_version() -> u32 {
     let value: u64;
     // SAFETY: reads a register.
@@ -101,6 +106,7 @@ pub fn stack_pointer() -> u64 {
 
 /// A hint that the CPU has nothing to do but wait for an interrupt or another
 /// CPU: lowers its priority for a moment (ISA Book II, 3.2).
+#[inline]
 pub fn wait() {
     // SAFETY: changes the priority of this thread of the CPU, and back.
     unsafe {

@@ -34,6 +34,7 @@ pub struct Walk<const N: usize> {
 /// The ranges are memory that stays readable while the walk lasts, and nobody
 /// writes to the frames in it.
 #[must_use]
+#[inline]
 pub unsafe fn walk<const N: usize>(start: u64, bounds: [(u64, u64); N]) -> Walk<N> {
     let mut walk = Walk { next: 0, bounds };
     walk.go_on_at(start);
@@ -60,6 +61,7 @@ impl<const N: usize> Walk<N> {
         self.next = if fits { address } else { 0 };
     }
 
+    #[inline]
     fn same_stack(&self, one: u64, other: u64) -> bool {
         self.bounds
             .iter()

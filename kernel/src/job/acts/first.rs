@@ -113,9 +113,9 @@ impl Stage {
         self.found.held_up = waited && new_answer && old_answer;
 
         println!("  All have gone over: the transition has ended, and calls take the short way:");
-        let (start, end) = livepatch::way_of(self.site.function).unwrap_or((0, 0));
+        let (start, end) = livepatch::way_of(self.site.function()).unwrap_or((0, 0));
         show::toggled(&self.site, "to the stub:");
-        self.found.settled = show::stub(self.site.function) && start < end;
+        self.found.settled = show::stub(self.site.function()) && start < end;
         let variant = variants::current();
         println!(
             "  It ends in the hand-off, by variant `{}` (A calls B, and gets to C):",

@@ -148,7 +148,7 @@ pub fn step(function: &str, way: Way, out: &mut dyn Write) -> Result<Outcome, Re
         Refused::Unknown(format!("no function that can be stepped; allowed: {names}"))
     })?;
     let symbol = symbols::find(known.path).map_err(|error| format!("{error}"))?;
-    let site = ftrace::find_site(symbol.address).filter(|site| site.function == symbol.address);
+    let site = ftrace::find_site(symbol.address).filter(|site| site.function() == symbol.address);
     let site = site.ok_or_else(|| format!("{} has no site", known.path))?;
     let situation = Situation::new(known, &site, way)?;
     let outcome = stepped(known, &site, symbol.size, way, out);
@@ -169,7 +169,7 @@ fn stepped(
     way: Way,
     out: &mut dyn Write,
 ) -> Result<Outcome, Refused> {
-    let old = site.function;
+    let old = site.function();
     let toc = toc_of(old);
     let local = symbols::function_at(old).map_or(0, |entry| u64::from(entry.local_entry));
     let mut call = SanitisedCall::new(old, local, toc, false);

@@ -169,7 +169,7 @@ fn dis(session: &mut Session, arguments: &[&str]) -> Outcome {
             "`{path}` has no code that its symbol knows of"
         )));
     }
-    let site = ftrace::find_site(*address).filter(|site| site.function == *address);
+    let site = ftrace::find_site(*address).filter(|site| site.function() == *address);
     let attached = site.map(|site| ftrace::attached(&site).join(", "));
     let what = match attached.as_deref() {
         None => "; it has no site: it can't be traced or replaced".into(),
