@@ -129,4 +129,11 @@ macro_rules! replacement {
             $crate::Pinned::finish(body())
         }
     )+};
+    // Anything else, so that what is expected is told in a sentence.
+    ($($other:tt)*) => {
+        compile_error!(
+            "a replacement function is written `pub extern \"C\" fn NAME(ARGUMENT: TYPE, ...) -> TYPE { ... }`; \
+             it has no generics and no patterns"
+        );
+    };
 }
