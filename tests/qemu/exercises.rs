@@ -20,7 +20,7 @@ const OWN: [&str; 2] = ["docs/exercises/", "patches/exercise_"];
 
 /// What is said of the wrong solutions, from the first exercise on.
 const WRONG: [&str; 10] = [
-    "`greeting` says something; found: it says nothing",
+    "`greeting` says something by `exercise_say`; found: it says nothing by that",
     "found: your answer 2, which is too large",
     "`open` opens what `seal` has sealed; found: 0x9e3779b97f4a7c15 has become",
     "found: 2 of them, all right, and 1 more in the running kernel",
@@ -32,7 +32,10 @@ const WRONG: [&str; 10] = [
     "a thread that calls `wait_for_bell` waits; found: it got 0 at once",
 ];
 
-/// What is said of the wrong variant.
+/// Where the wrong variant is.
+const COPIED: &str = "kernel/src/livepatch/variants/mini_copy.rs";
+
+/// What is said of it.
 const COPY: &str = "`mini-copy` hands over as `mini-frame` does";
 
 pub fn trials() -> Vec<Trial> {
@@ -49,6 +52,9 @@ fn judged() -> Result<()> {
     kernel()?;
     let tree = Tree::fresh("walk")?;
     as_cloned(&tree)?;
+    // What it writes is a variant that works, and another one's copy.
+    let (well, printed) = shell::run(&tree, "make new-variant NAME=mini-copy")?;
+    ensure!(well, "`make new-variant` printed:\n{printed}");
     apply(&tree, "11-wrong", &[])?;
     let told = ask(&tree, false)?;
     let (variant, others) = told.split_last().context("no exercises")?;
@@ -62,6 +68,7 @@ fn judged() -> Result<()> {
     ensure!(variant.1.contains(COPY), "a copy: {}", variant.1);
 
     apply(&tree, "11-wrong", &["--reverse"])?;
+    std::fs::remove_file(tree.path().join(COPIED))?;
     for exercise in &EXERCISES {
         apply(&tree, &exercise.number.to_string(), &[])?;
     }

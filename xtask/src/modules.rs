@@ -20,7 +20,8 @@ pub use conventions::{Conventions, USUAL};
 pub use initrd::{initrd_of, listing, pack, pack_for};
 pub use link::{build_id, stamp};
 
-use crate::{proof, tool};
+use crate::proof::{self, Rule, Violation};
+use crate::tool;
 use anyhow::{Context, Result, ensure};
 use klp::Convention;
 use std::fmt::Write as _;
@@ -116,9 +117,10 @@ pub fn build_all(kernel: &Path, convention: Convention) -> Result<Vec<Module>> {
             _ if proof::is_failed_control(&name, &outcome) => {}
             proof::Outcome::Violated(_) if proof::EXERCISES.contains(&name.as_str()) => continue,
             proof::Outcome::Violated(found) => {
-                for violation in found {
+                for violation in &found {
                     let _ = write!(failures, "\n  {name} ({}): {violation}", convention.name());
                 }
+                failures += &advice(&found);
                 continue;
             }
             proof::Outcome::Proved(_) if proof::CONTROLS.contains(&name.as_str()) => {
@@ -146,6 +148,19 @@ pub fn build_all(kernel: &Path, convention: Convention) -> Result<Vec<Module>> {
     Ok(modules)
 }
 
+/// What is to be said of functions that the macro can't have made, which checks the stack
+/// first of all.
+fn advice(found: &[Violation]) -> String {
+    let unchecked = (found.iter()).filter(|violation| violation.rule == Rule::StackUnchecked);
+    let mut functions: Vec<&str> = unchecked.map(|violation| &*violation.function).collect();
+    functions.dedup();
+    functions.iter().fold(String::new(), |text, function| {
+        text + "\n  is `"
+            + function
+            + "` in `klp::replacement! { }`? That makes a function that keeps the rules"
+    })
+}
+
 /// Leaves the file alone if nothing changed, so that whoever is about to read it
 /// sees no new one.
 fn replace_if_changed(path: &Path, bytes: &[u8]) -> Result<()> {
@@ -153,4 +168,30 @@ fn replace_if_changed(path: &Path, bytes: &[u8]) -> Result<()> {
         tool::replace_file(path, bytes)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_function_that_checks_no_stack_was_not_made_by_the_macro() {
+        let violation = |function: &str, rule| Violation {
+            function: function.into(),
+            section: ".text".into(),
+            address: 8,
+            offset: 8,
+            instruction: "blr".into(),
+            rule,
+        };
+        let bare = [Rule::NoFrame, Rule::NotRestored, Rule::StackUnchecked];
+        let said = advice(&bare.map(|rule| violation("mine::leaf", rule)));
+        assert!(
+            said.starts_with("\n  is `mine::leaf` in `klp::replacement! { }`?"),
+            "{said}"
+        );
+        assert_eq!(said.lines().count(), 2);
+        let large = Rule::FrameTooLarge { bytes: 8064 };
+        assert_eq!(advice(&[violation("mine::leaf", large)]), "");
+    }
 }

@@ -14,6 +14,25 @@ pub const SECTION: &str = ".klp.info";
 /// Symbol of the [`Info`].
 pub const SYMBOL: &str = "__klp_info";
 
+/// Refuses to be compiled when a module has not the name of its crate.
+///
+/// # Panics
+/// Then.
+#[doc(hidden)]
+pub const fn must_be_the_crates(name: &str, package: &str) {
+    let (name, package) = (name.as_bytes(), package.as_bytes());
+    let mut same = name.len() == package.len();
+    let mut index = 0;
+    while same && index < name.len() {
+        same = name[index] == package[index];
+        index += 1;
+    }
+    assert!(
+        same,
+        "the name in `klp::module!` is not the crate's, which is the folder's"
+    );
+}
+
 /// Bytes of the kernel's build id.
 pub const BUILD_ID_BYTES: usize = 20;
 

@@ -2,7 +2,7 @@
 
 /// Describes the module that this crate becomes. Once a crate.
 ///
-/// Only the name is needed; what there is stands in this order:
+/// Only the name is needed, and it is the crate's; what there is stands in this order:
 ///
 /// ```ignore
 /// klp::module! {
@@ -56,6 +56,10 @@ macro_rules! module {
             ),*)?];
             $crate::Info::new($name, false $(|| $replace)?, OBJECTS, STATES, PROVIDED)
         };
+
+        // The file is called as the crate, and is what the kernel looks for.
+        #[cfg(target_os = "none")]
+        const _: () = $crate::info::must_be_the_crates($name, env!("CARGO_PKG_NAME"));
 
         #[cfg(target_os = "none")]
         #[global_allocator]
@@ -125,4 +129,11 @@ macro_rules! replacement {
             $crate::Pinned::finish(body())
         }
     )+};
+    // Anything else, so that what is expected is told in a sentence.
+    ($($other:tt)*) => {
+        compile_error!(
+            "a replacement function is written `pub extern \"C\" fn NAME(ARGUMENT: TYPE, ...) -> TYPE { ... }`; \
+             it has no generics and no patterns"
+        );
+    };
 }

@@ -1,9 +1,10 @@
 //! The exercises about epilogues: the proof judges.
 
 use crate::proof::{self, Outcome, Rule, Violation};
-use crate::tool;
+use crate::{symbols, tool};
 use klp::convention::FrameHeader;
 use klp::{Convention, stack};
+use object::{Object, ObjectSymbol};
 use std::fmt::Write as _;
 use std::mem::offset_of;
 use std::path::Path;
@@ -11,6 +12,9 @@ use std::process::Command;
 
 /// The file of exercise 5, in the checkout, and its function.
 const DOUBLED: (&str, &str) = ("docs/exercises/doubled.s", "doubled");
+
+/// How many instructions that has when it is right. One is to be taken out.
+const WHOLE: u64 = 14;
 
 /// The module of exercise 6.
 const MODULE: &str = proof::EXERCISES[0];
@@ -20,14 +24,32 @@ pub fn is_broken() -> Result<(), String> {
     let (file, function) = DOUBLED;
     let object = assemble(&tool::workspace().join(file))?;
     let outcome = proof::prove_functions(&object, &[function], Convention::Epilogue);
-    judge_broken(&outcome.map_err(|error| format!("{file}: {error:#}"))?)
+    let outcome = outcome.map_err(|error| format!("{file}: {error:#}"))?;
+    judge_broken(&outcome, instructions(&object, function))
 }
 
-fn judge_broken(outcome: &Outcome) -> Result<(), String> {
+/// How many instructions a function of an object file has.
+fn instructions(object: &[u8], function: &str) -> u64 {
+    let size = symbols::parse(object).ok().and_then(|file| {
+        let mut all = file.symbols();
+        Some(all.find(|symbol| symbol.name() == Ok(function))?.size())
+    });
+    size.unwrap_or_default() / 4
+}
+
+fn judge_broken(outcome: &Outcome, count: u64) -> Result<(), String> {
     let (file, function) = DOUBLED;
     let wanted = Rule::NotRestored;
     match outcome {
-        Outcome::Violated(found) if found.len() == 1 && found[0].rule == wanted => Ok(()),
+        Outcome::Violated(found) if found.len() == 1 && found[0].rule == wanted => {
+            if count + 1 == WHOLE {
+                return Ok(());
+            }
+            Err(format!(
+                "expected: the {WHOLE} instructions that `{function}` had, less one; found: {count}. \
+                 (What the proof says is what it should say.)"
+            ))
+        }
         Outcome::Violated(found) => Err(format!(
             "expected: the proof has one thing against `{function}`, that {wanted}; found:{}",
             listing(found)
@@ -114,4 +136,31 @@ fn listing(violations: &[Violation]) -> String {
             let _ = write!(text, "\n  {function}+{offset:#x}, `{instruction}`: {rule}");
             text
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_rule_is_broken_by_one_instruction_less() {
+        let violation = |rule| Violation {
+            function: "doubled".into(),
+            section: ".text".into(),
+            address: 0x30,
+            offset: 0x30,
+            instruction: "blr".into(),
+            rule,
+        };
+        let wanted = || Outcome::Violated(vec![violation(Rule::NotRestored)]);
+        assert_eq!(judge_broken(&wanted(), WHOLE - 1), Ok(()));
+        // All four of the restore are gone, or a way round it was added.
+        for count in [WHOLE - 4, WHOLE, WHOLE + 2] {
+            let why = judge_broken(&wanted(), count).unwrap_err();
+            assert!(why.contains(&format!("less one; found: {count}.")), "{why}");
+        }
+        let two = vec![violation(Rule::BadRestore), violation(Rule::NotRestored)];
+        let why = judge_broken(&Outcome::Violated(two), WHOLE - 1).unwrap_err();
+        assert!(why.contains("has one thing against `doubled`"), "{why}");
+    }
 }

@@ -90,7 +90,7 @@ static FORCED_TIMES: AtomicU8 = AtomicU8::new(b'1');
 
 /// The file with that name.
 fn renamed() -> Result<(alloc::vec::Vec<u8>, String), Finding> {
-    let mut file = bench::file("cases-forced")?.to_vec();
+    let mut file = bench::file(FORCED)?.to_vec();
     let last = FORCED_TIMES.fetch_add(1, Ordering::Relaxed);
     let place = file
         .windows(FORCED.len())

@@ -61,6 +61,23 @@ fn opens_and_closes() -> super::Result {
     module::unload(PATCH).map_err(|error| error.to_string())
 }
 
+/// A thread has not gone back yet, others use the old function again: the valve must be
+/// closed already.
+fn closes_first() -> super::Result {
+    enable(PATCH)?;
+    valve("when the patch is enabled", (1, 0))?;
+    let busy = Busy::start("busy")?;
+    livepatch::disable(PATCH).map_err(|error| error.to_string())?;
+    valve(
+        "while the patch is disabled and threads use the old function again",
+        (0, 1),
+    )?;
+    drop(busy);
+    settle()?;
+    valve("when all have gone back", (0, 0))?;
+    module::unload(PATCH).map_err(|error| error.to_string())
+}
+
 /// A thread has not gone over yet: the valve must still be closed. Then everything is
 /// turned round.
 fn waits_for_all() -> super::Result {
@@ -83,7 +100,8 @@ crate::selftest! {
             exercises::take_valve();
             refuses()?;
             opens_and_closes()?;
-            waits_for_all()
+            waits_for_all()?;
+            closes_first()
         });
         exercises::set_pump_ready(false);
         exercises::take_valve();

@@ -44,6 +44,18 @@ impl Waiter {
         Ok(Self { handle, returned })
     }
 
+    /// Is it as patient as the kernel's own? Longer than a transition may take, so that
+    /// none leaves in time who only gives up some time.
+    fn waits_on(&self) -> super::Result {
+        let has_left = self.handle.wait_until(deadline(SOON));
+        let found = self.returned.load(Ordering::Relaxed);
+        check!(
+            !has_left,
+            "expected: while the patch is enabled and the bell silent, a thread waits; found: it gave up within a second, and got {found}"
+        );
+        Ok(())
+    }
+
     /// Waits until it has come back, with this.
     fn returns(self, expected: u64, when: &str) -> super::Result {
         check!(
@@ -87,6 +99,7 @@ crate::selftest! {
             exercises::ring(false);
             enable(PATCH)?;
             let waiter = Waiter::start()?;
+            waiter.waits_on()?;
             exercises::ring(true);
             waiter.returns(2, "when the bell rings")?;
             exercises::ring(false);
