@@ -32,6 +32,8 @@ pub fn trials() -> Vec<Trial> {
         trial("shell::transition", transition),
         trial("shell::disassembly", disassembly),
         trial("shell::faults", faults),
+        trial("shell::step", step),
+        trial("shell::names", names),
     ]
 }
 
@@ -380,4 +382,50 @@ fn faults() -> Result<()> {
         )?;
     }
     ends(guest, &Outcome::Guest(0))
+}
+
+/// A step shows a call as calls go now: in a transition that does not end, and under a
+/// tracer, unless that would trace the step's own work.
+fn step() -> Result<()> {
+    let script = "spawn sleeper\nenable two_percent nowait\nstep balance\nkill sleeper\nwait\nreset\n\
+        trace function\nstep leaf\ntrace hits\ntrace off\nfilter kernel::victims::*\ntrace graph\nstep leaf\ncall leaf 3";
+    let done = piped("shell::step", "default", script)?;
+    let transcript = &done.transcript;
+    has(
+        transcript,
+        &[
+            "balance(0, 2), as-is, handed over by epilogue",
+            "the call is to go on at the global entry of C",
+            "r3 = 0x28a4 (10404)",
+            "step: the kernel's own functions are traced, such as `",
+            "leaf(5), as-is, handed over by epilogue",
+            "r3 = 0x10 (16)",
+            "leaf(3) = 10",
+        ],
+    )?;
+    ensure!(
+        transcript.matches("says the ABI sanitiser").count() == 2,
+        "{transcript}"
+    );
+    // One step was refused.
+    ensure!(done.outcome == Outcome::Guest(1), "{}", done.outcome);
+    Ok(())
+}
+
+/// What a name or an address does not stand for is not taken for something else.
+fn names() -> Result<()> {
+    let script = "call nowhere::leaf 3\ncall victims::leaf 3\nsym 0x0\nfilter balance\nfilter !nowhere\nfilter";
+    let done = piped("shell::names", "default", script)?;
+    has(
+        &done.transcript,
+        &[
+            "found `nowhere::leaf`; did you mean `leaf`?\n",
+            "leaf(3) = 10\n",
+            "sym: expected an address inside a symbol, found `0x0`\n",
+            "klplab> filter balance\ntraced:   kernel::bank::balance\n",
+            "or a pattern with `*`, found `nowhere`\nklplab> filter\ntraced:   kernel::bank::balance\n",
+        ],
+    )?;
+    ensure!(done.outcome == Outcome::Guest(1), "{}", done.outcome);
+    Ok(())
 }
