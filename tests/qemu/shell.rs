@@ -34,6 +34,7 @@ pub fn trials() -> Vec<Trial> {
         trial("shell::faults", faults),
         trial("shell::step", step),
         trial("shell::names", names),
+        trial("shell::paste", paste),
     ]
 }
 
@@ -428,4 +429,29 @@ fn names() -> Result<()> {
     )?;
     ensure!(done.outcome == Outcome::Guest(1), "{}", done.outcome);
     Ok(())
+}
+
+/// Lines that are pasted while a command runs are all run afterwards, in order. When
+/// they are too many, this is said, and no half of one is run.
+fn paste() -> Result<()> {
+    let mut guest = started("shell::paste")?;
+    ask(&mut guest, "spawn sleeper")?;
+    ask(&mut guest, "enable two_percent nowait")?;
+    let lines: String = (0..200)
+        .map(|number| format!("call leaf {number}      # one line of many\r"))
+        .collect();
+    guest.send_line(&format!("wait\r{lines}"))?;
+    guest.expect("wait: the transition goes on", 2 * SOON)?;
+    for number in 0..200 {
+        let answer = format!("leaf({number}) = {}\n", 3 * number + 1);
+        guest.expect(&answer, SOON)?;
+    }
+    let comments = format!("#{:-<200}\r", "").repeat(400);
+    guest.send_line(&format!("wait\r{comments}"))?;
+    guest.expect("lines were lost: more than 65536 characters", 2 * SOON)?;
+    guest.send_line("kill all")?;
+    let seen = guest.expect("1 thread has ended", SOON)?;
+    ensure!(!seen.contains("expected a command"), "{seen}");
+    prompt(&mut guest)?;
+    ends(guest, &Outcome::Guest(0))
 }
