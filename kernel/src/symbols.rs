@@ -122,6 +122,12 @@ pub fn size_at(address: u64) -> Option<u64> {
     with_symbol_at(address, size).flatten()
 }
 
+/// Whether an address is inside a symbol.
+#[must_use]
+pub fn is_inside(address: u64) -> bool {
+    with_symbol_at(address, |_, _| ()).is_some()
+}
+
 /// Where a function begins, and how.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct FunctionEntry {

@@ -35,6 +35,9 @@ pub fn trials() -> Vec<Trial> {
         trial("shell::transition", transition),
         trial("shell::disassembly", disassembly),
         trial("shell::faults", faults),
+        trial("shell::step", step),
+        trial("shell::names", names),
+        trial("shell::paste", paste),
     ]
 }
 
@@ -401,5 +404,78 @@ fn faults() -> Result<()> {
             &[&format!("faulty({kind}) = {kind}")],
         )?;
     }
+    ends(guest, &Outcome::Guest(0))
+}
+
+/// A step shows a call as calls go now: in a transition that does not end, and under a
+/// tracer, unless that would trace the step's own work.
+fn step() -> Result<()> {
+    let script = "spawn sleeper\nenable two_percent nowait\nstep balance\nkill sleeper\nwait\nreset\n\
+        trace function\nstep leaf\ntrace hits\ntrace off\nfilter kernel::victims::*\ntrace graph\nstep leaf\ncall leaf 3";
+    let done = piped("shell::step", "default", script)?;
+    let transcript = &done.transcript;
+    has(
+        transcript,
+        &[
+            "balance(0, 2), as-is, handed over by epilogue",
+            "the call is to go on at the global entry of C",
+            "r3 = 0x28a4 (10404)",
+            "step: the kernel's own functions are traced, such as `",
+            "leaf(5), as-is, handed over by epilogue",
+            "r3 = 0x10 (16)",
+            "leaf(3) = 10",
+        ],
+    )?;
+    ensure!(
+        transcript.matches("says the ABI sanitiser").count() == 2,
+        "{transcript}"
+    );
+    // One step was refused.
+    ensure!(done.outcome == Outcome::Guest(1), "{}", done.outcome);
+    Ok(())
+}
+
+/// What a name or an address does not stand for is not taken for something else.
+fn names() -> Result<()> {
+    let script = "call nowhere::leaf 3\ncall victims::leaf 3\nsym 0x0\nfilter balance\nfilter !nowhere\nfilter\nselftest nowhere\nselftest names";
+    let done = piped("shell::names", "default", script)?;
+    has(
+        &done.transcript,
+        &[
+            "found `nowhere::leaf`; did you mean `leaf`?\n",
+            "leaf(3) = 10\n",
+            "sym: expected an address inside a symbol, found `0x0`\n",
+            "klplab> filter balance\ntraced:   kernel::bank::balance\n",
+            "or a pattern with `*`, found `nowhere`\nklplab> filter\ntraced:   kernel::bank::balance\n",
+            "selftest: expected a test's path, the start of one up to `::`, or a pattern with `*`, found `nowhere`\n",
+            "test names::places_are_named ... ok\n",
+        ],
+    )?;
+    ensure!(done.outcome == Outcome::Guest(1), "{}", done.outcome);
+    Ok(())
+}
+
+/// Lines that are pasted while a command runs are all run afterwards, in order. When
+/// they are too many, this is said, and no half of one is run.
+fn paste() -> Result<()> {
+    let mut guest = started("shell::paste")?;
+    ask(&mut guest, "spawn sleeper")?;
+    ask(&mut guest, "enable two_percent nowait")?;
+    let lines: String = (0..200)
+        .map(|number| format!("call leaf {number}      # one line of many\r"))
+        .collect();
+    guest.send_line(&format!("wait\r{lines}"))?;
+    guest.expect("wait: the transition goes on", 2 * SOON)?;
+    for number in 0..200 {
+        let answer = format!("leaf({number}) = {}\n", 3 * number + 1);
+        guest.expect(&answer, SOON)?;
+    }
+    let comments = format!("#{:-<200}\r", "").repeat(400);
+    guest.send_line(&format!("wait\r{comments}"))?;
+    guest.expect("lines were lost: more than 65536 characters", 2 * SOON)?;
+    guest.send_line("kill all")?;
+    let seen = guest.expect("1 thread has ended", SOON)?;
+    ensure!(!seen.contains("expected a command"), "{seen}");
+    prompt(&mut guest)?;
     ends(guest, &Outcome::Guest(0))
 }

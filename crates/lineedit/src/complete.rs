@@ -22,12 +22,18 @@ pub struct Offer<'a> {
     reason = "nothing is allocated, so there is nothing to box it in"
 )]
 enum Stage<'a> {
-    /// The longest beginning of all candidates, and how many there are.
-    Common { beginning: Line, count: usize },
+    /// The longest beginning of all candidates, how many there are, and how long the
+    /// longest of those that would be listed is.
+    Common {
+        beginning: Line,
+        count: usize,
+        longest: usize,
+    },
+    /// `width` is that of a column, and `end` where the line ends so far.
     List {
         out: &'a mut dyn Write,
-        widest: usize,
-        column: usize,
+        width: usize,
+        end: usize,
         count: usize,
     },
 }
@@ -48,7 +54,11 @@ impl Offer<'_> {
             return;
         }
         match &mut self.stage {
-            Stage::Common { beginning, count } => {
+            Stage::Common {
+                beginning,
+                count,
+                longest,
+            } => {
                 if *count == 0 {
                     if beginning.try_push_str(candidate).is_err() {
                         return;
@@ -59,24 +69,31 @@ impl Offer<'_> {
                     beginning.truncate(same);
                 }
                 *count += 1;
+                if *count <= LISTED {
+                    *longest = candidate.len().max(*longest);
+                }
             }
             Stage::List {
                 out,
-                widest,
-                column,
+                width,
+                end,
                 count,
             } => {
                 *count += 1;
                 if *count > LISTED {
                     return;
                 }
-                let width = *widest;
-                if *column > 0 && *column + width > COLUMNS {
+                let start = end.next_multiple_of(*width);
+                if start > 0 && start + candidate.len() > COLUMNS {
                     let _ = out.write_char('\n');
-                    *column = 0;
+                    *end = 0;
+                } else {
+                    let gap = start - *end;
+                    let _ = write!(out, "{:gap$}", "");
+                    *end = start;
                 }
-                let _ = write!(out, "{candidate:<width$}");
-                *column += width.max(candidate.len());
+                let _ = out.write_str(candidate);
+                *end += candidate.len();
             }
         }
     }
@@ -88,6 +105,8 @@ pub struct Completed {
     pub rest: Line,
     /// How many candidates there are.
     pub count: usize,
+    /// How long the longest of those that are listed is.
+    pub longest: usize,
 }
 
 /// Finds what all candidates have in common.
@@ -98,22 +117,33 @@ pub fn common(before: &str, word: &str, complete: &mut dyn FnMut(&mut Offer<'_>)
         stage: Stage::Common {
             beginning: Line::new(),
             count: 0,
+            longest: 0,
         },
     };
     complete(&mut offer);
-    let mut rest = Line::new();
-    let mut found = 0;
-    if let Stage::Common { beginning, count } = offer.stage {
-        found = count;
-        rest.push_str(beginning.get(word.len()..).unwrap_or(""));
+    let mut completed = Completed {
+        rest: Line::new(),
+        count: 0,
+        longest: 0,
+    };
+    if let Stage::Common {
+        beginning,
+        count,
+        longest,
+    } = offer.stage
+    {
+        let rest = beginning.get(word.len()..).unwrap_or("");
+        completed.rest.push_str(rest);
+        (completed.count, completed.longest) = (count, longest);
     }
-    Completed { rest, count: found }
+    completed
 }
 
-/// Lists all candidates in columns of one width.
+/// Lists all candidates in columns of one width, which the longest fits into.
 pub fn list(
     before: &str,
     word: &str,
+    longest: usize,
     out: &mut dyn Write,
     complete: &mut dyn FnMut(&mut Offer<'_>),
 ) {
@@ -122,8 +152,8 @@ pub fn list(
         word,
         stage: Stage::List {
             out,
-            widest: COLUMNS / 4,
-            column: 0,
+            width: (longest + 2).max(COLUMNS / 4),
+            end: 0,
             count: 0,
         },
     };

@@ -248,7 +248,7 @@ impl Editor {
             return;
         } else if !has_grown {
             let _ = out.write_char('\n');
-            complete::list(before, word, out, complete);
+            complete::list(before, word, completed.longest, out, complete);
         }
         self.redraw(out);
     }

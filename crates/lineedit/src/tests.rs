@@ -133,6 +133,30 @@ fn tab_completes_as_far_as_it_is_sure_and_lists_the_rest() {
 }
 
 #[test]
+fn candidates_stand_apart_however_long_they_are() {
+    for length in 1..2 * COLUMNS {
+        let names = ["a", "b", "c"].map(|end| std::format!("x{:->length$}", end));
+        let mut editor = Editor::new(Prompt {
+            text: "> ",
+            style: ("", ""),
+        });
+        let mut shown = String::new();
+        for byte in *b"x\t\t" {
+            editor.feed(byte, &mut shown, &mut |offer| {
+                names.iter().for_each(|name| offer.add(name));
+            });
+        }
+        let listed: Vec<&str> = shown.lines().flat_map(str::split_whitespace).collect();
+        for name in &names {
+            assert!(listed.contains(&name.as_str()), "{name}: {shown:?}");
+        }
+        let mut list = shown.lines().filter(|line| !line.contains('\r'));
+        let fit = list.all(|line| line.len() <= COLUMNS);
+        assert!(fit || length >= COLUMNS, "{shown:?}");
+    }
+}
+
+#[test]
 fn a_key_at_the_end_costs_one_character() {
     let mut desk = Desk::new();
     desk.press("hel").shown.clear();

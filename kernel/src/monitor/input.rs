@@ -9,8 +9,9 @@ use core::{
 
 use super::trouble::Trouble;
 
-/// Bytes that are kept while nobody reads them.
-const AHEAD: usize = 1024;
+/// Bytes that are kept while nobody reads them: some hundred lines that are pasted at
+/// once.
+const AHEAD: usize = 64 * 1024;
 
 const CONTROL_C: u8 = 3;
 
@@ -18,12 +19,40 @@ struct Ahead {
     bytes: [u8; AHEAD],
     read: usize,
     written: usize,
+    /// The rest of this line finds no room either.
+    skipping: bool,
+    /// Something has found no room.
+    lost: bool,
+}
+
+impl Ahead {
+    fn is_full(&self) -> bool {
+        self.written - self.read == AHEAD
+    }
+
+    /// Keeps a byte. When there is no room, its whole line is lost: half of one would
+    /// be run together with what comes next.
+    fn keep(&mut self, byte: u8) {
+        let is_end = |byte: u8| matches!(byte, b'\r' | b'\n');
+        if self.skipping || self.is_full() {
+            while self.written > self.read && !is_end(self.bytes[(self.written - 1) % AHEAD]) {
+                self.written -= 1;
+            }
+            self.lost = true;
+            self.skipping = !is_end(byte);
+        } else {
+            self.bytes[self.written % AHEAD] = byte;
+            self.written += 1;
+        }
+    }
 }
 
 static BYTES: IrqLock<Ahead> = IrqLock::new(Ahead {
     bytes: [0; AHEAD],
     read: 0,
     written: 0,
+    skipping: false,
+    lost: false,
 });
 
 /// Whether somebody types, so that ^C means something and too much is dropped; else a
@@ -51,8 +80,7 @@ fn poll() {
     let by_hand = BY_HAND.load(Ordering::Relaxed);
     loop {
         let mut ahead = BYTES.lock();
-        let is_full = ahead.written - ahead.read == AHEAD;
-        if is_full && !by_hand {
+        if ahead.is_full() && !by_hand {
             return;
         }
         let Some(byte) = console::read_byte() else {
@@ -61,10 +89,8 @@ fn poll() {
         if byte == CONTROL_C && by_hand && RUNNING.load(Ordering::Relaxed) {
             INTERRUPTED.store(true, Ordering::Relaxed);
             ahead.read = ahead.written;
-        } else if !is_full {
-            let place = ahead.written % AHEAD;
-            ahead.bytes[place] = byte;
-            ahead.written += 1;
+        } else {
+            ahead.keep(byte);
         }
     }
 }
@@ -73,6 +99,11 @@ fn poll() {
 pub fn next() -> Option<u8> {
     poll();
     let mut ahead = BYTES.lock();
+    if core::mem::take(&mut ahead.lost) {
+        drop(ahead);
+        println!("lines were lost: more than {AHEAD} characters had to wait");
+        ahead = BYTES.lock();
+    }
     if ahead.read == ahead.written {
         return None;
     }

@@ -14,3 +14,11 @@ mod record;
 
 pub use controls::{ControlError, read, write};
 pub use record::{dropped, written};
+
+/// Whether ops of this name are a tracer of these.
+#[must_use]
+pub fn is_tracer(name: &str) -> bool {
+    [&function::OPS, &graph::OPS, &hits::OPS]
+        .iter()
+        .any(|ops| ops.name == name)
+}

@@ -108,3 +108,17 @@ pub fn names() -> Vec<&'static str> {
     }
     names
 }
+
+/// Whether a function of the kernel is of a family with one that can be stepped: in the
+/// same Rust module, or itself one where there are none. A step calls none of these by
+/// itself.
+pub fn is_related(path: &str) -> bool {
+    KNOWN
+        .iter()
+        .any(|known| match known.path.rsplit_once("::") {
+            Some((family, _)) => {
+                (path.strip_prefix(family)).is_some_and(|rest| rest.starts_with("::"))
+            }
+            None => path == known.path,
+        })
+}

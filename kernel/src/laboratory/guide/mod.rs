@@ -30,7 +30,7 @@ mod stepper;
 mod stop;
 mod words;
 
-pub use known::names as functions;
+pub use known::{is_related, names as functions};
 pub use situation::Way;
 
 use crate::{

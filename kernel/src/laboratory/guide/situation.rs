@@ -105,8 +105,12 @@ impl Drop for Situation {
         if let Some(Err(error)) = self.busy.take().map(Busy::end) {
             log::error!("{error}");
         }
+        // A transition of somebody else's need not end.
+        let Some(patch) = self.patch else {
+            return;
+        };
         livepatch::wait();
-        if let Some(Err(error)) = self.patch.map(livepatch::unload) {
+        if let Err(error) = livepatch::unload(patch) {
             log::error!("{error}");
         }
     }

@@ -40,11 +40,20 @@ type Answer = ArrayString<64>;
 pub struct Callable {
     /// What it is called here: the end of its path.
     pub name: &'static str,
+    /// What comes before that in its path; nothing for a function in C.
+    family: &'static str,
     about: &'static str,
     /// What its arguments are called, and from where to where they go. No number in
     /// there makes the function fail.
     arguments: &'static [(&'static str, u64, u64)],
     run: fn(&[u64]) -> Answer,
+}
+
+impl Callable {
+    /// Whether this is its path, or the end of it.
+    fn is_named(&self, name: &str) -> bool {
+        names::is_named(&format!("{}::{}", self.family, self.name), name)
+    }
 }
 
 macro_rules! answer {
@@ -63,18 +72,21 @@ const SMALL: (u64, u64) = (0, 1_000_000);
 pub static CALLABLE: &[Callable] = &[
     Callable {
         name: "balance",
+        family: "kernel::bank",
         about: "what an account holds after so many years",
         arguments: &[("YEARS", 0, 20)],
         run: |n| answer!("{}", bank::balance(0, n[0])),
     },
     Callable {
         name: "leaf",
+        family: "kernel::victims",
         about: "three times a number, and one; calls nothing",
         arguments: &[("NUMBER", SMALL.0, SMALL.1)],
         run: |n| answer!("{}", victims::leaf(n[0])),
     },
     Callable {
         name: "sum12",
+        family: "kernel::victims",
         about: "a weighted sum; four arguments are on the stack",
         arguments: &[("NUMBER", SMALL.0, SMALL.1); 12],
         run: |n| {
@@ -86,6 +98,7 @@ pub static CALLABLE: &[Callable] = &[
     },
     Callable {
         name: "divide",
+        family: "kernel::victims",
         about: "quotient and remainder, in two registers",
         arguments: &[("NUMBER", 0, u64::MAX), ("BY", 1, u64::MAX)],
         run: |n| {
@@ -95,78 +108,91 @@ pub static CALLABLE: &[Callable] = &[
     },
     Callable {
         name: "find",
+        family: "kernel::victims",
         about: "the number below a limit that has this square, or less than 0",
         arguments: &[("SQUARE", 0, u64::MAX), ("LIMIT", SMALL.0, SMALL.1)],
         run: |n| answer!("{}", victims::find(n[0], n[1])),
     },
     Callable {
         name: "is_even",
+        family: "kernel::victims",
         about: "whether a number is even",
         arguments: &[("NUMBER", 0, u32::MAX as u64)],
         run: |n| answer!("{}", victims::is_even(n[0] as u32)),
     },
     Callable {
         name: "report",
+        family: "kernel::victims",
         about: "a number, its double and its triple, through a hidden pointer",
         arguments: &[("NUMBER", SMALL.0, SMALL.1)],
         run: |n| answer!("{:?}", victims::report(n[0]).values),
     },
     Callable {
         name: "recursive",
+        family: "kernel::victims",
         about: "calls itself so many times",
         arguments: &[("DEPTH", 0, 30)],
         run: |n| answer!("{}", victims::recursive(n[0])),
     },
     Callable {
         name: "outer",
+        family: "kernel::victims",
         about: "calls `inner`",
         arguments: &[("NUMBER", SMALL.0, SMALL.1)],
         run: |n| answer!("{}", victims::outer(n[0])),
     },
     Callable {
         name: "c_leaf",
+        family: "",
         about: "three times a number, and one, in C",
         arguments: &[("NUMBER", SMALL.0, SMALL.1)],
         run: |n| answer!("{}", victims::c_leaf(n[0] as i64)),
     },
     Callable {
         name: "c_counts",
+        family: "",
         about: "a number, and how often this was called, in C",
         arguments: &[("NUMBER", SMALL.0, SMALL.1)],
         run: |n| answer!("{}", victims::c_counts(n[0] as i64)),
     },
     Callable {
         name: "c_tail",
+        family: "",
         about: "`c_leaf` of the next number, by a tail call",
         arguments: &[("NUMBER", SMALL.0, SMALL.1)],
         run: |n| answer!("{}", victims::c_tail(n[0] as i64)),
     },
     Callable {
         name: "c_into_rust",
+        family: "",
         about: "twice a number, and one, from C by way of Rust",
         arguments: &[("NUMBER", SMALL.0, SMALL.1)],
         run: |n| answer!("{}", victims::c_into_rust(n[0] as i64)),
     },
     Callable {
         name: "one",
+        family: "kernel::victims::live",
         about: "one more than a number",
         arguments: &[("NUMBER", SMALL.0, SMALL.1)],
         run: |n| answer!("{}", live::one(n[0])),
     },
     Callable {
         name: "two",
+        family: "kernel::victims::live",
         about: "two more than a number",
         arguments: &[("NUMBER", SMALL.0, SMALL.1)],
         run: |n| answer!("{}", live::two(n[0])),
     },
     Callable {
         name: "three",
+        family: "kernel::victims::live",
         about: "three more than a number",
         arguments: &[("NUMBER", SMALL.0, SMALL.1)],
         run: |n| answer!("{}", live::three(n[0])),
     },
     Callable {
         name: "faulty",
+        family: "kernel::victims::live",
         about: "its replacement panics at 1, traps at 2, and overruns its stack at 3",
         arguments: &[("KIND", 0, 3)],
         run: |n| answer!("{}", live::faulty(n[0])),
@@ -205,8 +231,8 @@ fn call(session: &mut Session, arguments: &[&str]) -> Outcome {
         }
         return Ok(());
     };
-    let short = name.rsplit("::").next().unwrap_or(name);
-    let Some(function) = CALLABLE.iter().find(|one| one.name == short) else {
+    let Some(function) = CALLABLE.iter().find(|one| one.is_named(name)) else {
+        let short = name.rsplit("::").next().unwrap_or(name);
         let near = names::nearest(short, CALLABLE.iter().map(|one| one.name));
         let what = "a function that can be called (`call` lists them)";
         return Err(Trouble::expected_near(what, name, near));

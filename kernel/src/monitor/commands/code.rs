@@ -108,6 +108,9 @@ const SYMBOLS: usize = 40;
 fn sym(session: &mut Session, arguments: &[&str]) -> Outcome {
     let (out, wanted) = (&mut session.out, arguments[0]);
     if let Some(address) = names::address(wanted) {
+        if !symbols::is_inside(address) {
+            return Err(Trouble::expected("an address inside a symbol", wanted));
+        }
         writeln!(out, "{address:#x} is {}", Place(address))?;
         return Ok(());
     }

@@ -2,11 +2,13 @@
 
 use super::{Command, Kind};
 use crate::{
+    ftrace,
     laboratory::guide::{self, Way},
     livepatch::{
         self,
         variants::{self, Variant},
     },
+    module,
     monitor::{
         crew, input,
         interpret::Session,
@@ -14,6 +16,7 @@ use crate::{
         trouble::{Outcome, Trouble},
     },
     sync::IrqLock,
+    tracing,
 };
 use alloc::{format, string::String, sync::Arc};
 use core::{fmt::Write, time::Duration};
@@ -24,7 +27,7 @@ pub static COMMANDS: &[Command] = &[Command {
     arguments: "FUNCTION [WAY [VARIANT]]",
     count: (1, 3),
     about: "shows a call instruction by instruction, and what each one means",
-    more: "Without a way, the call goes as calls go now. For a way, `settled`, `transition`, `traced` or `rest`, a patch of the function is enabled and disabled again, by another variant if one is named.",
+    more: "Without a way, the call goes as calls go now. For a way, `settled`, `transition`, `traced` or `rest`, a patch of the function is enabled and disabled again, by another variant if one is named. Tracers stay attached, if their filter keeps to functions such as `kernel::victims::*`.",
     example: "step leaf settled; step leaf settled shared-toc",
     kinds: &[Kind::Stepped, Kind::Words(WAYS), Kind::Variant],
     run: step,
@@ -87,6 +90,32 @@ fn check_rest() -> Result<(), Trouble> {
     )))
 }
 
+/// A step stops at every instruction, in functions that may be traced themselves. A
+/// tracer that is stepped would find what it writes to changed at every stop, and start
+/// over for ever. So only functions that a step does not need may be traced.
+fn check_tracers() -> Outcome {
+    let (traced, counted) = super::tracing::is_on()?;
+    if !traced && !counted {
+        return Ok(());
+    }
+    let in_the_way = ftrace::sites().iter().find_map(|site| {
+        if module::at(site.function).is_some() {
+            return None;
+        }
+        let path = format!("{}", site.path());
+        let is_traced = || {
+            let attached = ftrace::attached(site);
+            attached.iter().any(|name| tracing::is_tracer(name))
+        };
+        (!guide::is_related(&path) && is_traced()).then_some(path)
+    });
+    in_the_way.map_or(Ok(()), |path| {
+        Err(Trouble::refused(format!(
+            "the kernel's own functions are traced, such as `{path}`, and the step needs them itself; `filter kernel::victims::*` traces others, `trace off` none"
+        )))
+    })
+}
+
 fn step(session: &mut Session, arguments: &[&str]) -> Outcome {
     let (function, rest) = match arguments {
         [function, rest @ ..] => (String::from(*function), rest),
@@ -98,6 +127,7 @@ fn step(session: &mut Session, arguments: &[&str]) -> Outcome {
     if way != Way::AsIs || rest.len() > 1 {
         check_rest()?;
     }
+    check_tracers()?;
     hand_over_by(wanted)?;
     let shown = in_a_thread(move || {
         let mut text = String::new();

@@ -112,14 +112,22 @@ fn dmesg(session: &mut Session, _: &[&str]) -> Outcome {
 }
 
 fn selftest(_: &mut Session, patterns: &[&str]) -> Outcome {
-    for pattern in patterns {
-        if !selftest::is_any(pattern) {
+    let mut chosen: Vec<String> = Vec::new();
+    for &pattern in patterns {
+        // A group of tests, without its `::`.
+        let group = format!("{pattern}::");
+        if selftest::is_any(pattern) {
+            chosen.push(pattern.into());
+        } else if selftest::is_any(&group) {
+            chosen.push(group);
+        } else {
             let what = "a test's path, the start of one up to `::`, or a pattern with `*`";
             return Err(Trouble::expected(what, pattern));
         }
     }
     must_be_at_rest()?;
-    let verdict = selftest::run_while(patterns, || {
+    let patterns: Vec<&str> = chosen.iter().map(String::as_str).collect();
+    let verdict = selftest::run_while(&patterns, || {
         thread::safe_point();
         !input::interrupted()
     });

@@ -2,14 +2,16 @@
 
 use super::{Command, Kind};
 use crate::{
+    ftrace,
     monitor::{
         input,
         interpret::Session,
+        names,
         trouble::{Outcome, Trouble},
     },
     tracing,
 };
-use alloc::string::String;
+use alloc::{format, string::String};
 use core::fmt::Write;
 
 /// The family.
@@ -30,8 +32,8 @@ pub static COMMANDS: &[Command] = &[
         arguments: "[[!]PATTERN...|off]",
         count: (0, usize::MAX),
         about: "sets which functions are traced; without an argument, shows that",
-        more: "`*` stands for anything; what comes behind `!` is left out. `off`: all functions.",
-        example: "filter kernel::bank::* !*::looks; filter",
+        more: "A pattern is a function's path, or the end of one; `*` stands for anything, and what comes behind `!` is left out. `off`: all functions.",
+        example: "filter kernel::bank::* !rate_of; filter",
         kinds: &[Kind::Site],
         run: filter,
         ..Command::BASIC
@@ -117,6 +119,31 @@ fn show(session: &mut Session) -> Outcome {
     result.map_err(Trouble::refused)
 }
 
+/// Adds a pattern to a list of them; the end of a path as the whole paths that it may
+/// stand for.
+fn push_paths(list: &mut String, pattern: &str) -> Outcome {
+    let sites = ftrace::sites();
+    let paths = || sites.iter().map(|site| format!("{}", site.path()));
+    // What is loaded later may match one with a `*`.
+    if pattern.contains('*') || paths().any(|path| path == pattern) {
+        list.push_str(pattern);
+        list.push(' ');
+        return Ok(());
+    }
+    let before = list.len();
+    // The filter's own patterns end at blanks.
+    let named = paths().filter(|path| names::is_named(path, pattern) && !path.contains(' '));
+    for path in named {
+        list.push_str(&path);
+        list.push(' ');
+    }
+    if list.len() == before {
+        let what = "the path of a function with a site, the end of one, or a pattern with `*`";
+        return Err(Trouble::expected(what, pattern));
+    }
+    Ok(())
+}
+
 fn filter(session: &mut Session, arguments: &[&str]) -> Outcome {
     match arguments {
         [] => {}
@@ -135,8 +162,7 @@ fn filter(session: &mut Session, arguments: &[&str]) -> Outcome {
                 if pattern.is_empty() {
                     return Err(Trouble::expected("a pattern behind `!`", "!"));
                 }
-                list.push_str(pattern);
-                list.push(' ');
+                push_paths(list, pattern)?;
             }
             let before = (get("set_ftrace_filter")?, get("set_ftrace_notrace")?);
             let changed = set("set_ftrace_filter", &wanted)
