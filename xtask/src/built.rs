@@ -133,8 +133,7 @@ impl Record {
 
 /// Whether a build may depend on a variable.
 fn is_obeyed(name: &str) -> bool {
-    let begins = |start: &&str| name.starts_with(*start);
-    VARIABLES.iter().any(|start| begins(&start))
+    VARIABLES.iter().any(|start| name.starts_with(start))
         && !MEANINGLESS.contains(&name)
         && !tool::is_cargo_leak(name)
 }
