@@ -28,6 +28,31 @@ const PALE: &str = r"(least => {
   return [seen, found];
 })";
 
+/// What stands in the way of something else, or has not enough room: labels of the time
+/// axis that touch each other, headings of a call's parts in the column of its numbers,
+/// bars without a width.
+const CRAMPED: &str = r"(() => {
+  const found = [];
+  const box = e => e.getBoundingClientRect();
+  for (const axis of document.querySelectorAll('.axis')) {
+    const labels = [...axis.querySelectorAll('.piece > span, .turn-label')];
+    labels.forEach((one, i) => {
+      const a = box(one);
+      if (!a.width || !a.height) found.push(['not shown', one.innerText]);
+      for (const other of labels.slice(i + 1)) {
+        const b = box(other);
+        if (a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom)
+          found.push(['touch', one.innerText, other.innerText]);
+      }
+    });
+  }
+  for (const head of document.querySelectorAll('.steps .part th'))
+    if (box(head).width < 200) found.push(['narrow', head.innerText]);
+  for (const bars of document.querySelectorAll('.bar tbody .drawn'))
+    if (bars.getClientRects().length && box(bars).width < 50) found.push(['no room for bars', bars.parentElement.innerText]);
+  return found.slice(0, 5);
+})()";
+
 /// By the browser's own accessibility tree: tables and regions have names, headings
 /// follow each other, each lane is a row with the thread as its header and its sides in
 /// words, and no graphic is read.
@@ -67,6 +92,12 @@ pub fn named(browser: &mut Browser) -> Result<()> {
         .filter(|name| name.is_empty())
         .collect();
     ensure!(images.is_empty(), "{} images without a name", images.len());
+    // What is only drawn is explained.
+    let legend = browser.value("document.querySelector('.legend').innerText")?;
+    let legend = legend.as_str().unwrap_or_default();
+    for sign in ["wait", "turned round", "blocked", "by force"] {
+        ensure!(legend.contains(sign), "no {sign} in the legend: {legend}");
+    }
     let sides = of("cell");
     let lanes = sides
         .iter()
@@ -91,9 +122,10 @@ pub fn named(browser: &mut Browser) -> Result<()> {
     Ok(())
 }
 
-/// Nothing makes the page wider than the screen, and no table wider than the page.
+/// Nothing makes the page wider than the screen, no table is wider than the page, and
+/// nothing stands where something else does.
 pub fn fits(browser: &mut Browser) -> Result<()> {
-    for width in [1200_u64, 800, 400] {
+    for width in [1400_u64, 1201, 1000, 800, 400, 360] {
         let size = json!({"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false});
         browser.call("Emulation.setDeviceMetricsOverride", size)?;
         let wide = browser.value(
@@ -104,6 +136,8 @@ pub fn fits(browser: &mut Browser) -> Result<()> {
         )?;
         let fits = wide[0].as_u64().is_some_and(|found| found <= width);
         ensure!(fits && wide[1] == json!([]), "at {width}: {wide}");
+        let cramped = browser.value(CRAMPED)?;
+        ensure!(cramped == json!([]), "at {width}: {cramped}");
     }
     browser.call("Emulation.clearDeviceMetricsOverride", json!({}))?;
     Ok(())
@@ -141,6 +175,12 @@ pub fn printed(browser: &mut Browser) -> Result<()> {
     ensure!(paper == "rgb(255, 255, 255)", "the paper is {paper}");
     let pale = browser.value(&format!("{PALE}({CONTRAST})"))?;
     ensure!(pale[1] == json!([]), "pale text: {pale}");
+    // 190 mm, what the margins leave of the paper.
+    let size = json!({"width": 718, "height": 1000, "deviceScaleFactor": 1, "mobile": false});
+    browser.call("Emulation.setDeviceMetricsOverride", size)?;
+    let cramped = browser.value(CRAMPED)?;
+    ensure!(cramped == json!([]), "on paper: {cramped}");
+    browser.call("Emulation.clearDeviceMetricsOverride", json!({}))?;
     let pdf = browser.call("Page.printToPDF", json!({"preferCSSPageSize": true}))?;
     let data = pdf["data"].as_str().unwrap_or_default();
     // `%PDF-`, in base 64.

@@ -11,8 +11,10 @@ pub fn section(matrix: &Matrix) -> Markup {
         p {
             "A case is a question about a patched call. A variant’s source declares where it expects to be anything "
             "but a pass; a cell that is not as declared is framed and marked with “!”. "
+            "Refused is what the kernel did not let happen, and n/a what can’t be asked of a variant. "
             @for one in Judgement::ALL {
-                (matrix.count(one)) " " (one.shown().0) ", "
+                @let (word, sign) = one.shown();
+                (matrix.count(one)) " " span aria-hidden="true" { (sign) " " } (word) ", "
             }
             (count(surprises, "cell", "cells")) " not as declared."
         }

@@ -13,7 +13,8 @@ pub fn section(trace: &Trace) -> Markup {
         p {
             "Every instruction of a patched call, with what it changed and what that means. What makes a variant is "
             strong.marked.hand-off { "the hand-off" } ", its last instructions before the new function, and "
-            strong.marked.return { "the return convention" } ", what the new function does before it returns."
+            strong.marked.return { "the return convention" } ", which gives the caller its TOC pointer back after the new "
+            "function’s body."
         }
         @for call in trace.calls() { (one(call, trace.end_of(call))) }
     }

@@ -8,6 +8,9 @@ use maud::{Markup, html};
 /// A piece of the axis that is narrower than this, in percent, has no label.
 const LABELLED: f64 = 6.0;
 
+/// The label of one that is narrower than this stands upright where there is less room.
+const TIGHT: f64 = 22.0;
+
 /// What the kernel calls the ways of going over, what they are, and their marks.
 const WAYS: [(&str, &str, &str); 4] = [
     ("safe_point", "at a safe point", "M6 1a5 5 0 1 0 .01 0z"),
@@ -28,16 +31,17 @@ pub fn section(demonstration: &Demonstration) -> Markup {
             "While a transition runs, a thread is on the old side or on the new one, and changes when nothing "
             "that is being left is on its stack. A lane is a thread. Time goes from left to right, from the "
             "transition’s start to its end, and a nanosecond is an instruction on this machine while it is busy. "
-            "Bursts are drawn to one scale; longer waits are cut, and the axis says how long they were."
+            "Bursts are drawn to one scale; longer waits are cut, and the axis says how long they were. "
+            "Transitions are numbered from boot on, rehearsals included."
         }
-        (legend())
+        (legend(demonstration.transitions.iter().any(|one| !one.turns.is_empty())))
         @for transition in &demonstration.transitions {
             (one(transition, hz))
         }
     }
 }
 
-fn legend() -> Markup {
+fn legend(with_turns: bool) -> Markup {
     html! {
         ul.legend aria-label="What the signs mean" {
             li { span.key.old {} "on the old side" }
@@ -47,6 +51,9 @@ fn legend() -> Markup {
                 li { (mark(how)) "went over " (words) }
             }
             li { span.key.cut {} "a wait, cut" }
+            @if with_turns {
+                li { span.key.turned {} "↶ the transition is turned round" }
+            }
         }
     }
 }
@@ -135,10 +142,11 @@ fn axis(scale: &Scale, transition: &Transition, hz: u64) -> Markup {
         format!("left:{};width:{width}", percent(piece.left))
     };
     html! {
-        div.axis aria-hidden="true" {
+        div.axis.turned[!transition.turns.is_empty()] aria-hidden="true" {
             @for piece in scale.pieces() {
-                span.piece.cut[piece.cut] style=(place(piece)) {
-                    @if piece.right - piece.left >= LABELLED {
+                @let width = piece.right - piece.left;
+                span.piece.cut[piece.cut].tight[width < TIGHT] style=(place(piece)) {
+                    @if width >= LABELLED {
                         span { (time(piece.to - piece.from, hz)) }
                     }
                 }
