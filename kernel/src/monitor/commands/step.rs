@@ -99,7 +99,7 @@ fn check_tracers() -> Outcome {
         return Ok(());
     }
     let in_the_way = ftrace::sites().iter().find_map(|site| {
-        if module::at(site.function).is_some() {
+        if module::at(site.function()).is_some() {
             return None;
         }
         let path = format!("{}", site.path());
