@@ -3,6 +3,7 @@
 mod all;
 mod calls;
 mod control;
+mod recursion;
 
 use crate::ftrace::{Callback, Flags, Ops, Site, find_site};
 use alloc::{format, string::String};
