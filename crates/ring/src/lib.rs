@@ -97,9 +97,9 @@ impl<const W: usize, const N: usize> Ring<W, N> {
                 ticket = self.head.load(Ordering::Relaxed);
             }
         };
-        // No iterator: its end could be a function of its own, and would be traced.
-        for word in 0..W {
-            slot.words[word].store(record[word], Ordering::Relaxed);
+        // Not the record by value: the end of such an iterator is a function of its own.
+        for (word, &value) in slot.words.iter().zip(&record) {
+            word.store(value, Ordering::Relaxed);
         }
         slot.turn.store(ticket.wrapping_add(1), Ordering::Release);
         true

@@ -127,7 +127,7 @@ static SITES: IrqLock<Option<Table>> = IrqLock::new(None);
 /// All sites that can be traced, by address. Empty before [`start`].
 #[must_use]
 pub fn sites() -> Table {
-    SITES.lock().clone().unwrap_or_else(|| Table::default())
+    SITES.lock().clone().unwrap_or_default()
 }
 
 /// Whether the table is being replaced.
