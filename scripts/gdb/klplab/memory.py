@@ -63,8 +63,9 @@ def name(place):
     said = gdb.execute("info symbol %#x" % place, to_string=True).strip()
     if said.startswith("No symbol"):
         return "%#x" % place
-    # Nor which of several crates of one name it is, as the symbol's hash says.
-    return re.sub(r" in section .*|\[[0-9a-f]{16}\]", "", said)
+    # Nor which of several crates of one name it is, as the symbol's hash says: a number,
+    # so it may have fewer digits than most.
+    return re.sub(r" in section .*|\[[0-9a-f]{1,16}\]", "", said)
 
 
 MFLR_R0 = 0x7C0802A6
