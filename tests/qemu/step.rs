@@ -232,6 +232,12 @@ fn arguments() -> Result<()> {
             !meanings.is_empty() && meanings.iter().all(|text| text.contains(ninth)),
             "{variant}: {meanings:?}"
         );
+        let transcript = &run.finished.transcript;
+        ensure!(
+            transcript.contains("and should be 0xf435d (1000285): a wrong result")
+                == (variant == "mini-frame"),
+            "{transcript}"
+        );
     }
     // gcc's -mprofile-kernel, without TOC set-up.
     let run = run(

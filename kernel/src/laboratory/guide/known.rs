@@ -17,6 +17,24 @@ pub struct Known {
     pub hidden: bool,
     /// The arguments.
     pub arguments: &'static [u64],
+    /// What r3 is then by the old function and by the new one, where they say so each
+    /// time: the first has no memory and returns a value in r3.
+    pub answers: Option<[u64; 2]>,
+}
+
+impl Known {
+    /// One more argument, in front: it leads to room for a large struct, which comes
+    /// back there.
+    const fn hidden(mut self) -> Self {
+        self.hidden = true;
+        self
+    }
+
+    /// What r3 should be, by the old function and by the new one.
+    const fn gives(mut self, old: u64, new: u64) -> Self {
+        self.answers = Some([old, new]);
+        self
+    }
 }
 
 const fn row(path: &'static str, module: &'static str, arguments: &'static [u64]) -> Known {
@@ -25,15 +43,7 @@ const fn row(path: &'static str, module: &'static str, arguments: &'static [u64]
         module,
         hidden: false,
         arguments,
-    }
-}
-
-const fn hidden(path: &'static str, module: &'static str, arguments: &'static [u64]) -> Known {
-    Known {
-        path,
-        module,
-        hidden: true,
-        arguments,
+        answers: None,
     }
 }
 
@@ -43,49 +53,53 @@ const MANY: &[u64] = &[
 
 /// All of them. The first is the default.
 pub static KNOWN: &[Known] = &[
-    row("kernel::victims::leaf", "demo", &[5]),
-    row("kernel::victims::sum12", "demo", MANY.split_at(12).0),
+    row("kernel::victims::leaf", "demo", &[5]).gives(16, 17),
+    row("kernel::victims::sum12", "demo", MANY.split_at(12).0).gives(650, 689),
     row("c_counts", "demo", &[5]),
-    row("kernel::victims::divide", "demo", &[17, 5]),
-    row("kernel::victims::find", "demo", &[9, 5]),
-    hidden("kernel::victims::report", "demo", &[5]),
+    row("kernel::victims::divide", "demo", &[17, 5]).gives(3, 3),
+    row("kernel::victims::find", "demo", &[9, 5]).gives(3, 3),
+    row("kernel::victims::report", "demo", &[5]).hidden(),
     row("kernel::victims::nothing", "demo", &[]),
-    row("kernel::victims::is_even", "demo", &[6]),
-    row("kernel::bank::balance", "two_percent", &[0, 2]),
+    row("kernel::victims::is_even", "demo", &[6]).gives(1, 1),
+    row("kernel::bank::balance", "two_percent", &[0, 2]).gives(10201, 10404),
     row(
         "kernel::laboratory::explore::victims::value",
         "explore",
         &[5],
-    ),
-    row("kernel::laboratory::victims::counted", "cases", &[41]),
-    row("lab_counted", "cases", &[41]),
-    row("lab_leaf", "cases", &[41]),
+    )
+    .gives(16, 17),
+    row("kernel::laboratory::victims::counted", "cases", &[41]).gives(42, 1000042),
+    row("lab_counted", "cases", &[41]).gives(42, 1000042),
+    row("lab_leaf", "cases", &[41]).gives(42, 1000042),
     row(
         "kernel::laboratory::victims::sum8",
         "cases",
         MANY.split_at(8).0,
-    ),
+    )
+    .gives(204, 1000204),
     row(
         "kernel::laboratory::victims::sum9",
         "cases",
         MANY.split_at(9).0,
-    ),
+    )
+    .gives(285, 1000285),
     row(
         "kernel::laboratory::victims::sum10",
         "cases",
         MANY.split_at(10).0,
-    ),
-    row("kernel::laboratory::victims::sum20", "cases", MANY),
-    row("lab_variadic", "cases", MANY.split_at(12).0),
-    row("lab_variadic_list", "cases", &[5, 1, 2, 3, 4, 5]),
-    row("lab_small", "cases", &[1, 2]),
-    row("lab_medium", "cases", &[1, 2, 3]),
-    row("lab_large", "cases", MANY.split_at(10).0),
-    hidden("lab_hidden", "cases", &[1, 2]),
-    row("kernel::laboratory::victims::pair", "cases", &[9, 4]),
-    row("kernel::laboratory::victims::calls_kernel", "cases", &[41]),
-    row("kernel::laboratory::victims::calls_patched", "cases", &[41]),
-    row("kernel::laboratory::victims::second", "cases", &[41]),
+    )
+    .gives(385, 1000385),
+    row("kernel::laboratory::victims::sum20", "cases", MANY).gives(2870, 1002870),
+    row("lab_variadic", "cases", MANY.split_at(12).0).gives(2, 1000572),
+    row("lab_variadic_list", "cases", &[5, 1, 2, 3, 4, 5]).gives(55, 1000055),
+    row("lab_small", "cases", &[1, 2]).gives(5, 1000005),
+    row("lab_medium", "cases", &[1, 2, 3]).gives(14, 1000014),
+    row("lab_large", "cases", MANY.split_at(10).0).gives(385, 1000385),
+    row("lab_hidden", "cases", &[1, 2]).hidden(),
+    row("kernel::laboratory::victims::pair", "cases", &[9, 4]).gives(13, 1000013),
+    row("kernel::laboratory::victims::calls_kernel", "cases", &[41]).gives(42, 1000082),
+    row("kernel::laboratory::victims::calls_patched", "cases", &[41]).gives(42, 3000085),
+    row("kernel::laboratory::victims::second", "cases", &[41]).gives(43, 1000043),
 ];
 
 /// The function with this path, or with this for the last part of its path.

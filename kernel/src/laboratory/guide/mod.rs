@@ -100,8 +100,17 @@ impl From<String> for Refused {
 pub struct Outcome {
     /// r3.
     pub result: u64,
+    /// What it should be, if it is something else.
+    pub expected: Option<u64>,
     /// What the caller may rely on and does not find.
     pub findings: Vec<String>,
+}
+
+impl Outcome {
+    /// Whether the caller has all back that it may rely on, and the right result.
+    fn is_good(&self) -> bool {
+        self.findings.is_empty() && self.expected.is_none()
+    }
 }
 
 /// The console, to write to.
@@ -120,9 +129,9 @@ pub fn run(function: Option<&str>, way: Way) -> Verdict {
     log::set_max_level(log::LevelFilter::Error);
     let name = function.unwrap_or(known::KNOWN[0].path);
     match step(name, way, &mut Console) {
-        Ok(outcome) if outcome.findings.is_empty() => Verdict::Passed,
+        Ok(outcome) if outcome.is_good() => Verdict::Passed,
         // It says so itself.
-        Ok(_) if !variants::current().gives_back_toc => Verdict::Passed,
+        Ok(_) if variants::current().has_a_price() => Verdict::Passed,
         Ok(_) => Verdict::ChecksFailed,
         Err(Refused::Unknown(text)) => {
             println!("boot argument `function={name}`: {text}");
@@ -215,7 +224,8 @@ fn stepped(
         new,
         way: format!("{way}"),
     };
-    let outcome = judge(&call, &stepped, &described);
+    let answer = known.answers.and_then(|answers| way.answer(answers));
+    let outcome = judge(&call, &stepped, &described, answer);
     let lines = explain(&stepped, &mut words, &outcome);
     let written = print::introduce(out, &described, known, &words)
         .and_then(|()| print::lines(out, &described, &lines))
@@ -246,7 +256,12 @@ fn trampoline_end(start: u64) -> u64 {
 
 /// What A does not find as it should. What the hand-off writes into the reserved word is
 /// the variant's idea.
-fn judge(call: &SanitisedCall, stepped: &Stepped, described: &Call) -> Outcome {
+fn judge(
+    call: &SanitisedCall,
+    stepped: &Stepped,
+    described: &Call,
+    answer: Option<u64>,
+) -> Outcome {
     let mut findings = Vec::new();
     if let Some(fault) = stepped.fault {
         let (address, why) = (fault.address, fault.why());
@@ -254,6 +269,7 @@ fn judge(call: &SanitisedCall, stepped: &Stepped, described: &Call) -> Outcome {
         findings.push(format!("the call is lost: {why}, at {address:#x} {place}"));
         return Outcome {
             result: 0,
+            expected: None,
             findings,
         };
     }
@@ -266,8 +282,10 @@ fn judge(call: &SanitisedCall, stepped: &Stepped, described: &Call) -> Outcome {
     if !stepped.second_stack_is_back {
         findings.push("the second stack's top is not where it was".into());
     }
+    let result = call.results()[0];
     Outcome {
-        result: call.results()[0],
+        result,
+        expected: answer.filter(|&answer| answer != result),
         findings,
     }
 }
@@ -281,7 +299,7 @@ fn explain(stepped: &Stepped, words: &mut Words, outcome: &Outcome) -> Vec<Line>
     if let Some(last) = stops.last() {
         if last.part == Part::Home {
             let mut home = line::home(last, words);
-            home.wrong = !outcome.findings.is_empty();
+            home.wrong = !outcome.is_good();
             lines.push(home);
         } else {
             // Nobody knows what this one has done.

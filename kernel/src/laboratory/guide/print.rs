@@ -219,6 +219,10 @@ pub fn conclude(
     )?;
     let result = outcome.result;
     writeln!(out, "r3 = {result:#x} ({result})")?;
+    if let Some(expected) = outcome.expected {
+        let text = format!("and should be {expected:#x} ({expected}): a wrong result");
+        writeln!(out, "{}", Painted(Tone::Bad, text))?;
+    }
     if outcome.findings.is_empty() {
         let good = "A has back all that it may rely on, says the ABI sanitiser";
         return writeln!(out, "{}", Painted(Tone::Good, good));

@@ -27,6 +27,18 @@ pub enum Way {
     Rest,
 }
 
+impl Way {
+    /// Which of two results, the old function's and the new one's, a call has; none if
+    /// that is not this way's to say.
+    pub fn answer(self, [old, new]: [u64; 2]) -> Option<u64> {
+        match self {
+            Self::AsIs => None,
+            Self::Settled | Self::Transition | Self::Traced => Some(new),
+            Self::Rest => Some(old),
+        }
+    }
+}
+
 impl fmt::Display for Way {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {

@@ -84,6 +84,12 @@ impl Variant {
         expects: &[],
     };
 
+    /// Whether there is something that it says it can't do.
+    pub fn has_a_price(&self) -> bool {
+        let fails = |(_, judgement, _): &Exception| *judgement == Judgement::Fail;
+        !self.gives_back_toc || self.expects.iter().any(fails)
+    }
+
     /// What it expects of itself in a conformance case, and why if it is no pass. The
     /// first exception that names the case counts.
     #[must_use]
