@@ -12,6 +12,7 @@ use crate::{
         sanitiser::{SanitisedCall, sanitised_home},
     },
     time,
+    tracing::graph,
 };
 use core::{sync::atomic::Ordering, time::Duration};
 use layout::TrapFrame;
@@ -61,14 +62,16 @@ pub fn deadline() -> u64 {
 pub unsafe fn make(call: &mut SanitisedCall, is_lost: impl FnOnce() -> bool) -> bool {
     let entry = &arch::cpu().entry;
     let second = entry.second_stack.load(Ordering::Relaxed);
+    let hooked = graph::depth();
     let longest = time::timebase_ticks(LONGEST);
     arch::set_decrementer(longest.min(i32::MAX as u64) as i32);
     call.step();
     // SAFETY: as the caller promises. Every instruction comes to the watcher.
     unsafe { call.make() };
     if is_lost() {
-        // Nobody has come back through what these two guard.
+        // Nobody has come back through what these three keep.
         entry.tracing.store(0, Ordering::Relaxed);
+        graph::forget_above(hooked);
         entry.second_stack.store(second, Ordering::Relaxed);
     }
     time::start();

@@ -20,12 +20,6 @@ use xtask::tool;
 /// Cargo's settings.
 const SETTINGS: &str = ".cargo/config.toml";
 
-/// Those of the folder that the copy is in: a walk changes a little at a time, and the
-/// code need not be the same every time. In small units, a change takes a quarter of
-/// the time.
-const OUR_SETTINGS: &str = "[profile.release.package.kernel]\n\
-    incremental = true\ncodegen-units = 200\ndebug = false\n";
-
 /// What in a copy is no copy.
 const OWN: [&str; 2] = [".git", "target"];
 
@@ -49,7 +43,6 @@ impl Tree {
         fs::create_dir_all(&path)?;
         let lock = File::create(home.join("lock"))?;
         lock.lock()?;
-        tool::replace_file(&home.join(SETTINGS), OUR_SETTINGS.as_bytes())?;
         let tree = Tree {
             path,
             out: home.join("out"),

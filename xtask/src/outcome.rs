@@ -9,7 +9,7 @@ pub const NOT_STARTED: u8 = 120;
 
 /// The exit codes of `run` and `exec` and the environment, for `--help`.
 pub const EXIT_CODES: &str = "Exit codes of run and exec:
-  0    the guest did what was asked for, and every check held
+  0    the guest did what was asked for, and every check held; or ^] ended it
   1    a check or self-test in the guest failed
   2    the guest did not accept a boot argument
   3    the guest panicked
@@ -36,6 +36,8 @@ pub enum Outcome {
         /// The limit.
         limit: Duration,
     },
+    /// Who was typing ended QEMU.
+    EndedByHand,
     /// QEMU ended well, but the guest's last line is no verdict.
     NoVerdict,
     /// QEMU ended with a failure of its own.
@@ -61,6 +63,7 @@ impl Outcome {
     pub fn exit_code(&self) -> u8 {
         match self {
             Outcome::Guest(status) => *status,
+            Outcome::EndedByHand => 0,
             Outcome::DidNotPowerOff(_) => 123,
             Outcome::TimedOut { .. } => 124,
             Outcome::Qemu { .. } => 125,
@@ -80,6 +83,7 @@ impl fmt::Display for Outcome {
                     limit.as_secs_f64()
                 )
             }
+            Outcome::EndedByHand => f.write_str("ended by ^]"),
             Outcome::NoVerdict => f.write_str("the guest's last line is not a verdict"),
             Outcome::Qemu { how, stderr } => {
                 write!(f, "QEMU failed with {how}")?;
@@ -131,9 +135,10 @@ mod tests {
                 stderr: String::new(),
             },
             Outcome::NoVerdict,
+            Outcome::EndedByHand,
         ];
         let codes = outcomes.map(|outcome| outcome.exit_code());
-        assert_eq!(codes, [0, 7, 123, 124, 125, 126]);
+        assert_eq!(codes, [0, 7, 123, 124, 125, 126, 0]);
         for code in codes.into_iter().chain([NOT_STARTED]) {
             assert!(
                 EXIT_CODES.contains(&format!("\n  {code} ")),
@@ -148,6 +153,7 @@ mod tests {
         assert!(!Outcome::Guest(1).passed());
         assert!(!Outcome::DidNotPowerOff(0).passed());
         assert!(!Outcome::NoVerdict.passed());
+        assert!(!Outcome::EndedByHand.passed());
     }
 
     #[test]

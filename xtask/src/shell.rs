@@ -72,11 +72,12 @@ pub fn shell(args: &ShellArgs) -> Result<Outcome> {
     if by_hand && finished.outcome.passed() {
         return Ok(finished.outcome);
     }
-    match escaped {
-        true => eprintln!("klplab: ended by ^]"),
-        false => eprintln!("klplab: {}", finished.outcome),
-    }
-    Ok(finished.outcome)
+    let outcome = match escaped {
+        true => Outcome::EndedByHand,
+        false => finished.outcome,
+    };
+    eprintln!("klplab: {outcome}");
+    Ok(outcome)
 }
 
 /// The boot arguments: those that were given, with what the shell needs in front.

@@ -60,7 +60,8 @@ pub fn run() -> Verdict {
     let variant = variants::current();
     if !variant.gives_back_toc {
         println!(
-            "variant `{}` leaves callers with a wrong r2, and all that follows would run on it; `make matrix VARIANT={}` shows how",
+            "variant `{}` leaves callers with a wrong r2, and all that follows would run on it; \
+             `make step VARIANT={}` shows how",
             variant.name, variant.name
         );
         return Verdict::ChecksFailed;

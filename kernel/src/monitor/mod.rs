@@ -49,7 +49,7 @@ pub fn run(arguments: &BootArgs<'_>) -> Verdict {
     let variant = variants::current();
     if !variant.gives_back_toc {
         println!(
-            "variant `{}` leaves callers with a wrong r2, and the shell would run on it; `make matrix VARIANT={}` shows how",
+            "variant `{}` leaves callers with a wrong r2, and the shell would run on it; `make step VARIANT={}` shows how",
             variant.name, variant.name
         );
         return Verdict::ChecksFailed;

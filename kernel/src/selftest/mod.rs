@@ -15,6 +15,7 @@ mod machine;
 mod module;
 mod names;
 mod sanitiser;
+mod single_step;
 mod text;
 mod thread;
 mod tracing;

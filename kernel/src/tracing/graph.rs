@@ -61,6 +61,12 @@ pub fn depth() -> usize {
     thread::with_current(|thread| thread.returns.used.load(Ordering::Relaxed)).unwrap_or(0)
 }
 
+/// Forgets the running thread's hooked calls but for the first `depth`: nobody comes back
+/// through the others.
+pub fn forget_above(depth: usize) {
+    thread::with_current(|thread| thread.returns.used.fetch_min(depth, Ordering::Relaxed));
+}
+
 #[patchable_function_entry(prefix_nops = 0, entry_nops = 0)]
 extern "C" fn enter(ip: u64, parent: u64, _: &'static Ops, frame: &mut CallFrame) {
     thread::with_current(|thread| hook_return(&thread.returns, ip, parent, frame));
