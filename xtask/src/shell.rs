@@ -58,7 +58,8 @@ pub fn shell(args: &ShellArgs) -> Result<Outcome> {
         "the boot arguments contain a zero character"
     );
     let by_hand = std::io::stdin().is_terminal();
-    let append = boot_arguments(&args.append, by_hand, wants_colour());
+    let columns = by_hand.then(width).flatten();
+    let append = boot_arguments(&args.append, by_hand, wants_colour(), columns);
     let conventions = Conventions::all();
     let kernel = kernel::build_with(&conventions)?;
     let limit = match args.timeout {
@@ -80,8 +81,14 @@ pub fn shell(args: &ShellArgs) -> Result<Outcome> {
     Ok(outcome)
 }
 
+/// How wide the terminal is, if it says so and the kernel can make use of that.
+fn width() -> Option<u16> {
+    let (_, columns) = console::Term::stdout().size_checked()?;
+    (20..=1000).contains(&columns).then_some(columns)
+}
+
 /// The boot arguments: those that were given, with what the shell needs in front.
-fn boot_arguments(given: &str, by_hand: bool, colour: bool) -> String {
+fn boot_arguments(given: &str, by_hand: bool, colour: bool, columns: Option<u16>) -> String {
     let mut words = vec!["mode=shell"];
     let has = |key: &str| {
         let mut before = given.split_whitespace().take_while(|word| *word != "--");
@@ -97,6 +104,8 @@ fn boot_arguments(given: &str, by_hand: bool, colour: bool) -> String {
     if colour && !has("color") {
         words.push("color=always");
     }
+    let width = columns.map(|columns| format!("columns={columns}"));
+    words.extend(width.as_deref().filter(|_| !has("columns")));
     words.push(given.trim());
     words.join(" ").trim_end().to_owned()
 }
@@ -162,16 +171,21 @@ mod tests {
     #[test]
     fn the_shell_is_told_who_types() {
         assert_eq!(
-            boot_arguments("", true, true),
-            "mode=shell input=terminal color=always"
+            boot_arguments("", true, true, Some(132)),
+            "mode=shell input=terminal color=always columns=132"
         );
         assert_eq!(
-            boot_arguments(" variant=pcrel -- load demo", false, false),
+            boot_arguments(" variant=pcrel -- load demo", false, false, None),
             "mode=shell input=script variant=pcrel -- load demo"
         );
         assert_eq!(
-            boot_arguments("input=script color=never -- input=x", true, true),
-            "mode=shell input=script color=never -- input=x"
+            boot_arguments(
+                "input=script color=never columns=40 -- input=x",
+                true,
+                true,
+                Some(80)
+            ),
+            "mode=shell input=script color=never columns=40 -- input=x"
         );
     }
 }

@@ -33,7 +33,7 @@ pub enum Refusal {
 }
 
 /// All keys, as messages list them.
-pub static KEYS: &[Key; 13] = &[
+pub static KEYS: &[Key; 14] = &[
     Key {
         name: "mode",
         value: Value::OneOf(Mode::WORDS),
@@ -154,6 +154,23 @@ pub static KEYS: &[Key; 13] = &[
         repeats: false,
         about: "with mode=shell: who types the commands",
         set: |args, value| put(&mut args.input, Input::from_word(value)),
+    },
+    Key {
+        name: "columns",
+        value: Value::Any {
+            name: "NUMBER",
+            form: "a whole number from 20 to 1000",
+        },
+        default: None,
+        repeats: false,
+        about: "with mode=shell: how wide the terminal is",
+        set: |args, value| {
+            let columns = value
+                .parse()
+                .ok()
+                .filter(|columns| (20..=1000).contains(columns));
+            put(&mut args.columns, columns.map(Some))
+        },
     },
     Key {
         name: "reenter",

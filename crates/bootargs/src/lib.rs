@@ -56,6 +56,8 @@ pub struct BootArgs<'a> {
     pub way: Way,
     /// Who types on the console, for the shell.
     pub input: Input,
+    /// How wide the shell's terminal is, in characters: 20 to 1000.
+    pub columns: Option<u16>,
     /// What stands behind `--`: commands for the shell, with `;` between them.
     pub commands: Option<&'a str>,
     /// How the boot stage is to enter the kernel a second time.

@@ -46,8 +46,9 @@ fn cases_are_for_the_matrix() {
 
 #[test]
 fn commands_come_last_and_are_for_the_shell() {
-    let args = parse("mode=shell input=script -- load demo;  patches \0").unwrap();
+    let args = parse("mode=shell input=script columns=40 -- load demo;  patches \0").unwrap();
     assert_eq!((args.mode, args.input), (Mode::Shell, Input::Script));
+    assert_eq!(args.columns, Some(40));
     assert_eq!(args.commands, Some("load demo;  patches"));
     // Only a word of its own, and only the first, is not part of a command.
     let args = parse("-- mode=run -- x --y").map_err(|error| error.to_string());
@@ -73,11 +74,11 @@ fn messages_say_what_is_wrong_and_what_is_allowed() {
         ),
         (
             "colour=on",
-            "boot argument `colour=on`: unknown; allowed: mode, test, count, log, color, crash, variant, case, short, function, way, input, reenter",
+            "boot argument `colour=on`: unknown; allowed: mode, test, count, log, color, crash, variant, case, short, function, way, input, columns, reenter",
         ),
         (
             "=",
-            "boot argument `=`: unknown; allowed: mode, test, count, log, color, crash, variant, case, short, function, way, input, reenter",
+            "boot argument `=`: unknown; allowed: mode, test, count, log, color, crash, variant, case, short, function, way, input, columns, reenter",
         ),
         (
             "color",
@@ -98,6 +99,10 @@ fn messages_say_what_is_wrong_and_what_is_allowed() {
         (
             "count=0",
             "boot argument `count=0`: malformed value `0`; allowed: a whole number from 1 to 4294967295",
+        ),
+        (
+            "columns=19",
+            "boot argument `columns=19`: malformed value `19`; allowed: a whole number from 20 to 1000",
         ),
         (
             "reenter=flat\u{7}é",

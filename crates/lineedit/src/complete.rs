@@ -1,6 +1,6 @@
 //! Completion of the word before the cursor.
 
-use crate::{COLUMNS, Line};
+use crate::Line;
 use core::fmt::{self, Write};
 
 /// Candidates that are listed; of the rest only the number is said.
@@ -29,9 +29,11 @@ enum Stage<'a> {
         count: usize,
         longest: usize,
     },
-    /// `width` is that of a column, and `end` where the line ends so far.
+    /// `width` is that of a column and `columns` that of the terminal, and `end` where
+    /// the line ends so far.
     List {
         out: &'a mut dyn Write,
+        columns: usize,
         width: usize,
         end: usize,
         count: usize,
@@ -75,6 +77,7 @@ impl Offer<'_> {
             }
             Stage::List {
                 out,
+                columns,
                 width,
                 end,
                 count,
@@ -84,7 +87,7 @@ impl Offer<'_> {
                     return;
                 }
                 let start = end.next_multiple_of(*width);
-                if start > 0 && start + candidate.len() > COLUMNS {
+                if start > 0 && start + candidate.len() > *columns {
                     let _ = out.write_char('\n');
                     *end = 0;
                 } else {
@@ -139,11 +142,19 @@ pub fn common(before: &str, word: &str, complete: &mut dyn FnMut(&mut Offer<'_>)
     completed
 }
 
+/// What a list has to fit into, and what into it, in characters.
+pub struct Width {
+    /// The terminal.
+    pub columns: usize,
+    /// The longest candidate.
+    pub longest: usize,
+}
+
 /// Lists all candidates in columns of one width, which the longest fits into.
 pub fn list(
     before: &str,
     word: &str,
-    longest: usize,
+    Width { columns, longest }: Width,
     out: &mut dyn Write,
     complete: &mut dyn FnMut(&mut Offer<'_>),
 ) {
@@ -152,7 +163,8 @@ pub fn list(
         word,
         stage: Stage::List {
             out,
-            width: (longest + 2).max(COLUMNS / 4),
+            columns,
+            width: (longest + 2).max(columns / 4),
             end: 0,
             count: 0,
         },

@@ -1,7 +1,8 @@
 //! The line being typed, and how the terminal shows it.
 
 use crate::{
-    COLUMNS, Line, Offer, complete,
+    COLUMNS, LEAST_COLUMNS, Line, Offer, complete,
+    complete::Width,
     history::History,
     keys::{Key, State},
 };
@@ -34,6 +35,8 @@ pub struct Prompt {
 #[derive(Clone, Debug)]
 pub struct Editor {
     prompt: Prompt,
+    /// The terminal's width.
+    columns: usize,
     line: Line,
     /// Where the next character goes, in bytes.
     cursor: usize,
@@ -50,6 +53,7 @@ impl Editor {
     pub fn new(prompt: Prompt) -> Self {
         Self {
             prompt,
+            columns: COLUMNS,
             line: Line::new(),
             cursor: 0,
             scrolled: 0,
@@ -57,6 +61,13 @@ impl Editor {
             history: History::default(),
             killed: Line::new(),
         }
+    }
+
+    /// The same on a terminal of so many columns, [`LEAST_COLUMNS`] at least.
+    #[must_use]
+    pub fn with_columns(mut self, columns: usize) -> Self {
+        self.columns = columns.max(LEAST_COLUMNS);
+        self
     }
 
     /// The line so far.
@@ -248,14 +259,18 @@ impl Editor {
             return;
         } else if !has_grown {
             let _ = out.write_char('\n');
-            complete::list(before, word, completed.longest, out, complete);
+            let width = Width {
+                columns: self.columns,
+                longest: completed.longest,
+            };
+            complete::list(before, word, width, out, complete);
         }
         self.redraw(out);
     }
 
     /// Characters of the line that there is room for; the cursor needs one more.
     fn room(&self) -> usize {
-        COLUMNS - 1 - self.prompt.text.len().min(COLUMNS / 2)
+        self.columns - 1 - self.prompt.text.len().min(self.columns / 2)
     }
 
     fn redraw(&mut self, out: &mut dyn Write) {

@@ -32,8 +32,11 @@ pub const LINE_BYTES: usize = 240;
 /// Lines that the history keeps.
 pub const HISTORY: usize = 32;
 
-/// How wide a terminal is taken to be, in characters: nothing tells a kernel.
+/// How wide a terminal is taken to be, in characters, as long as nobody says.
 pub const COLUMNS: usize = 80;
+
+/// The narrowest terminal that there is room in for a prompt and a line.
+pub const LEAST_COLUMNS: usize = 20;
 
 /// A line, as it is typed.
 pub type Line = arrayvec::ArrayString<LINE_BYTES>;

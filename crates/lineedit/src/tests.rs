@@ -134,12 +134,13 @@ fn tab_completes_as_far_as_it_is_sure_and_lists_the_rest() {
 
 #[test]
 fn candidates_stand_apart_however_long_they_are() {
-    for length in 1..2 * COLUMNS {
+    for (length, columns) in (1..2 * COLUMNS).zip([COLUMNS, 40, 200, 20].into_iter().cycle()) {
         let names = ["a", "b", "c"].map(|end| std::format!("x{:->length$}", end));
         let mut editor = Editor::new(Prompt {
             text: "> ",
             style: ("", ""),
-        });
+        })
+        .with_columns(columns);
         let mut shown = String::new();
         for byte in *b"x\t\t" {
             editor.feed(byte, &mut shown, &mut |offer| {
@@ -151,8 +152,8 @@ fn candidates_stand_apart_however_long_they_are() {
             assert!(listed.contains(&name.as_str()), "{name}: {shown:?}");
         }
         let mut list = shown.lines().filter(|line| !line.contains('\r'));
-        let fit = list.all(|line| line.len() <= COLUMNS);
-        assert!(fit || length >= COLUMNS, "{shown:?}");
+        let fit = list.all(|line| line.len() <= columns);
+        assert!(fit || length >= columns, "{shown:?}");
     }
 }
 
@@ -237,8 +238,10 @@ fn any_keys() -> impl Strategy<Value = Vec<u8>> {
 
 proptest! {
     #[test]
-    fn whatever_is_typed_the_line_is_sound_and_shown(keys in any_keys()) {
+    fn whatever_is_typed_the_line_is_sound_and_shown(keys in any_keys(), columns in 0..300usize) {
         let mut desk = Desk::new();
+        desk.editor = desk.editor.with_columns(columns);
+        let columns = columns.max(LEAST_COLUMNS);
         desk.editor.show(&mut desk.shown);
         for key in keys {
             desk.press([key]);
@@ -250,12 +253,12 @@ proptest! {
                 desk.editor.show(&mut desk.shown);
             }
             let (shown, column) = terminal(&desk.shown);
-            prop_assert!(shown.len() < COLUMNS, "{}", shown);
+            prop_assert!(shown.len() < columns, "{}", shown);
             let text = shown.strip_prefix("> ").unwrap_or("no prompt");
             let (line, cursor) = desk.state();
             let scrolled = cursor + 2 - column;
             prop_assert!(line[scrolled..].starts_with(text), "{:?} {:?}", line, shown);
-            prop_assert!(line.len() - scrolled == text.len() || text.len() >= 76);
+            prop_assert!(line.len() - scrolled == text.len() || text.len() >= columns - 4);
         }
     }
 

@@ -74,7 +74,7 @@ pub fn run(arguments: &BootArgs<'_>) -> Verdict {
     input::start(typed_by_hand);
     if typed_by_hand {
         let failed = session.failed();
-        by_hand(&mut session);
+        by_hand(&mut session, arguments.columns);
         session.forgive(failed);
     } else {
         from_a_script(&mut session);
@@ -138,8 +138,9 @@ fn prompt() -> Prompt {
 }
 
 /// Reads lines of somebody who sees what he types.
-fn by_hand(session: &mut Session) {
-    let mut editor = Editor::new(prompt());
+fn by_hand(session: &mut Session, columns: Option<u16>) {
+    let columns = columns.map_or(lineedit::COLUMNS, usize::from);
+    let mut editor = Editor::new(prompt()).with_columns(columns);
     let mut terminal = Direct;
     editor.show(&mut terminal);
     let mut prints = console::prints();
