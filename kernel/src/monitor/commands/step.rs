@@ -90,9 +90,13 @@ fn check_rest() -> Result<(), Trouble> {
     )))
 }
 
-/// A step stops at every instruction, in functions that may be traced themselves. A
-/// tracer that is stepped would find what it writes to changed at every stop, and start
-/// over for ever. So only functions that a step does not need may be traced.
+/// A step stops at every instruction, and what runs at each stop calls functions. If those
+/// are traced, they write where a tracer that is being stepped writes, between its load
+/// and its conditional store. The function tracer, whose ring has moved on, starts over
+/// for ever. The graph tracer counts hooked calls of the same thread: those of the stop
+/// are on its stack of returns for the time being, and one more than there are is
+/// written back, so that the next return leads to nowhere. So only functions that a step
+/// does not need may be traced.
 fn check_tracers() -> Outcome {
     let (traced, counted) = super::tracing::is_on()?;
     if !traced && !counted {
