@@ -1,7 +1,9 @@
 //! Exercise 7: a number for each visitor, whose record has no room for one.
 
 use super::{enable, isolated, remove};
-use crate::{check, exercises, livepatch};
+use crate::{check, exercises, livepatch, thread};
+use alloc::{string::ToString, sync::Arc};
+use core::sync::atomic::{AtomicBool, Ordering};
 
 const PATCH: &str = "exercise_shadow";
 
@@ -12,6 +14,13 @@ struct Visitor {
 }
 
 static VISITORS: [Visitor; 3] = [const { Visitor { _ticket: 1 } }; 3];
+
+/// One who comes all the time while the patch goes.
+static REGULAR: Visitor = Visitor { _ticket: 2 };
+
+/// How often the regular comes before he lets his functions be exchanged: nearly always
+/// he is interrupted in between.
+const ROUND: usize = 1000;
 
 /// Who comes, and the how-manieth time that is.
 const VISITS: [(usize, u64); 8] = [
@@ -46,23 +55,63 @@ fn all() -> super::Result {
     Ok(())
 }
 
+/// Comes all the time until told not to. Does not return before he has begun.
+fn regular() -> super::Result<(thread::Handle, Arc<AtomicBool>)> {
+    let (stop, begun) = (
+        Arc::new(AtomicBool::new(false)),
+        Arc::new(AtomicBool::new(false)),
+    );
+    let (stopped, begins) = (stop.clone(), begun.clone());
+    let handle = thread::spawn("regular", move || {
+        while !stopped.load(Ordering::Relaxed) {
+            for _ in 0..ROUND {
+                exercises::visit((&raw const REGULAR).addr() as u64);
+            }
+            begins.store(true, Ordering::Relaxed);
+            thread::safe_point();
+        }
+    });
+    let handle = handle.map_err(|error| error.to_string())?;
+    while !begun.load(Ordering::Relaxed) {
+        thread::yield_now();
+    }
+    Ok((handle, stop))
+}
+
+/// Enables the patch, lets all come, and removes it.
+fn once() -> super::Result {
+    let before = livepatch::shadow::count();
+    enable(PATCH)?;
+    all()?;
+    let kept = livepatch::shadow::count() - before;
+    check!(
+        kept == VISITORS.len(),
+        "expected: a shadow variable for each of {} visitors; found: {kept}",
+        VISITORS.len()
+    );
+    let (regular, stop) = regular()?;
+    let removed = remove(PATCH);
+    stop.store(true, Ordering::Relaxed);
+    regular.join().map_err(|error| error.to_string())?;
+    removed?;
+    let left = livepatch::shadow::count() - before;
+    check!(
+        left == 0,
+        "expected: no shadow variable is left when the patch has gone; found: {left}"
+    );
+    let found = visit(0);
+    check!(
+        found == 0,
+        "without the patch, `visit` returns {found} instead of 0"
+    );
+    Ok(())
+}
+
 crate::selftest! {
     control;
 
     /// Each visitor is counted, and nothing stays behind.
     fn counts_visitors() {
-        isolated(|| {
-            let before = livepatch::shadow::count();
-            for _ in 0..2 {
-                enable(PATCH)?;
-                all()?;
-                remove(PATCH)?;
-                let left = livepatch::shadow::count() - before;
-                check!(left == 0, "expected: no shadow variable is left when the patch has gone; found: {left}");
-                let found = visit(0);
-                check!(found == 0, "without the patch, `visit` returns {found} instead of 0");
-            }
-            Ok(())
-        })
+        isolated(|| once().and_then(|()| once()))
     }
 }
