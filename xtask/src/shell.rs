@@ -84,7 +84,7 @@ pub fn shell(args: &ShellArgs) -> Result<Outcome> {
 /// How wide the terminal is, if it says so and the kernel can make use of that.
 fn width() -> Option<u16> {
     let (_, columns) = console::Term::stdout().size_checked()?;
-    (20..=1000).contains(&columns).then_some(columns)
+    bootargs::COLUMNS.contains(&columns).then_some(columns)
 }
 
 /// The boot arguments: those that were given, with what the shell needs in front.

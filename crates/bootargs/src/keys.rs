@@ -1,6 +1,6 @@
 //! The table of all boot arguments.
 
-use crate::{BootArgs, Color, Input, LogLevel, Mode, Reenter, Way};
+use crate::{BootArgs, COLUMNS, Color, Input, LogLevel, Mode, Reenter, Way};
 use core::fmt;
 
 /// One row of the table.
@@ -165,10 +165,7 @@ pub static KEYS: &[Key; 14] = &[
         repeats: false,
         about: "with mode=shell: how wide the terminal is",
         set: |args, value| {
-            let columns = value
-                .parse()
-                .ok()
-                .filter(|columns| (20..=1000).contains(columns));
+            let columns = value.parse().ok().filter(|one| COLUMNS.contains(one));
             put(&mut args.columns, columns.map(Some))
         },
     },

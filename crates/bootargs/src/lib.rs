@@ -23,11 +23,14 @@ pub use select::select;
 pub use values::{Color, Input, LogLevel, Mode, Reenter, Way};
 
 use arrayvec::ArrayVec;
-use core::{error, fmt, num::NonZeroU32};
+use core::{error, fmt, num::NonZeroU32, ops::RangeInclusive};
 use keys::{KEYS, Key, Value};
 
 /// How many `test=` patterns one line may hold.
 pub const MAX_TESTS: usize = 16;
+
+/// How wide the shell's terminal may be, in characters.
+pub const COLUMNS: RangeInclusive<u16> = 20..=1000;
 
 /// The boot arguments; [`Default`] is what an empty line means.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -56,7 +59,7 @@ pub struct BootArgs<'a> {
     pub way: Way,
     /// Who types on the console, for the shell.
     pub input: Input,
-    /// How wide the shell's terminal is, in characters: 20 to 1000.
+    /// How wide the shell's terminal is: in [`COLUMNS`].
     pub columns: Option<u16>,
     /// What stands behind `--`: commands for the shell, with `;` between them.
     pub commands: Option<&'a str>,
