@@ -26,7 +26,7 @@ const WRONG: [&str; 10] = [
     "found: 2 of them, all right, and 1 more in the running kernel",
     "doubled+0x20, `add r2, r2, r0`: writes r2",
     "expected: toll(2, 10) is 16; found: 14",
-    "no shadow variable is left when the patch has gone; found: 3",
+    "no shadow variable is left when the patch has gone; found: 4",
     "the balance after a year is still 10200, as with `two_percent`; found: 10100",
     "after a transition that was turned round, the valve was opened 0 times and closed 0; found: 0 and 1",
     "a thread that calls `wait_for_bell` waits; found: it got 0 at once",

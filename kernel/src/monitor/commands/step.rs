@@ -103,15 +103,14 @@ fn check_tracers() -> Outcome {
         return Ok(());
     }
     let in_the_way = ftrace::sites().iter().find_map(|site| {
-        if module::at(site.function()).is_some() {
+        let attached = ftrace::attached(site);
+        let is_traced = attached.iter().any(|name| tracing::is_tracer(name));
+        // What a module brings along no step needs.
+        if !is_traced || module::at(site.function()).is_some() {
             return None;
         }
         let path = format!("{}", site.path());
-        let is_traced = || {
-            let attached = ftrace::attached(site);
-            attached.iter().any(|name| tracing::is_tracer(name))
-        };
-        (!guide::is_related(&path) && is_traced()).then_some(path)
+        (!guide::is_related(&path)).then_some(path)
     });
     in_the_way.map_or(Ok(()), |path| {
         Err(Trouble::refused(format!(
