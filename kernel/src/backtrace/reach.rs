@@ -97,25 +97,30 @@ fn look<const N: usize>(
     let kernel = text::kernel_text();
     let mut returns = Resolver::new(thread);
     for frame in frames {
-        if let Some(start) = ranges.find(frame.code) {
-            take(start);
-        }
-        let also = if let Some(trap) = frame.trap {
+        see(frame.code, ranges, take);
+        if let Some(trap) = frame.trap {
             look_at_registers(&frame, trap, ranges, take);
-            continue;
         } else if let Some(real) = returns.resolve(frame.code).filter(|&one| one != frame.code) {
-            real
+            see(real, ranges, take);
         } else if (kernel.start..kernel.end).contains(&frame.code) {
             // No trampoline: most frames.
-            continue;
         } else if ftrace::in_trampoline(frame.code) {
             // SAFETY: a frame that code in a trampoline has called from is the
             // trampoline's own, and the walk has found it on a stack.
-            unsafe { (*(frame.address as *const CallFrame)).nip }
-        } else {
-            continue;
-        };
-        ranges.find(also).into_iter().for_each(&mut *take);
+            see(
+                unsafe { (*(frame.address as *const CallFrame)).nip },
+                ranges,
+                take,
+            );
+        }
+    }
+}
+
+/// Takes the range that an address is in.
+#[inline(always)] // once for each frame of each thread, at least
+fn see(address: u64, ranges: &Ranges, take: &mut impl FnMut(u64)) {
+    if let Some(start) = ranges.find(address) {
+        take(start);
     }
 }
 
@@ -129,9 +134,7 @@ fn look_at_registers(
 ) {
     let registers = [trap.lr, trap.ctr].into_iter().chain(trap.gpr);
     for address in registers.chain(epilogue_return(frame, trap)) {
-        if let Some(start) = ranges.find(address) {
-            take(start);
-        }
+        see(address, ranges, take);
     }
 }
 
