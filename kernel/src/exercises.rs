@@ -22,6 +22,9 @@ pub extern "C" fn greeting() {
     unsafe { exercise_say(text.as_ptr(), text.len()) }
 }
 
+/// What [`exercise_say`] makes of bytes that are no text.
+pub const NO_TEXT: &str = "(not UTF-8)";
+
 /// Prints `length` bytes of UTF-8 at `text`, on a line, and remembers them. Exported to
 /// modules.
 ///
@@ -30,7 +33,7 @@ pub extern "C" fn greeting() {
 pub unsafe extern "C" fn exercise_say(text: *const u8, length: usize) {
     // SAFETY: as the caller promises.
     let bytes = unsafe { slice::from_raw_parts(text, length) };
-    let text = str::from_utf8(bytes).unwrap_or("(not UTF-8)");
+    let text = str::from_utf8(bytes).unwrap_or(NO_TEXT);
     println!("{text}");
     *SAID.lock() = Some(text.into());
 }

@@ -8,8 +8,6 @@ const PATCH: &str = "exercise_greeting";
 
 /// What the kernel's own function says: it is not the one to be changed.
 const OWN: &str = "Hello from the kernel.";
-/// What `exercise_say` makes of bytes that are no text.
-const NO_TEXT: &str = "(not UTF-8)";
 
 /// What the function says when it is called now.
 fn said() -> String {
@@ -30,7 +28,7 @@ crate::selftest! {
             let new = said();
             check!(new != old, "not done yet: with the patch enabled, `greeting` still says `{old}`; expected: other words");
             check!(!new.trim().is_empty(), "expected: with the patch enabled, `greeting` says something by `exercise_say`; found: it says nothing by that");
-            check!(new != NO_TEXT, "expected: with the patch enabled, `greeting` says UTF-8; found: bytes that are none. Is the length right?");
+            check!(new != exercises::NO_TEXT, "expected: with the patch enabled, `greeting` says UTF-8; found: bytes that are none. Is the length right?");
             remove(PATCH)?;
             let back = said();
             check!(back == old, "without the patch, `greeting` says `{back}` instead of `{old}`");

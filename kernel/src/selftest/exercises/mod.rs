@@ -163,30 +163,46 @@ fn held_up_by() -> String {
     held.map(line).collect::<Vec<_>>().join("; ")
 }
 
-/// A thread that never gives way by itself, and so holds every transition up.
+/// A thread that does the same again and again, until it may end.
 struct Busy {
     may_end: Arc<AtomicBool>,
     handle: Option<thread::Handle>,
 }
 
 impl Busy {
+    /// One that never gives way by itself, and so holds every transition up.
     fn start(name: &str) -> Result<Self> {
+        Self::repeating(name, core::hint::spin_loop)
+    }
+
+    /// One that does this, and has done it once by now.
+    fn repeating(name: &str, mut work: impl FnMut() + Send + 'static) -> Result<Self> {
         let may_end = Arc::new(AtomicBool::new(false));
         let runs = Arc::new(AtomicBool::new(false));
         let (ends, begun) = (may_end.clone(), runs.clone());
         let handle = thread::spawn(name, move || {
-            begun.store(true, Ordering::Relaxed);
             while !ends.load(Ordering::Relaxed) {
-                core::hint::spin_loop();
+                work();
+                begun.store(true, Ordering::Relaxed);
             }
         });
         let handle = Some(handle.map_err(|error| error.to_string())?);
+        let busy = Self { may_end, handle };
         let until = deadline(SOON);
         while !runs.load(Ordering::Relaxed) {
             check!(arch::timebase() < until, "`{name}` does not begin");
             thread::yield_now();
         }
-        Ok(Self { may_end, handle })
+        Ok(busy)
+    }
+
+    /// Lets it end, and says if a fault has stopped it before.
+    fn end(mut self) -> Result {
+        self.may_end.store(true, Ordering::Relaxed);
+        let handle = self.handle.take();
+        handle.map_or(Ok(()), |handle| {
+            handle.join().map_err(|error| error.to_string())
+        })
     }
 }
 
@@ -194,7 +210,7 @@ impl Drop for Busy {
     fn drop(&mut self) {
         self.may_end.store(true, Ordering::Relaxed);
         if let Some(handle) = self.handle.take() {
-            // It has no patched code to fault in.
+            // Whoever cares about faults in patched code has called `end`.
             let _ = handle.join();
         }
     }

@@ -1,9 +1,7 @@
 //! Exercise 7: a number for each visitor, whose record has no room for one.
 
-use super::{enable, isolated, remove};
+use super::{Busy, enable, isolated, remove};
 use crate::{check, exercises, livepatch, thread};
-use alloc::{string::ToString, sync::Arc};
-use core::sync::atomic::{AtomicBool, Ordering};
 
 const PATCH: &str = "exercise_shadow";
 
@@ -55,29 +53,6 @@ fn all() -> super::Result {
     Ok(())
 }
 
-/// Comes all the time until told not to. Does not return before he has begun.
-fn regular() -> super::Result<(thread::Handle, Arc<AtomicBool>)> {
-    let (stop, begun) = (
-        Arc::new(AtomicBool::new(false)),
-        Arc::new(AtomicBool::new(false)),
-    );
-    let (stopped, begins) = (stop.clone(), begun.clone());
-    let handle = thread::spawn("regular", move || {
-        while !stopped.load(Ordering::Relaxed) {
-            for _ in 0..ROUND {
-                exercises::visit((&raw const REGULAR).addr() as u64);
-            }
-            begins.store(true, Ordering::Relaxed);
-            thread::safe_point();
-        }
-    });
-    let handle = handle.map_err(|error| error.to_string())?;
-    while !begun.load(Ordering::Relaxed) {
-        thread::yield_now();
-    }
-    Ok((handle, stop))
-}
-
 /// Enables the patch, lets all come, and removes it.
 fn once() -> super::Result {
     let before = livepatch::shadow::count();
@@ -89,10 +64,14 @@ fn once() -> super::Result {
         "expected: a shadow variable for each of {} visitors; found: {kept}",
         VISITORS.len()
     );
-    let (regular, stop) = regular()?;
+    let regular = Busy::repeating("regular", || {
+        for _ in 0..ROUND {
+            exercises::visit((&raw const REGULAR).addr() as u64);
+        }
+        thread::safe_point();
+    })?;
     let removed = remove(PATCH);
-    stop.store(true, Ordering::Relaxed);
-    regular.join().map_err(|error| error.to_string())?;
+    regular.end()?;
     removed?;
     let left = livepatch::shadow::count() - before;
     check!(

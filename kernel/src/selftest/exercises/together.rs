@@ -1,9 +1,9 @@
 //! Exercise 3: two functions that must change together.
 
-use super::{enable, isolated, remove};
+use super::{Busy, enable, isolated, remove};
 use crate::{check, exercises, thread};
-use alloc::{format, string::ToString, sync::Arc};
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use alloc::{format, sync::Arc};
+use core::sync::atomic::{AtomicU64, Ordering};
 
 const PATCH: &str = "exercise_together";
 
@@ -26,20 +26,15 @@ crate::selftest! {
     fn seals_and_opens() {
         isolated(|| {
             let old = exercises::seal(1);
-            let shared = Arc::new((AtomicBool::new(false), AtomicU64::new(0), AtomicU64::new(0)));
+            let shared = Arc::new((AtomicU64::new(0), AtomicU64::new(0)));
             let own = shared.clone();
-            let clerk = thread::spawn("clerk", move || {
-                while !own.0.load(Ordering::Relaxed) {
-                    own.1.fetch_add(u64::from(lost().is_some()), Ordering::Relaxed);
-                    own.2.fetch_add(1, Ordering::Relaxed);
-                    thread::safe_point();
-                }
-            });
-            let clerk = clerk.map_err(|error| error.to_string())?;
-            // On a quick machine all would be over before the clerk has come to work.
-            while shared.2.load(Ordering::Relaxed) == 0 {
-                thread::yield_now();
-            }
+            // On a quick machine all would be over before a clerk that was only begun has
+            // come to work.
+            let clerk = Busy::repeating("clerk", move || {
+                own.0.fetch_add(u64::from(lost().is_some()), Ordering::Relaxed);
+                own.1.fetch_add(1, Ordering::Relaxed);
+                thread::safe_point();
+            })?;
             let result = enable(PATCH).and_then(|()| {
                 check!(exercises::seal(1) != old, "expected: with the patch enabled, `seal` uses another cipher; found: the old one");
                 let is_old = exercises::open(old) == 1;
@@ -49,11 +44,10 @@ crate::selftest! {
                 }
                 remove(PATCH)
             });
-            shared.0.store(true, Ordering::Relaxed);
-            let ended = clerk.join();
+            let ended = clerk.end();
             result?;
-            ended.map_err(|error| error.to_string())?;
-            let (bad, rounds) = (shared.1.load(Ordering::Relaxed), shared.2.load(Ordering::Relaxed));
+            ended?;
+            let (bad, rounds) = (shared.0.load(Ordering::Relaxed), shared.1.load(Ordering::Relaxed));
             check!(rounds > 0, "the clerk has not worked");
             check!(bad == 0, "expected: every message comes back while threads go over; found: in {bad} of {rounds} rounds one did not");
             check!(exercises::seal(1) == old && lost().is_none(), "without the patch, the old cipher is not back");
