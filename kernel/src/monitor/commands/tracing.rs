@@ -11,7 +11,7 @@ use crate::{
     },
     tracing,
 };
-use alloc::{format, string::String};
+use alloc::{format, string::String, vec::Vec};
 use core::fmt::Write;
 
 /// The family.
@@ -123,23 +123,24 @@ fn show(session: &mut Session) -> Outcome {
 /// stand for.
 fn push_paths(list: &mut String, pattern: &str) -> Outcome {
     let sites = ftrace::sites();
-    let paths = || sites.iter().map(|site| format!("{}", site.path()));
-    // What is loaded later may match one with a `*`.
-    if pattern.contains('*') || paths().any(|path| path == pattern) {
-        list.push_str(pattern);
-        list.push(' ');
-        return Ok(());
-    }
-    let before = list.len();
+    let paths = sites.iter().map(|site| format!("{}", site.path()));
     // The filter's own patterns end at blanks.
-    let named = paths().filter(|path| names::is_named(path, pattern) && !path.contains(' '));
+    let is_meant = |path: &String| names::is_named(path, pattern) && !path.contains(' ');
+    let mut named: Vec<String> = Vec::new();
+    // What is loaded later may match one with a `*`.
+    if !pattern.contains('*') {
+        named.extend(paths.filter(is_meant));
+    }
+    if pattern.contains('*') || named.iter().any(|path| path == pattern) {
+        named = [pattern.into()].into();
+    }
+    if named.is_empty() {
+        let what = "the path of a function with a site, the end of one, or a pattern with `*`";
+        return Err(Trouble::expected(what, pattern));
+    }
     for path in named {
         list.push_str(&path);
         list.push(' ');
-    }
-    if list.len() == before {
-        let what = "the path of a function with a site, the end of one, or a pattern with `*`";
-        return Err(Trouble::expected(what, pattern));
     }
     Ok(())
 }
