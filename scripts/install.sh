@@ -105,7 +105,8 @@ qemu_from_backports() {
         echo "deb ${debian#* } $suite main" >"$apt_sources/klplab-backports.list"
         chmod -R a+rX "$scratch"
         list "apt-get update (with $suite, this once)"
-        apt update || die "apt-get update failed (its reason is above)."
+        apt_is_fresh=
+        apt_update
     fi
     list "apt-get install --no-install-recommends --no-remove -t $suite qemu-system-ppc"
     apt_install_only -t "$suite" qemu-system-ppc
