@@ -18,6 +18,7 @@ const KINDS: &[(&str, fn())] = &[
     }),
     ("illegal", illegal),
     ("trap", trap),
+    ("guards", guards),
     ("alignment", alignment),
     ("jump", jump),
     ("float", float),
@@ -67,6 +68,15 @@ fn illegal() {
 fn trap() {
     // SAFETY: traps, and the kernel ends.
     unsafe { asm!("trap") }
+}
+
+/// Turns interrupts on under a guard.
+#[inline(never)]
+fn guards() {
+    let older = arch::interrupts_off();
+    let younger = arch::interrupts_off();
+    drop(older);
+    drop(younger);
 }
 
 #[inline(never)]
@@ -158,10 +168,9 @@ fn in_thread(crash: fn()) {
 /// Uses up more stack than there is, and returns before a tick can notice.
 #[inline(never)]
 fn overrun() {
-    let before = arch::interrupts_off();
+    arch::interrupts_off().for_good();
     let (bottom, _) = stack::running();
     let word = (bottom + stack::GUARD_BYTES - 8) as *mut u64;
     // SAFETY: the guard belongs to the running stack and holds no data.
     unsafe { word.write_volatile(0x0bad) };
-    let _ = before; // they stay off
 }

@@ -65,7 +65,8 @@ extern "C" fn on_main_stack() -> ! {
     }
     debugger::start();
     time::start();
-    arch::interrupts_on();
+    // SAFETY: the vectors are there, and this function holds no guard.
+    unsafe { arch::interrupts_on() };
     let verdict = run(&arguments);
     if let Err(damage) = stack::check_guard() {
         println!("STACK OVERFLOW: {damage}");

@@ -1,6 +1,6 @@
 //! A lock that an interrupt handler can't deadlock on, and what is made of it.
 
-use crate::arch::{self, Interrupts};
+use crate::arch::{self, InterruptsOff};
 use core::ops::{Deref, DerefMut};
 use spin::mutex::{SpinMutex, SpinMutexGuard};
 
@@ -13,9 +13,9 @@ pub struct IrqLock<T>(SpinMutex<T>);
 /// they were before the lock was taken.
 #[derive(Debug)]
 pub struct IrqGuard<'a, T> {
-    // Dropped first: the lock must be free before interrupts come on.
-    guard: Option<SpinMutexGuard<'a, T>>,
-    before: Interrupts,
+    // Fields are dropped in this order: the lock must be open before interrupts come on.
+    guard: SpinMutexGuard<'a, T>,
+    _off: InterruptsOff,
 }
 
 impl<T> IrqLock<T> {
@@ -29,27 +29,19 @@ impl<T> IrqLock<T> {
     /// Waits for the lock, with interrupts off from here on.
     #[inline]
     pub fn lock(&self) -> IrqGuard<'_, T> {
-        let before = arch::interrupts_off();
+        let off = arch::interrupts_off();
         IrqGuard {
-            guard: Some(self.0.lock()),
-            before,
+            guard: self.0.lock(),
+            _off: off,
         }
     }
 
     /// Takes the lock if it is open, without waiting.
     #[inline]
     pub fn try_lock(&self) -> Option<IrqGuard<'_, T>> {
-        let before = arch::interrupts_off();
-        match self.0.try_lock() {
-            Some(guard) => Some(IrqGuard {
-                guard: Some(guard),
-                before,
-            }),
-            None => {
-                arch::interrupts_restore(before);
-                None
-            }
-        }
+        let off = arch::interrupts_off();
+        let guard = self.0.try_lock()?;
+        Some(IrqGuard { guard, _off: off })
     }
 
     /// Whether somebody holds the lock.
@@ -78,22 +70,14 @@ impl<T> Deref for IrqGuard<'_, T> {
 
     #[inline]
     fn deref(&self) -> &T {
-        self.guard.as_ref().expect("the guard is there until drop")
+        &self.guard
     }
 }
 
 impl<T> DerefMut for IrqGuard<'_, T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut T {
-        self.guard.as_mut().expect("the guard is there until drop")
-    }
-}
-
-impl<T> Drop for IrqGuard<'_, T> {
-    #[inline]
-    fn drop(&mut self) {
-        self.guard = None;
-        arch::interrupts_restore(self.before);
+        &mut self.guard
     }
 }
 

@@ -13,12 +13,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use xtask::outcome::Outcome;
 
 /// Kinds of crash and the status that each ends with.
-const CRASHES: [(&str, u8); 17] = [
+const CRASHES: [(&str, u8); 18] = [
     ("panic", 3),
     ("bounds", 3),
     ("heap-exhausted", 3),
     ("illegal", 4),
     ("trap", 4),
+    ("guards", 4),
     ("alignment", 4),
     ("jump", 4),
     ("float", 4),

@@ -17,6 +17,17 @@ pub const MFLR_R0: u32 = 0x7c08_02a6;
 pub const BLR: u32 = 0x4e80_0020;
 /// Program interrupt without condition: `tw 31,0,0` (3.3.11).
 pub const TRAP: u32 = 0x7fe0_0008;
+/// `td 1,RA,RB`, with 0 for both registers: a program interrupt when RA is the higher one,
+/// without sign (3.3.11).
+const TRAP_IF_HIGHER: u32 = 31 << 26 | 1 << 21 | 68 << 1;
+
+/// Whether a word is `tdlgt`: a trap when one register is higher than another, without
+/// sign (3.3.11).
+#[must_use]
+pub const fn is_trap_if_higher(word: u32) -> bool {
+    const REGISTERS: u32 = 0x3ff << 11;
+    word & !REGISTERS == TRAP_IF_HIGHER
+}
 
 /// The furthest that an I-form branch reaches downwards, in bytes (2.4).
 pub const BRANCH_LOWEST: i64 = -0x200_0000;

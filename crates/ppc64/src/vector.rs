@@ -59,10 +59,16 @@ pub const fn name(vector: u64) -> &'static str {
     }
 }
 
+/// Whether a program interrupt is a trap instruction's, by SRR1 (ISA Book III, 7.5.9).
+#[must_use]
+pub const fn is_trap(srr1: u64) -> bool {
+    srr1 & (1 << 17) != 0
+}
+
 /// What SRR1 says about a program interrupt (ISA Book III, 7.5.9).
 #[must_use]
 pub const fn program_cause(srr1: u64) -> &'static str {
-    if srr1 & (1 << 17) != 0 {
+    if is_trap(srr1) {
         "trap instruction"
     } else if srr1 & (1 << 18) != 0 {
         "privileged instruction"

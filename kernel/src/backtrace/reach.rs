@@ -71,7 +71,7 @@ fn look_at_caller(ranges: &Ranges, take: &mut impl FnMut(u64)) {
 }
 
 fn look_at(thread: &Thread, ranges: &Ranges, take: &mut impl FnMut(u64)) {
-    let before = arch::interrupts_off();
+    let _off = arch::interrupts_off();
     match thread.activity() {
         Activity::Running => {}
         Activity::Waiting(r1) | Activity::Preempted(r1) => {
@@ -81,7 +81,6 @@ fn look_at(thread: &Thread, ranges: &Ranges, take: &mut impl FnMut(u64)) {
             look(frames, Some(thread), ranges, take);
         }
     }
-    arch::interrupts_restore(before);
 }
 
 /// Looks at return addresses, hooked ones too, at the function that a trampoline is

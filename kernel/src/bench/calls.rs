@@ -97,10 +97,10 @@ fn tracer_cost(ops: &'static Ops, rest: u64) -> Result<u64, Problem> {
     const FEW: u64 = 1000;
     let filter = Filter::only(&["bench_site"]);
     ftrace::register(ops, &filter).map_err(text)?;
-    let before = arch::interrupts_off();
+    let off = arch::interrupts_off();
     // SAFETY: the bench site takes no arguments and returns at once.
     let ticks = unsafe { calls::call_repeatedly(calls::bench_site_address(), FEW) };
-    arch::interrupts_restore(before);
+    drop(off);
     ftrace::unregister(ops).map_err(text)?;
     tracing::write("trace", "").map_err(|error| format!("{error}"))?;
     let each = (instructions(ticks) + FEW / 2) / FEW;

@@ -71,10 +71,10 @@ fn instructions(ticks: u64) -> u64 {
 
 /// Instructions of a call of `function`, the call itself included.
 fn call_cost(function: u64) -> Result<u64, Problem> {
-    let before = arch::interrupts_off();
+    let off = arch::interrupts_off();
     // SAFETY: both bench functions take no arguments and return at once.
     let ticks = unsafe { arch::calls::call_repeatedly(function, CALLS) };
-    arch::interrupts_restore(before);
+    drop(off);
     let all = instructions(ticks);
     // What is around the loop takes less than a call in all.
     let each = all / CALLS;
@@ -106,11 +106,11 @@ fn text(error: FtraceError) -> String {
 
 /// Instructions that `body` takes, interrupts off.
 fn cost_of<T>(body: impl FnOnce() -> T) -> (u64, T) {
-    let before = arch::interrupts_off();
+    let off = arch::interrupts_off();
     let start = arch::timebase();
     let value = body();
     let ticks = arch::timebase() - start;
-    arch::interrupts_restore(before);
+    drop(off);
     (instructions(ticks), value)
 }
 

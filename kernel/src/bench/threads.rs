@@ -9,18 +9,17 @@ const SWITCHES: u64 = 1000;
 
 pub(super) fn measure(rows: &mut Vec<Row>) -> Result<(), Problem> {
     let other = thread::spawn("bench", || {
-        let before = arch::interrupts_off();
+        let _off = arch::interrupts_off();
         for _ in 0..=SWITCHES {
             thread::yield_now();
         }
-        arch::interrupts_restore(before);
     });
     let other = other.map_err(|error| format!("{error}"))?;
-    let before = arch::interrupts_off();
+    let off = arch::interrupts_off();
     // To where the other waits for its turn again.
     thread::yield_now();
     let (switches, ()) = cost_of(|| (0..SWITCHES).for_each(|_| thread::yield_now()));
-    arch::interrupts_restore(before);
+    drop(off);
     other.join().map_err(|error| format!("{error}"))?;
     let lifetime = || {
         let (cost, result) = cost_of(|| thread::spawn("bench", || ()).map(thread::Handle::join));

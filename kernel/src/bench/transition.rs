@@ -42,16 +42,14 @@ fn deep(depth: usize) -> usize {
 }
 
 fn frames_of(thread: &Thread) -> usize {
-    let before = arch::interrupts_off();
-    let frames = match thread.activity() {
+    let _off = arch::interrupts_off();
+    match thread.activity() {
         Activity::Waiting(r1) => {
             // SAFETY: the thread's own stack, and it does not run meanwhile.
             unsafe { arch::walk(r1, [thread.stack().range()]) }.count()
         }
         _ => 0,
-    };
-    arch::interrupts_restore(before);
-    frames
+    }
 }
 
 impl Sleepers {

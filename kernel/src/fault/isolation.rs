@@ -50,6 +50,6 @@ pub(super) fn stop_thread() -> ! {
         println!("thread `{}` is stopped; the others go on", thread.name());
     });
     end();
-    arch::interrupts_off();
+    arch::interrupts_off().for_good();
     thread::end_stopped()
 }

@@ -24,7 +24,7 @@ use core::{
     sync::atomic::{AtomicBool, Ordering},
 };
 use layout::TrapFrame;
-use ppc64::{msr, vector};
+use ppc64::{insn, msr, vector};
 use report::{Record, Verdict};
 
 /// Longest backtrace.
@@ -33,7 +33,7 @@ const FRAMES: usize = 32;
 /// Ends the run.
 pub fn exit(verdict: Verdict) -> ! {
     // The verdict must be the last line, so no handler may print behind it.
-    arch::interrupts_off();
+    arch::interrupts_off().for_good();
     console::report(&Record::Exit {
         status: verdict.status(),
     });
@@ -43,12 +43,14 @@ pub fn exit(verdict: Verdict) -> ! {
 
 /// Starts a report. With a second fault, ends the run there and then.
 fn begin() {
-    arch::interrupts_off();
+    arch::interrupts_off().for_good();
     let depth = arch::cpu().fault_depth.fetch_add(1, Ordering::Relaxed);
     if depth == 0 {
         stack::use_last_resort();
-        // SAFETY: with interrupts off and one CPU, the code that was running
-        // never runs again: every path from here ends in `exit`.
+        // SAFETY: interrupts are off and there is one CPU, so the holder of a lock that
+        // is taken here is the code that was running. It never goes on: every path from
+        // here ends the run, or the thread (`isolation::stop_thread`). The latter takes
+        // that interrupts were on, so it held no lock: an `IrqLock` keeps them off.
         unsafe { console::take_over() };
         return;
     }
@@ -90,6 +92,14 @@ pub fn unexpected(frame: &mut TrapFrame) -> ! {
         vector::PROGRAM => {
             let cause = vector::program_cause(frame.msr);
             println!("UNEXPECTED INTERRUPT {:#x}: {name} ({cause})", frame.vector);
+            if vector::is_trap(frame.msr)
+                // SAFETY: the CPU has executed the word, so it is there.
+                && insn::is_trap_if_higher(unsafe { arch::load_instruction(frame.nip) })
+            {
+                println!("interrupts came on while a guard, which is dropped here, kept them off");
+                // They say nothing about locks.
+                end_run(frame, Verdict::UnexpectedTrap)
+            }
         }
         _ => println!("UNEXPECTED INTERRUPT {:#x}: {name}", frame.vector),
     }
@@ -164,6 +174,13 @@ fn finish(frame: &mut TrapFrame, verdict: Verdict) -> ! {
         frame.marker = 0;
         isolation::stop_thread()
     }
+    exit(verdict)
+}
+
+/// Prints registers and backtrace, and ends the run.
+fn end_run(frame: &TrapFrame, verdict: Verdict) -> ! {
+    print_registers(frame);
+    print_backtrace(frame);
     exit(verdict)
 }
 

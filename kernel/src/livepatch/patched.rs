@@ -250,11 +250,11 @@ extern "C" fn divert(_: u64, _: u64, ops: &'static Ops, frame: &mut CallFrame) {
     // `Patched` that lives until no trampoline calls it.
     let patched = unsafe { &*ptr::with_exposed_provenance::<Patched>(patched) };
     // Off, so that number, side and code are of one moment.
-    let before = arch::interrupts_off();
+    let off = arch::interrupts_off();
     let universe = thread::with_current(Thread::universe).unwrap_or(0);
     let side = usize::from(universe == NUMBER.load(Ordering::Relaxed));
     let code = patched.codes[side].load(Ordering::Relaxed);
-    arch::interrupts_restore(before);
+    drop(off);
     if code != patched.old {
         frame.nip = code;
     }

@@ -77,10 +77,10 @@ pub(super) fn cross(_: &Claim, tell: impl FnOnce()) {
         })
     });
     // Off, so that nobody goes over by the new one before it is told.
-    let interrupts = arch::interrupts_off();
+    let off = arch::interrupts_off();
     let before = core::mem::replace(&mut REGISTRY.lock().crossing, crossing);
     tell();
-    arch::interrupts_restore(interrupts);
+    drop(off);
     // Not under the lock.
     drop(before);
 }
@@ -115,13 +115,12 @@ fn try_switch(thread: &Thread, crossing: &Crossing, how: How) -> bool {
     if crossing.is_done(thread.universe()) {
         return true;
     }
-    let before = arch::interrupts_off();
+    let _off = arch::interrupts_off();
     let free = watch::held(thread, &crossing.leaving).is_none();
     if free {
         thread.set_universe(crossing.goal);
         watch::tell(&Event::Switched { thread, how });
     }
-    arch::interrupts_restore(before);
     free
 }
 
@@ -154,14 +153,14 @@ pub(super) fn try_all(_: &Claim) -> usize {
 pub(super) fn at_safe_point() {
     // Off, so that nobody turns the transition round, or ends it, between the look
     // at where it goes and the switch.
-    let before = arch::interrupts_off();
+    let off = arch::interrupts_off();
     let crossing = REGISTRY.lock().crossing.clone();
     let switched = crossing.and_then(|crossing| {
         thread::with_current(|thread| {
             !crossing.is_done(thread.universe()) && try_switch(thread, &crossing, How::SafePoint)
         })
     });
-    arch::interrupts_restore(before);
+    drop(off);
     if switched == Some(true) && REMAINING.fetch_sub(1, Ordering::Relaxed) <= 1 {
         super::worker::wake();
     }

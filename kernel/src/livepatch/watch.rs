@@ -154,14 +154,14 @@ pub fn progress() -> Vec<Progress> {
         return Vec::new();
     };
     let look = |thread: Arc<Thread>| {
-        let before = arch::interrupts_off();
+        let off = arch::interrupts_off();
         let switched = crossing.is_done(thread.universe());
         let held = if switched {
             None
         } else {
             held(&thread, &crossing.leaving)
         };
-        arch::interrupts_restore(before);
+        drop(off);
         Progress {
             thread,
             switched,

@@ -72,14 +72,14 @@ crate::selftest! {
     fn leaves_no_marker() {
         let until = time::ticks() + 3;
         while time::ticks() < until {}
-        let before = arch::interrupts_off();
+        let off = arch::interrupts_off();
         let (bottom, _) = stack::running();
         let r1 = arch::stack_pointer();
         let room = size_of::<TrapFrame>() as u64;
         let mut places = (bottom.next_multiple_of(16)..r1 - room).step_by(16);
         // SAFETY: memory of the running stack, below everything that is in use.
         let found = places.find(|&place| unsafe { &*(place as *const TrapFrame) }.is_marked(place));
-        arch::interrupts_restore(before);
+        drop(off);
         match found {
             None => Ok(()),
             Some(place) => Err(format!("there is a marker at {place:#x}, {:#x} below r1", r1 - place)),

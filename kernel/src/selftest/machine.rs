@@ -89,7 +89,7 @@ crate::selftest! {
         for offset in [0, 8, stack::GUARD_BYTES / 2, stack::GUARD_BYTES - 8] {
             let word = (bottom + offset) as *mut u64;
             // The tick's own check must not see this.
-            let before = arch::interrupts_off();
+            let off = arch::interrupts_off();
             // SAFETY: the guard belongs to the running stack and holds no data;
             // it is put back at once.
             let result = unsafe {
@@ -99,7 +99,7 @@ crate::selftest! {
                 word.write_volatile(pattern);
                 result
             };
-            arch::interrupts_restore(before);
+            drop(off);
             let found = result.err().map(|damage| damage.address);
             check!(found == Some(bottom + offset), "damage at {:#x} was reported as {found:x?}", bottom + offset);
         }

@@ -37,11 +37,11 @@ selftest! {
         for (kind, &expected) in DAMAGE.iter().enumerate() {
             let mut call = SanitisedCall::new(address, 0, kernel_toc(), false);
             call.arguments[0] = kind as u64;
-            let before = arch::interrupts_off();
+            let off = arch::interrupts_off();
             // SAFETY: the function damages what the call then puts right; interrupts are
             // off, so nobody else needs r1 or r13 meanwhile.
             unsafe { call.make() };
-            arch::interrupts_restore(before);
+            drop(off);
             let mut found = Vec::new();
             call.deviations(|one| found.push(one.what));
             check!(found == Vec::from_iter(expected), "damage {kind}: found {found:?} instead of {expected:?}");

@@ -50,13 +50,13 @@ crate::selftest! {
         let toc = arch::cpu().entry.toc.load(Ordering::Relaxed);
         let mut call = SanitisedCall::new(entry, local, toc, false);
         IS_LOST.store(false, Ordering::Relaxed);
-        let before = arch::interrupts_off();
+        let off = arch::interrupts_off();
         interrupt::watch(Some(watch));
         let is_lost = || IS_LOST.load(Ordering::Relaxed);
         // SAFETY: it takes nothing, and the watcher is there.
         unsafe { single_step::make(&mut call, is_lost) };
         interrupt::watch(None);
-        arch::interrupts_restore(before);
+        drop(off);
         let depth = graph::depth();
         // Or, without what is tested here, the next to return would be lost for real.
         graph::forget_above(0);

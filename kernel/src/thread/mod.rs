@@ -320,13 +320,13 @@ pub fn spawn_with_stack<F: FnOnce() + Send + 'static>(
     let stack = ThreadStack::new(bytes)?;
     // Taken up by `run`, once the thread is sure to begin; until then interrupts
     // are off, or it would begin without.
-    let before = arch::interrupts_off();
+    let off = arch::interrupts_off();
     let thread = scheduler::add(name, stack, run::<F>);
     if let Ok(thread) = &thread {
         // SAFETY: free memory of the stack, large enough and aligned, as asserted;
         // the thread has not begun.
         unsafe { thread.stack().low_end().cast::<F>().write(body) };
     }
-    arch::interrupts_restore(before);
+    drop(off);
     Ok(Handle { thread: thread? })
 }

@@ -79,13 +79,12 @@ pub fn start() -> Result<(), NoMemory> {
 fn run_idle() {
     loop {
         safe_point();
-        let before = arch::interrupts_off();
+        let off = arch::interrupts_off();
         if SCHEDULER.lock().ready.is_empty() {
-            arch::cede();
+            arch::cede(off);
         } else {
             give_way(State::Asleep);
         }
-        arch::interrupts_restore(before);
     }
 }
 
@@ -120,7 +119,8 @@ extern "C" fn begin() -> ! {
     let cpu = arch::cpu();
     cpu.in_interrupt.store(0, Ordering::Relaxed);
     cpu.entry.tracing.store(0, Ordering::Relaxed);
-    arch::interrupts_on();
+    // SAFETY: the thread has just begun, so it holds no guard.
+    unsafe { arch::interrupts_on() };
     let body = with_current(|me| (me.runner, me.stack.low_end()));
     if let Some((runner, low_end)) = body {
         // SAFETY: `spawn` has put what `runner` is for there, once, and so has
@@ -132,7 +132,7 @@ extern "C" fn begin() -> ! {
 
 /// Ends the running thread.
 fn end(state: State) -> ! {
-    arch::interrupts_off();
+    arch::interrupts_off().for_good();
     // No tick may have come since it overran its stack, and none will.
     if state == State::Ended
         && let Err(damage) = stack::check_guard()
@@ -233,12 +233,11 @@ fn give_way(state: State) {
 
 /// Lets the others run first.
 pub fn yield_now() {
-    let before = arch::interrupts_off();
+    let _off = arch::interrupts_off();
     check_stack();
     if !SCHEDULER.lock().ready.is_empty() {
         give_way(State::Ready);
     }
-    arch::interrupts_restore(before);
 }
 
 /// Waits so long, to the next tick.
@@ -246,9 +245,8 @@ pub fn sleep(duration: Duration) {
     let ticks = time::timebase_ticks(duration);
     let deadline = arch::timebase().saturating_add(ticks);
     while arch::timebase() < deadline {
-        let before = arch::interrupts_off();
+        let _off = arch::interrupts_off();
         fall_asleep(deadline);
-        arch::interrupts_restore(before);
     }
 }
 

@@ -16,12 +16,12 @@ pub fn park() {
 pub fn park_until(deadline: u64) -> bool {
     let me = current();
     loop {
-        let before = arch::interrupts_off();
+        let off = arch::interrupts_off();
         let token = me.token.swap(false, Ordering::Relaxed);
         if !token && arch::timebase() < deadline {
             scheduler::fall_asleep(deadline);
         }
-        arch::interrupts_restore(before);
+        drop(off);
         if token {
             return true;
         }
@@ -76,12 +76,12 @@ impl WaitQueue {
         let waits = || self.0.lock().iter().any(|one| Arc::ptr_eq(one, me));
         while arch::timebase() < deadline {
             // Off from the look to the sleep: nobody wakes us in between.
-            let before = arch::interrupts_off();
+            let off = arch::interrupts_off();
             let goes_on = waits();
             if goes_on {
                 scheduler::fall_asleep(deadline);
             }
-            arch::interrupts_restore(before);
+            drop(off);
             if !goes_on {
                 return;
             }

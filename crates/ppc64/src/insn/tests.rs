@@ -34,6 +34,15 @@ fn readers_of_ctr() {
 
 /// What GNU as 2.40 makes of the text behind each.
 #[test]
+fn traps_if_higher_are_told_from_other_traps() {
+    // tdlgt 5, 4; then tdllt 5, 4; twlgt 5, 4; tdlgti 5, 4; trap.
+    assert!(is_trap_if_higher(0x7c25_2088));
+    for other in [0x7c45_2088, 0x7c25_2008, 0x0825_0004, TRAP] {
+        assert!(!is_trap_if_higher(other), "{other:#x}");
+    }
+}
+
+#[test]
 fn words_are_those_of_the_assembler() {
     let words = [
         (NOP, 0x6000_0000),                   // nop

@@ -1,5 +1,6 @@
 //! Per-CPU data. r13 points at it, and SPRG1 keeps a copy for interrupt entry.
 
+use super::interrupts_off;
 use core::{
     arch::asm,
     sync::atomic::{AtomicU32, AtomicU64},
@@ -52,7 +53,8 @@ static BOOT_CPU: Cpu = Cpu {
     probe: super::probe::Probe::new(),
 };
 
-/// Points r13 and SPRG1 at the CPU's data. The first thing the kernel does.
+/// Points r13 and SPRG1 at the CPU's data, and turns MSR[RI] on, whatever it was for the
+/// firmware. The first thing the kernel does.
 pub fn start_cpu() {
     let cpu = &raw const BOOT_CPU as u64;
     // SAFETY: r13 is reserved (ELFv2 2.2.1.1: thread pointer, and the kernel has
@@ -66,6 +68,8 @@ pub fn start_cpu() {
             options(nomem, nostack, preserves_flags),
         );
     }
+    // They have never been on.
+    interrupts_off().for_good();
 }
 
 /// This CPU's data.

@@ -1,5 +1,6 @@
 //! Hypervisor calls (PAPR 14.5.1): `sc 1` with the call's number in r3.
 
+use super::InterruptsOff;
 use core::arch::asm;
 use ppc64::hcall;
 
@@ -32,11 +33,13 @@ pub unsafe fn hypervisor_call(number: u64, arguments: [u64; 4]) -> (i64, [u64; 3
 }
 
 /// Lets the hypervisor have this CPU until the next interrupt, which is taken: the
-/// call turns interrupts on (PAPR 14.11.3.1, H_CEDE).
+/// call turns interrupts on (PAPR 14.11.3.1, H_CEDE). So it takes the guard, which must
+/// be the only one.
 #[inline]
-pub fn cede() {
+pub fn cede(off: InterruptsOff) {
     // SAFETY: touches no memory, and interrupts find their vectors.
     let _ = unsafe { hypervisor_call(hcall::H_CEDE, [0; 4]) };
+    drop(off);
 }
 
 /// Asks for interrupts in little endian. Without it they are taken in big

@@ -2,7 +2,7 @@
 //!
 //! What the rest of the kernel needs of it:
 //! - [`cpu()`]: this CPU's data, through r13;
-//! - [`interrupts_off`], [`interrupts_restore`], [`interrupts_on`];
+//! - [`interrupts_off`], which returns a guard, and [`interrupts_on`];
 //! - [`timebase`], [`set_decrementer`];
 //! - [`hypervisor_call`], the only way out of the partition;
 //! - [`install_vectors`], with the handler that every interrupt is given to;
@@ -39,8 +39,8 @@ pub use handed_over::{HandedOver, handed_over};
 pub use hcall::{cede, hypervisor_call, take_interrupts_in_little_endian};
 pub use kept::{Kept, kept};
 pub use registers::{
-    Interrupts, interrupts_are_on, interrupts_off, interrupts_on, interrupts_restore,
-    machine_state, processor_version, set_decrementer, stack_pointer, timebase, wait,
+    InterruptsOff, interrupts_are_on, interrupts_off, interrupts_on, machine_state,
+    processor_version, set_decrementer, stack_pointer, timebase, wait,
 };
 pub use soak::register_soak;
 pub use switch::{prepare_stack, switch_context};

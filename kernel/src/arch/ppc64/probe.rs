@@ -3,7 +3,7 @@
 //! An armed probe makes the interrupt handler note what came and go on at an
 //! address of the provoker's choice, instead of ending the run.
 
-use super::{cpu, interrupts_off, interrupts_restore, machine_state};
+use super::{cpu, interrupts_off, machine_state};
 use core::{
     arch::asm,
     sync::atomic::{AtomicU64, Ordering},
@@ -63,7 +63,7 @@ impl Probe {
 #[macro_export]
 macro_rules! provoke {
     ($($instruction:literal),+ $(, const $name:ident = $value:expr)* $(,)?) => {{
-        let before = $crate::arch::interrupts_off();
+        let off = $crate::arch::interrupts_off();
         let resume = $crate::arch::probe::address_of_resume();
         // SAFETY: the probe sends the interrupt on to the label behind the
         // instructions; what they may change is declared.
@@ -80,7 +80,7 @@ macro_rules! provoke {
             );
         }
         let seen = $crate::arch::probe::finish();
-        $crate::arch::interrupts_restore(before);
+        drop(off);
         seen
     }};
 }
@@ -103,7 +103,7 @@ pub fn finish() -> Seen {
 /// address in SRR0, and yields what the handler [`Seen`].
 #[must_use]
 pub fn enter_vector(address: u64) -> Seen {
-    let before = interrupts_off();
+    let _off = interrupts_off();
     let msr = machine_state();
     let resume = address_of_resume();
     // SAFETY: SRR0 and SRR1 describe the label behind the branch in the running
@@ -126,7 +126,5 @@ pub fn enter_vector(address: u64) -> Seen {
             in("r10") resume, out("r9") _, out("r11") _, out("ctr") _,
         );
     }
-    let seen = finish();
-    interrupts_restore(before);
-    seen
+    finish()
 }

@@ -1,11 +1,7 @@
 //! Machine state, timebase, decrementer and a few others.
 
-use core::arch::asm;
+use core::{arch::asm, marker::PhantomData, mem};
 use ppc64::{msr, spr};
-
-/// Whether interrupts were on, to put that back later.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Interrupts(u64);
 
 /// The machine state register.
 #[must_use]
@@ -17,7 +13,7 @@ pub fn machine_state() -> u64 {
     value
 }
 
-/// Sets MSR[EE], and MSR[RI] to 1.
+/// Sets MSR[EE] and MSR[RI].
 ///
 /// With L=1, mtmsrd changes these two bits alone (ISA Book III, 5.4.4.1). The
 /// compiler must not move memory accesses across it, hence no `nomem`.
@@ -26,17 +22,67 @@ fn set_enable(enable: u64) {
     // SAFETY: EE and RI don't change what any instruction does; an interrupt
     // that comes now finds the vectors, because nothing turns interrupts on
     // before `install_vectors`.
-    unsafe {
-        asm!("mtmsrd {}, 1", in(reg) (enable & msr::EE) | msr::RI, options(nostack, preserves_flags));
+    unsafe { asm!("mtmsrd {}, 1", in(reg) enable, options(nostack, preserves_flags)) };
+}
+
+/// Keeps interrupts off. Dropping it puts back what it found: a guard that was made
+/// while another one kept interrupts off leaves them off.
+///
+/// Guards must be dropped in the reverse order of their making, as locals are. If an
+/// older one goes first, it turns interrupts on under a younger one; the younger one
+/// notices when it is dropped, and traps.
+///
+/// It stays on the thread that made it: MSR is the CPU's, and another thread has
+/// interrupts on or off for reasons of its own.
+#[derive(Debug)]
+#[must_use = "interrupts come on again when it is dropped"]
+pub struct InterruptsOff {
+    /// MSR as it was found. EE is the highest of its bits that ever change here.
+    found: u64,
+    /// Neither `Send` nor `Sync`.
+    _here: PhantomData<*const ()>,
+}
+
+/// Turns interrupts off, until the guard is dropped.
+#[inline(always)]
+pub fn interrupts_off() -> InterruptsOff {
+    let found = machine_state();
+    set_enable(msr::RI);
+    InterruptsOff {
+        found,
+        _here: PhantomData,
     }
 }
 
-/// Turns interrupts off, and returns what they were.
-#[inline(always)]
-pub fn interrupts_off() -> Interrupts {
-    let before = Interrupts(machine_state() & msr::EE);
-    set_enable(0);
-    before
+impl InterruptsOff {
+    /// Leaves interrupts off for good: the running thread never turns them on again.
+    #[inline(always)]
+    pub fn for_good(self) {
+        mem::forget(self);
+    }
+}
+
+impl Drop for InterruptsOff {
+    #[inline(always)]
+    fn drop(&mut self) {
+        // The trap compares whole registers, as an isolated bit would cost two
+        // instructions more. That MSR is now the higher one means that EE is on now and
+        // was off when the guard was made. SE and BE are lower, and they must not come on
+        // under a guard: single steps begin with interrupts on.
+        //
+        // SAFETY: the trap ends the run, and changes nothing if it does not come. The rest
+        // is `set_enable`'s.
+        unsafe {
+            asm!(
+                "mfmsr {now}",
+                "tdlgt {now}, {found}", // EE came on under this guard
+                "mtmsrd {found}, 1",
+                now = out(reg) _,
+                found = in(reg) self.found,
+                options(nostack, preserves_flags),
+            );
+        }
+    }
 }
 
 /// Whether interrupts are on.
@@ -46,16 +92,13 @@ pub fn interrupts_are_on() -> bool {
     machine_state() & msr::EE != 0
 }
 
-/// Puts back what [`interrupts_off`] returned.
-#[inline(always)]
-pub fn interrupts_restore(before: Interrupts) {
-    set_enable(before.0);
-}
-
-/// Turns interrupts on. Only after `install_vectors`.
+/// Turns interrupts on.
+///
+/// # Safety
+/// The vectors are installed, and the running thread holds no [`InterruptsOff`].
 #[inline]
-pub fn interrupts_on() {
-    set_enable(msr::EE);
+pub unsafe fn interrupts_on() {
+    set_enable(msr::EE | msr::RI);
 }
 
 /// The timebase, in ticks of the frequency that the device tree names.

@@ -56,12 +56,12 @@ pub(super) unsafe fn walk(function: u64) -> Result<Path, Problem> {
     let mut call = SanitisedCall::new(function, 0, toc, false);
     call.step();
     // Off, so that no other interrupt than ours comes.
-    let before = arch::interrupts_off();
+    let off = arch::interrupts_off();
     interrupt::watch(Some(watch));
     // SAFETY: as the caller promises.
     unsafe { call.make() };
     interrupt::watch(None);
-    arch::interrupts_restore(before);
+    drop(off);
     let mut stops = mem::take(&mut *STOPS.lock());
     if stops.len() >= MOST {
         return Err(format!("a call has more than {MOST} instructions"));

@@ -142,9 +142,9 @@ crate::selftest! {
         // in r2 when the trampoline is entered.
         let records = tracing::written();
         for ops in [&PLAIN.ops, &UNGUARDED.ops, &ALL.ops, &STAYS.ops, &tracing::function::OPS] {
-            let before = arch::interrupts_off();
+            let off = arch::interrupts_off();
             let watched = with(ops, path, abi::watched_call);
-            arch::interrupts_restore(before);
+            drop(off);
             let watched = watched?;
             let (sent, got, back) = (watched.before, watched.arrived, watched.after);
             for register in (1..32).filter(|&register| register != 13) {

@@ -86,7 +86,7 @@ crate::selftest! {
         let handle = spawn("ending", move || specimen::call_what_ends_slowly(&shared))?;
         let (mut looks, mut missed) = (0, None);
         let result = until("preemption in the end of a function", || {
-            let before = arch::interrupts_off();
+            let off = arch::interrupts_off();
             let at = interrupted_at(handle.thread());
             if let Some(at) = at.filter(|at| window.contains(at)) {
                 looks += 1;
@@ -94,7 +94,7 @@ crate::selftest! {
                     missed = Some(at);
                 }
             }
-            arch::interrupts_restore(before);
+            drop(off);
             looks >= 5 || missed.is_some()
         });
         stop.store(1, Ordering::Relaxed);

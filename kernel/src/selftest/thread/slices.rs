@@ -79,11 +79,11 @@ crate::selftest! {
         turns.go.store(true, Ordering::Relaxed);
         let total = || turns.slices.iter().map(|one| one.load(Ordering::Relaxed)).sum::<u64>();
         until("turns", || total() >= SLICES * SPINNERS as u64)?;
-        let before = arch::interrupts_off();
+        let off = arch::interrupts_off();
         let ticks = time::ticks() - ticks;
         let counts = turns.slices.each_ref().map(|one| one.load(Ordering::Relaxed));
         turns.stop.store(true, Ordering::Relaxed);
-        arch::interrupts_restore(before);
+        drop(off);
         handles.into_iter().try_for_each(join)?;
         let (least, most) = (counts.iter().min(), counts.iter().max());
         // When the host lets a tick come late, the next one may come at once, and take
@@ -109,11 +109,11 @@ crate::selftest! {
         })?;
         let count = || shared.0.load(Ordering::Relaxed);
         until("the other's first step", || count() > 0)?;
-        let before = arch::interrupts_off();
+        let off = arch::interrupts_off();
         let (start, first) = (arch::timebase(), count());
         while arch::timebase() - start < time::timebase_ticks(Duration::from_millis(5)) {}
         let last = count();
-        arch::interrupts_restore(before);
+        drop(off);
         let limit = super::limit();
         // No giving way: it takes a tick.
         while count() == last && arch::timebase() < limit {
@@ -138,7 +138,7 @@ crate::selftest! {
             handles.push(spawn("step", move || {
                 let (here, last, repeats) = &*shared;
                 // No tick may take a turn away.
-                let before = arch::interrupts_off();
+                let _off = arch::interrupts_off();
                 here.fetch_add(1, Ordering::Relaxed);
                 while here.load(Ordering::Relaxed) < 2 {
                     thread::yield_now();
@@ -149,7 +149,6 @@ crate::selftest! {
                     }
                     thread::yield_now();
                 }
-                arch::interrupts_restore(before);
             })?);
         }
         handles.into_iter().try_for_each(join)?;

@@ -28,19 +28,15 @@ type Looked = Result<backtrace::Found, Unreliable>;
 /// Looks for code on another thread's stack.
 fn look(thread: &Thread, wanted: &[Range<u64>]) -> Looked {
     let wanted = Ranges::new(wanted.iter().cloned());
-    let before = arch::interrupts_off();
+    let _off = arch::interrupts_off();
     // SAFETY: interrupts are off, and it is not the running thread.
-    let looked = unsafe { backtrace::check(thread, &wanted) };
-    arch::interrupts_restore(before);
-    looked
+    unsafe { backtrace::check(thread, &wanted) }
 }
 
 fn steps(thread: &Thread) -> Vec<Step> {
-    let before = arch::interrupts_off();
+    let _off = arch::interrupts_off();
     // SAFETY: interrupts are off, so the thread does not run.
-    let steps = unsafe { backtrace::steps_of(thread) }.collect();
-    arch::interrupts_restore(before);
-    steps
+    unsafe { backtrace::steps_of(thread) }.collect()
 }
 
 /// A thread that is parked ten calls deep.
@@ -162,12 +158,12 @@ crate::selftest! {
 
     /// A thread that has not run yet is in no function.
     fn fresh_stacks_are_reliable() {
-        let before = arch::interrupts_off();
+        let off = arch::interrupts_off();
         let handle = spawn("fresh", || ());
         let looked = handle.as_ref().map(|handle| {
             (look(handle.thread(), &[]), steps(handle.thread()))
         });
-        arch::interrupts_restore(before);
+        drop(off);
         let (found, steps) = looked.map_err(Clone::clone)?;
         join(handle?)?;
         check!(found == Ok(None), "{found:x?}");

@@ -233,7 +233,7 @@ crate::selftest! {
                 live::test_stay(live::SPINNING);
                 // Not at a safe point since then. Interrupts are off, so that nobody
                 // looks at the child before we do.
-                let before = arch::interrupts_off();
+                let off = arch::interrupts_off();
                 let child = thread::spawn("child", || ());
                 let mine = thread::with_current(Thread::universe).unwrap_or(0);
                 UNIVERSES[0].store(mine, Ordering::Relaxed);
@@ -241,7 +241,7 @@ crate::selftest! {
                     let its = child.thread().universe();
                     UNIVERSES[1].store(its, Ordering::Relaxed);
                 }
-                arch::interrupts_restore(before);
+                drop(off);
                 child.map_or(0, |child| u64::from(child.join().is_ok()))
             })?;
             start(PLAIN)?;
