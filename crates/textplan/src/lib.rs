@@ -3,7 +3,8 @@
 //!
 //! A plan is a slice of [`Change`]s. [`check`] looks at all of them before the
 //! first is written, so that a plan is carried out as a whole or not at all;
-//! [`verify`] looks again at what was written. Neither writes, nor knows how.
+//! [`carry_out`] carries it out and believes only what reads back. Neither knows how a
+//! word is read or stored.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -120,19 +121,25 @@ pub fn check(
     Ok(())
 }
 
-/// Checks that what was written is there.
+/// Carries out a plan that has passed [`check`], word by word, in its order.
+///
+/// `store` writes a word at an address, and yields the word that is there afterwards.
 ///
 /// # Errors
-/// The first change whose new word is not read back.
+/// The first word that does not read back as written. Those before it are in place, and
+/// none behind it was touched.
 #[inline]
-pub fn verify(changes: &[Change], mut read: impl FnMut(u64) -> u32) -> Result<(), Unverified> {
-    for change in changes {
-        let found = read(change.address);
-        if found != change.new {
+pub fn carry_out(
+    changes: &[Change],
+    mut store: impl FnMut(u64, u32) -> u32,
+) -> Result<(), Unverified> {
+    for &Change { address, new, .. } in changes {
+        let found = store(address, new);
+        if found != new {
             return Err(Unverified {
-                address: change.address,
+                address,
                 found,
-                expected: change.new,
+                expected: new,
             });
         }
     }

@@ -13,7 +13,7 @@ use crate::{arch, mm, sync::IrqLock};
 use core::fmt;
 use memmap::Range;
 use textplan::Rules;
-pub use textplan::{Change, Refusal};
+pub use textplan::{Change, Refusal, Unverified};
 
 unsafe extern "C" {
     static __text_start: u8;
@@ -32,28 +32,14 @@ pub enum TextError {
     /// A change does not fit; nothing was written.
     Refused(Refusal),
     /// A word does not read back as it was written: memory is broken.
-    Unverified {
-        /// Where.
-        address: u64,
-        /// The word that is there.
-        found: u32,
-        /// The word that was written.
-        expected: u32,
-    },
+    Unverified(Unverified),
 }
 
 impl fmt::Display for TextError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused(refusal) => refusal.fmt(f),
-            Self::Unverified {
-                address,
-                found,
-                expected,
-            } => write!(
-                f,
-                "{address:#x} reads back as {found:#010x} after {expected:#010x} was written"
-            ),
+            Self::Unverified(unverified) => unverified.fmt(f),
         }
     }
 }
@@ -130,17 +116,10 @@ pub unsafe fn apply(changes: &[Change]) -> Result<(), TextError> {
         unsafe { arch::load_instruction(address) }
     })
     .map_err(TextError::Refused)?;
-    for &Change { address, new, .. } in changes {
+    textplan::carry_out(changes, |address, new| {
         // SAFETY: aligned and in patchable code, as checked; what it means to
         // run it is the caller's promise.
-        let found = unsafe { arch::store_instruction(address, new) };
-        if found != new {
-            return Err(TextError::Unverified {
-                address,
-                found,
-                expected: new,
-            });
-        }
-    }
-    Ok(())
+        unsafe { arch::store_instruction(address, new) }
+    })
+    .map_err(TextError::Unverified)
 }
