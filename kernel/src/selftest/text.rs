@@ -1,5 +1,7 @@
 //! The writer of code, and the far stubs.
 
+mod flush;
+
 use crate::{
     arch, check, mm,
     mm::code::CodeBlock,

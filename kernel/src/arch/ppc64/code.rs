@@ -41,6 +41,7 @@ pub unsafe fn store_instruction(address: u64, word: u32) -> u32 {
 ///
 /// # Safety
 /// Memory is there.
+#[inline(never)] // so that the copy whose instructions a test watches is the only one
 pub unsafe fn flush_code(start: u64, size: u64) {
     /// Size of a cache block on every CPU that is supported, in bytes.
     const BLOCK: u64 = 128;
@@ -58,7 +59,7 @@ pub unsafe fn flush_code(start: u64, size: u64) {
 }
 
 /// The instructions that [`store_instruction`] is made of. What the cache
-/// instructions do can't be seen under QEMU, so a test looks at them.
+/// instructions do can't be seen under QEMU, so a test looks at the words.
 #[must_use]
 pub fn store_instruction_words() -> &'static [u32] {
     let start = store_instruction_asm as *const u32;
