@@ -7,7 +7,7 @@ use crate::{
 use alloc::{boxed::Box, format};
 use core::hint;
 use layout::{FrameHeader, TrapFrame};
-use ppc64::vector;
+use ppc64::{insn, vector};
 
 crate::selftest! {
     /// Every vector, and every slot between them, leads to the handler with its
@@ -64,6 +64,24 @@ crate::selftest! {
             let took = time::duration(arch::timebase() - start);
             check!(took.as_secs() < 10, "only {} ticks in {took:?}", time::ticks() - ticks);
         }
+        Ok(())
+    }
+
+    /// The way back from an interrupt ends a reservation of the interrupted code's, whose
+    /// store-conditional would otherwise succeed although a handler has stored meanwhile
+    /// (ISA Book II, "Reservations": an interrupt does not end one). QEMU ends it by itself, at
+    /// each interrupt and each `rfid`, so only the words can tell: a store-conditional to
+    /// the frame's own back chain, of what is there, and no reservation behind it.
+    fn returns_end_reservations() {
+        const LD_R4_BACK_CHAIN: u32 = insn::ld(4, 0, 1);
+        const STDCX_R4_BACK_CHAIN: u32 = 0x7c80_09ad; // stdcx. r4, 0, r1
+        const RFID: u32 = 0x4c00_0024;
+        let words = arch::trap_return_words();
+        let at = words.array_windows().position(|pair| *pair == [LD_R4_BACK_CHAIN, STDCX_R4_BACK_CHAIN]);
+        check!(at.is_some(), "no store-conditional in {words:08x?}");
+        let reserves = |word: &u32| word & 0xfc00_07fe == 0x7c00_00a8 || word & 0xfc00_07fe == 0x7c00_0028;
+        check!(!words.iter().any(reserves), "a reservation in {words:08x?}");
+        check!(words.last() == Some(&RFID), "{words:08x?} do not end in rfid");
         Ok(())
     }
 

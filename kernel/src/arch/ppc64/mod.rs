@@ -44,5 +44,5 @@ pub use registers::{
 };
 pub use soak::register_soak;
 pub use switch::{prepare_stack, switch_context};
-pub use vectors::{Handler, install_vectors};
+pub use vectors::{Handler, install_vectors, trap_return_words};
 pub use walk::{Frame, Walk, walk};

@@ -67,3 +67,9 @@ pub unsafe fn install_vectors(handler: Handler, fallback: &Stack) {
         );
     }
 }
+
+/// The instructions by which an interrupt returns, the last of them `rfid`.
+#[must_use]
+pub fn trap_return_words() -> &'static [u32] {
+    crate::code_between!(trap_return, __trap_end)
+}
