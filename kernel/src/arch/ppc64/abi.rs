@@ -7,7 +7,7 @@ use core::{
 };
 use layout::{CpuEntry, FrameHeader};
 
-/// Registers at one moment: r0 to r31, and CR.
+/// Registers at one moment.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[repr(C)]
 pub struct Registers {
@@ -17,6 +17,12 @@ pub struct Registers {
     pub cr: u64,
     /// The link register.
     pub lr: u64,
+    /// The count register.
+    pub ctr: u64,
+    /// The fixed-point exception register.
+    pub xer: u64,
+    /// The machine state register.
+    pub msr: u64,
 }
 
 /// What a watched call saw.
@@ -49,8 +55,8 @@ pub fn watched_callee_address() -> u64 {
     watched_callee as *const () as u64
 }
 
-/// Fills r2 to r12, r14 to r31 and CR with patterns, calls the callee, and
-/// returns what both sides saw.
+/// Fills r2 to r12, r14 to r31, CR, CTR and XER with patterns that are all different,
+/// calls the callee, and returns what both sides saw.
 #[must_use]
 pub fn watched_call() -> Watched {
     let mut watched = Watched::default();
@@ -98,6 +104,12 @@ global_asm!(
     "std 0, \\at + {cr}(12)",
     "mflr 0",
     "std 0, \\at + {lr}(12)",
+    "mfctr 0",
+    "std 0, \\at + {ctr}(12)",
+    "mfxer 0",
+    "std 0, \\at + {xer}(12)",
+    "mfmsr 0",
+    "std 0, \\at + {msr}(12)",
     ".endm",
 
     ".globl watched_callee",
@@ -132,6 +144,11 @@ global_asm!(
     "lis 4, 0x7654",
     "ori 4, 4, 0x3210",
     "mtcr 4",
+    "li 4, 0x5a20",
+    "mtctr 4",
+    // CA and CA32 alone: other bits need not be there.
+    "lis 4, 0x2004",
+    "mtxer 4",
     ".set n, 2",
     ".rept 11",
     "li n, 0x5a00 + n",
@@ -157,6 +174,9 @@ global_asm!(
     scratch = const offset_of!(CpuEntry, scratch),
     cr = const offset_of!(Registers, cr),
     lr = const offset_of!(Registers, lr),
+    ctr = const offset_of!(Registers, ctr),
+    xer = const offset_of!(Registers, xer),
+    msr = const offset_of!(Registers, msr),
     before = const offset_of!(Watched, before),
     arrived = const offset_of!(Watched, arrived),
     after = const offset_of!(Watched, after),

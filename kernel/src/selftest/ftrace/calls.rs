@@ -11,7 +11,7 @@ use crate::{
     text as code, time, tracing,
     victims::{self, CALLS},
 };
-use alloc::{format, vec::Vec};
+use alloc::{format, vec, vec::Vec};
 use core::{hint::black_box, sync::atomic::Ordering};
 use layout::CallFrame;
 use ppc64::insn;
@@ -67,6 +67,19 @@ fn with<T>(
     ftrace::unregister(ops).map_err(text)?;
     check!(count == 1, "`{path}` names {count} functions");
     Ok(value)
+}
+
+/// Keep the frame of the last call: of its ops, one asks for all registers, and one may
+/// change where the call goes.
+static KEEP: Ops = Ops::new("keep", keep, Flags::empty());
+static KEEP_ALL: Ops = Ops::new("keep all", keep, Flags::ALL_REGISTERS);
+static KEEP_SITE: Ops = Ops::new("keep site", keep, Flags::CHANGES_NIP);
+
+/// What they have kept.
+static KEPT: IrqLock<Option<CallFrame>> = IrqLock::new(None);
+
+extern "C" fn keep(_: u64, _: u64, _: &'static Ops, frame: &mut CallFrame) {
+    *KEPT.lock() = Some(*frame);
 }
 
 /// Takes a backtrace from inside a callback.
@@ -162,6 +175,47 @@ crate::selftest! {
         let records = tracing::written() - records;
         check!(records == 1, "{records} records of one call");
         tracing::write("trace", "").map_err(text)?;
+        Ok(())
+    }
+
+    /// The frame has in each place what the register held when the function was called,
+    /// and that of an ops that asks for all registers has all of them.
+    fn frames_hold_the_registers() {
+        let ip = site_of(abi::watched_callee_address())?.ip();
+        for ops in [&KEEP, &KEEP_SITE, &KEEP_ALL] {
+            let watched = {
+                // Handlers use its scratch words too, and MSR must stay as it is.
+                let _off = arch::interrupts_off();
+                with(ops, "watched_callee", abi::watched_call)?
+            };
+            let frame = KEPT.lock().take().ok_or("the callback was not called")?;
+            let (sent, name) = (&watched.before, ops.name);
+            let all = ops.flags.contains(Flags::ALL_REGISTERS);
+            for register in if all { 1..32 } else { 2..13 } {
+                let (found, expected) = (frame.gpr[register], sent.gpr[register]);
+                check!(found == expected, "{name}: r{register} is {found:#x} instead of {expected:#x}");
+            }
+            let mut places = vec![
+                ("nip", frame.nip, ip),
+                ("CR", frame.cr, sent.cr),
+                ("the back chain", frame.header.back_chain, sent.gpr[1]),
+            ];
+            if all || ops.flags.contains(Flags::CHANGES_NIP) {
+                places.push(("site", frame.site, ip));
+            }
+            if all {
+                places.extend([
+                    // As the first word of the site leaves it.
+                    ("r0", frame.gpr[0], watched.arrived.lr),
+                    ("CTR", frame.ctr, sent.ctr),
+                    ("XER", frame.xer, sent.xer),
+                    ("MSR", frame.msr, sent.msr),
+                ]);
+            }
+            for (place, found, expected) in places {
+                check!(found == expected, "{name}: {place} is {found:#x} instead of {expected:#x}");
+            }
+        }
         Ok(())
     }
 
