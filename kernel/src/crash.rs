@@ -37,6 +37,8 @@ const KINDS: &[(&str, fn())] = &[
         });
     }),
     ("thread-overrun", || in_thread(overrun)),
+    ("low-yield", || in_thread(|| low(thread::yield_now))),
+    ("low-sleep", || in_thread(|| low(sleep))),
 ];
 
 // What a backtrace is to show is not inlined: golden output names it.
@@ -139,11 +141,11 @@ fn recurse(depth: u64) -> u64 {
 fn guard() {
     let (bottom, _) = stack::running();
     let word = (bottom + stack::GUARD_BYTES - 8) as *mut u64;
-    // SAFETY: the guard belongs to the running stack and holds no data.
-    unsafe { word.write_volatile(0x0bad) };
     let start = arch::timebase();
     let limit = time::timebase_ticks(Duration::from_secs(5));
-    // Calls nothing, so that the tick finds this function.
+    // SAFETY: the guard belongs to the running stack and holds no data.
+    unsafe { word.write_volatile(0x0bad) };
+    // Calls nothing from here on, so that the tick finds this function.
     while arch::timebase() - start < limit {
         arch::wait();
     }
@@ -173,4 +175,29 @@ fn overrun() {
     let word = (bottom + stack::GUARD_BYTES - 8) as *mut u64;
     // SAFETY: the guard belongs to the running stack and holds no data.
     unsafe { word.write_volatile(0x0bad) };
+}
+
+/// Gives way from below the part of the stack that may be used, before a tick can
+/// notice.
+#[inline(never)]
+fn low(give_way: fn()) {
+    arch::interrupts_off().for_good();
+    descend(give_way);
+}
+
+#[inline(never)]
+fn sleep() {
+    thread::sleep(Duration::from_millis(1));
+}
+
+/// Recurses until r1 is below that part, and still above the guard.
+#[inline(never)]
+fn descend(give_way: fn()) {
+    let frame = black_box([0_u64; 16]);
+    if stack::is_running(arch::stack_pointer()) {
+        descend(give_way);
+    } else {
+        give_way();
+    }
+    black_box(frame);
 }

@@ -13,7 +13,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use xtask::outcome::Outcome;
 
 /// Kinds of crash and the status that each ends with.
-const CRASHES: [(&str, u8); 18] = [
+const CRASHES: [(&str, u8); 20] = [
     ("panic", 3),
     ("bounds", 3),
     ("heap-exhausted", 3),
@@ -32,6 +32,8 @@ const CRASHES: [(&str, u8); 18] = [
     ("thread-panic", 3),
     ("thread-overflow", 5),
     ("thread-overrun", 5),
+    ("low-yield", 5),
+    ("low-sleep", 5),
 ];
 
 /// Boot arguments that the kernel refuses.

@@ -1,7 +1,7 @@
 //! Many threads, and no memory for one more.
 
 use super::{join, leaves_nothing, spawn};
-use crate::{check, mm, thread};
+use crate::{check, livepatch::variants, mm, stack, thread};
 use alloc::{alloc::Layout, sync::Arc, vec::Vec};
 use core::{
     hint::black_box,
@@ -72,6 +72,26 @@ crate::selftest! {
         // The scheduler's tables have grown, and stay.
         let after = usage().map(|usage| usage.free);
         check!(after[0] + 1_500_000 > free[0] && after[1] == free[1], "{free:?} bytes were free, now {after:?}");
+        Ok(())
+    }
+
+    /// Where a thread has a second stack above its guard, what an interrupt needs is kept
+    /// free above that: r1 must not come closer.
+    fn second_stacks_are_kept_free() {
+        const SECOND: u64 = 4096;
+        thread::reserve_second_stacks(SECOND as usize);
+        let seen = Arc::new(AtomicU64::new(0));
+        let found = seen.clone();
+        let handle = spawn("with a second stack", move || {
+            let (bottom, _) = stack::running();
+            let lowest = bottom + stack::GUARD_BYTES + SECOND + layout::INTERRUPT_ROOM as u64;
+            let fits = |r1| u64::from(stack::is_running(r1));
+            found.store(fits(lowest) << 1 | fits(lowest - 16), Ordering::Relaxed);
+        });
+        thread::reserve_second_stacks(variants::current().thread_bytes);
+        join(handle?)?;
+        let seen = seen.load(Ordering::Relaxed);
+        check!(seen == 0b10, "r1 may be at the lowest place: {}; below it: {}", seen & 2 != 0, seen & 1 != 0);
         Ok(())
     }
 
