@@ -62,25 +62,31 @@ pub fn late() -> u64 {
     LATE.load(Ordering::Relaxed)
 }
 
-/// The decrementer has gone off. The next tick is due one interval after the
-/// last one was; those that have been missed altogether are not made up for.
+/// The least time, as a part of an interval, that whoever was interrupted gets between
+/// two ticks.
+const LEAST_PART: u64 = 8;
+
+/// The decrementer has gone off. The next tick is due one interval after the last one
+/// was; those that have been missed altogether are not made up for. A hook that takes
+/// too long delays the next tick: ticks alone must never be all that runs, and a
+/// debugger may halt the kernel in a hook for as long as it likes.
 #[inline(never)] // so that it has a site: it is what an interrupt handler calls
 pub fn tick() {
     let cpu = arch::cpu();
     cpu.ticks.fetch_add(1, Ordering::Relaxed);
     let last = cpu.next_tick.load(Ordering::Relaxed);
-    let due = last + interval();
-    let now = arch::timebase();
     // A self-test may enter the vector before the tick is due.
-    if now.saturating_sub(last) > interval() / LATE_PART {
+    if arch::timebase().saturating_sub(last) > interval() / LATE_PART {
         LATE.fetch_add(1, Ordering::Relaxed);
     }
-    let next = if due > now { due } else { now + interval() };
-    cpu.next_tick.store(next, Ordering::Relaxed);
-    arm(next);
     if let Some(hook) = ON_TICK.get() {
         hook();
     }
+    let (due, now) = (last + interval(), arch::timebase());
+    let is_near = due < now + interval() / LEAST_PART;
+    let next = if is_near { now + interval() } else { due };
+    cpu.next_tick.store(next, Ordering::Relaxed);
+    arm(next);
 }
 
 /// What every tick calls.

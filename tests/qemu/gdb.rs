@@ -58,8 +58,8 @@ const DEMO: &[&str] = &[
     "continue",
 ];
 
-/// Only the way by the trampoline: this variant has a frame of its own.
-const MINI_FRAME: &[&str] = &[
+/// Only the way by the trampoline.
+const FIRST_CALL: &[&str] = &[
     "continue",
     "continue",
     "continue",
@@ -69,17 +69,42 @@ const MINI_FRAME: &[&str] = &[
     "continue",
 ];
 
+/// Other processors, and the firmware that takes its time.
+const MACHINES: [&str; 3] = ["power8", "power10", "slof-power9"];
+
 pub fn trials() -> Vec<Trial> {
-    vec![
+    let mut trials = vec![
         ignorable("gdb::demo", || {
-            with_gdb(|program| demo(session(program, "gdb::demo", "", DEMO)?))
+            with_gdb(|program| demo(session(program, "gdb::demo", "default", "", DEMO)?))
         }),
-        ignorable("gdb::mini_frame", || {
-            let append = "variant=mini-frame";
-            let label = "gdb::mini_frame";
-            with_gdb(|program| mini_frame(&session(program, label, append, MINI_FRAME)?.0))
+        // This variant has a frame of its own.
+        first_call("gdb::mini_frame", "default", "variant=mini-frame", |said| {
+            expect_first_call(
+                said,
+                &["std ", "r0,16(r1)"],
+                &["mini_frame_return", "kernel::"],
+            )
         }),
-    ]
+    ];
+    trials.extend(MACHINES.map(|machine| {
+        first_call(&format!("gdb::{machine}"), machine, "", |said| {
+            expect_first_call(said, &["subf ", "r11,r0,r2"], &["kernel::"])
+        })
+    }));
+    trials
+}
+
+/// A session that goes through the stages of one call.
+fn first_call(
+    label: &str,
+    machine: &'static str,
+    append: &'static str,
+    check: fn(&[Said<'_>]) -> Result<()>,
+) -> Trial {
+    let name = label.to_owned();
+    ignorable(label, move || {
+        with_gdb(|program| check(&session(program, &name, machine, append, FIRST_CALL)?.0))
+    })
 }
 
 /// `make test` sees to it that there is a debugger; who calls cargo may have none.
@@ -212,7 +237,9 @@ fn demo((said, guest): (Vec<Said<'_>>, Finished)) -> Result<()> {
     )
 }
 
-fn mini_frame(said: &[Said<'_>]) -> Result<()> {
+/// `hand_off` is its first instruction, and `callers` are those of the replacement.
+fn expect_first_call(said: &[Said<'_>], hand_off: &[&str], callers: &[&str]) -> Result<()> {
+    let backtrace = [&["#0  two_percent::balance"], callers].concat();
     expect(
         said,
         &[
@@ -225,12 +252,9 @@ fn mini_frame(said: &[Said<'_>]) -> Result<()> {
                 "continue",
                 &["klplab: 3. hand-off: on to two_percent::balance"],
             ),
-            ("x/i $pc", &["std ", "r0,16(r1)"]),
+            ("x/i $pc", hand_off),
             ("continue", &["klplab: 4. replacement two_percent::balance"]),
-            (
-                "backtrace",
-                &["#0  two_percent::balance", "mini_frame_return", "kernel::"],
-            ),
+            ("backtrace", &backtrace),
             (
                 "continue",
                 &["klplab: 5. back in kernel::", "as before the call"],

@@ -1,13 +1,14 @@
 //! `gdb`: the kernel under a debugger, stopped at its first Rust function.
 
-use crate::guest::Guest;
+use crate::guest::{Guest, Step};
 use crate::kernel;
 use crate::machine::Machine;
 use crate::modules::Conventions;
 use crate::qemu::Qemu;
 use crate::tool;
 use anyhow::{Context, Result, bail, ensure};
-use nix::sys::signal::{SigHandler, Signal, signal};
+use nix::sys::signal::{SigHandler, Signal, kill, signal};
+use nix::unistd::Pid;
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -43,32 +44,47 @@ pub fn gdb(machine: &str, append: &str) -> Result<()> {
     // program inherits which signals are ignored.)
     // SAFETY: no handler of ours is installed; the signal is only ignored.
     unsafe { signal(Signal::SIGINT, SigHandler::SigIgn) }.context("SIGINT can't be ignored")?;
-    let status = until_ended(&mut debugger, &mut guest, None)?;
+    let status = until_ended(&mut debugger, &mut guest, |_| Ok(()))?;
+    // It has said itself what was wrong.
+    ensure!(
+        !guest.has_failed(),
+        "QEMU failed, and the debugger was ended"
+    );
     ensure!(status.success(), "`{program}` failed ({status})");
     Ok(())
 }
 
-/// Passes on what the guest prints until the debugger has ended, and says how.
+/// Passes on what the guest prints until the debugger has ended, and says how. When QEMU
+/// has failed, there is nothing left to look at, and the debugger is ended.
+///
+/// `watch` is called all the time with what the guest has done; by an error, it ends the
+/// debugger.
 ///
 /// # Errors
-/// When it has not ended after `limit`: it is killed then.
+/// That of `watch`, or when the debugger's end can't be seen.
 pub fn until_ended(
     debugger: &mut Child,
     guest: &mut Guest,
-    limit: Option<Duration>,
+    mut watch: impl FnMut(Step) -> Result<()>,
 ) -> Result<ExitStatus> {
-    let started = Instant::now();
     loop {
-        guest.step(Instant::now() + LOOK);
+        let step = guest.step(Instant::now() + LOOK);
         let ended = debugger.try_wait();
         if let Some(status) = ended.context("the debugger's end can't be seen")? {
             return Ok(status);
         }
-        if let Some(limit) = limit.filter(|&limit| started.elapsed() >= limit) {
+        if let Err(error) = watch(step) {
             // Fails only if it has ended in this moment.
             let _ = debugger.kill();
             let _ = debugger.wait();
-            bail!("the debugger had not ended after {limit:?}");
+            return Err(error);
+        }
+        if step == Step::Ended {
+            if guest.has_failed() {
+                // So that it leaves the terminal as it was. Fails only if it has ended.
+                let _ = kill(Pid::from_raw(debugger.id().cast_signed()), Signal::SIGTERM);
+            }
+            std::thread::sleep(LOOK);
         }
     }
 }

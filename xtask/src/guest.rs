@@ -154,6 +154,12 @@ impl Guest {
         self.end.is_some()
     }
 
+    /// Whether QEMU has ended by itself, and with a failure of its own.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        matches!(self.end, Some(End::Exited(status, _)) if !status.success())
+    }
+
     /// Ends QEMU now.
     pub fn kill_now(&mut self) {
         if self.end.is_none() {

@@ -56,9 +56,7 @@ pub fn matrix(args: &MatrixArgs) -> Result<Outcome> {
     let progress = Progress::new(1);
     let finished = progress.run(machine, &kernel, &append, &report)?;
     drop(progress);
-    let path = path();
-    records::keep(&path, &cells(&records::read(&report)?))?;
-    eprintln!("klplab: the cells are in {}", path.display());
+    records::leave(&path(), "cells", &cells(&records::read(&report)?))?;
     Ok(finished.outcome)
 }
 

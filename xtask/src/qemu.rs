@@ -94,7 +94,9 @@ impl Qemu {
             .arg("-chardev")
             .arg(self.report_channel())
             .args(["-serial", "chardev:report"]);
-        if machine.icount {
+        // Under a debugger, time counts instructions on every machine: the guest's clock
+        // must not run on while the debugger looks at a breakpoint and passes it by.
+        if machine.icount || self.gdb.is_some() {
             command.args(["-icount", "shift=0"]);
         }
         if let Some(port) = self.gdb {
@@ -154,8 +156,10 @@ mod tests {
             "{plain}"
         );
 
-        qemu.machine.firmware = Firmware::Slof;
         qemu.machine.icount = true;
+        assert!(line(&qemu).contains(" -icount shift=0 "));
+        qemu.machine.icount = false;
+        qemu.machine.firmware = Firmware::Slof;
         qemu.report = Some("a,b".into());
         qemu.gdb = Some(1234);
         qemu.initrd = Some("i.tar".into());

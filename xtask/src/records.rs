@@ -48,6 +48,22 @@ pub fn keep(path: &Path, content: &Value) -> Result<()> {
     tool::replace_file(path, &bytes)
 }
 
+/// Keeps a file whose list `what` is what a command was asked for, and says where it is.
+/// Without an entry there is nothing to keep: the file of an earlier run stays.
+///
+/// # Errors
+/// When it can't be written.
+pub fn leave(path: &Path, what: &str, content: &Value) -> Result<()> {
+    if content[what]
+        .as_array()
+        .is_some_and(|list| !list.is_empty())
+    {
+        keep(path, content)?;
+        eprintln!("klplab: the {what} are in {}", path.display());
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -81,6 +97,17 @@ mod tests {
             std::fs::read_to_string(&path).unwrap(),
             "{\n  \"schema\": 1\n}\n"
         );
+        std::fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn a_list_without_entries_leaves_the_earlier_file() {
+        let path = file("left");
+        leave(&path, "steps", &json!({"steps": []})).unwrap();
+        assert!(!path.exists());
+        leave(&path, "steps", &json!({"steps": [1]})).unwrap();
+        leave(&path, "steps", &json!({"steps": []})).unwrap();
+        assert!(std::fs::read_to_string(&path).unwrap().contains('1'));
         std::fs::remove_file(&path).unwrap();
     }
 }

@@ -87,9 +87,7 @@ pub fn step(args: &StepArgs) -> Result<Outcome> {
             outcome = Some(this);
         }
     }
-    let path = path();
-    records::keep(&path, &steps(&records))?;
-    eprintln!("klplab: the steps are in {}", path.display());
+    records::leave(&path(), "steps", &steps(&records))?;
     outcome.context("no variant was named")
 }
 

@@ -1,7 +1,15 @@
 //! Clock, locks and guards.
 
 use crate::{arch, check, platform, stack, sync::IrqLock, time};
-use core::time::Duration;
+use core::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+/// Timebase ticks between two ticks.
+fn interval() -> u64 {
+    platform::get().timebase_hz / time::TICKS_PER_SECOND
+}
 
 /// Waits for a number of ticks, ten seconds at most.
 fn wait_for_ticks(count: u64) -> super::Result {
@@ -51,8 +59,41 @@ crate::selftest! {
         let start = arch::timebase();
         wait_for_ticks(20)?;
         let took = arch::timebase() - start;
-        let least = platform::get().timebase_hz / time::TICKS_PER_SECOND * 19;
+        let least = 19 * interval();
         check!(took >= least, "20 ticks took {took} timebase ticks, at least {least} were expected");
+        Ok(())
+    }
+
+    /// A thread goes on although each tick's hook takes longer than an interval, as it
+    /// does when a debugger has a breakpoint there.
+    fn slow_ticks_starve_no_thread() {
+        const SLOW: u64 = 20;
+        static CALLS: AtomicU64 = AtomicU64::new(0);
+        static TURNS: AtomicU64 = AtomicU64::new(0);
+        static SEEN: AtomicU64 = AtomicU64::new(0);
+        static STARVED: AtomicU64 = AtomicU64::new(0);
+        fn hook() {
+            // Then quick, so that the test ends whatever it finds.
+            if CALLS.fetch_add(1, Ordering::Relaxed) >= SLOW {
+                return;
+            }
+            let turns = TURNS.load(Ordering::Relaxed);
+            let starved = SEEN.swap(turns, Ordering::Relaxed) == turns;
+            STARVED.fetch_add(u64::from(starved), Ordering::Relaxed);
+            let start = arch::timebase();
+            while arch::timebase() - start < 2 * interval() {}
+        }
+        for counter in [&CALLS, &TURNS, &SEEN, &STARVED] {
+            counter.store(0, Ordering::Relaxed);
+        }
+        time::call_on_tick(hook);
+        while CALLS.load(Ordering::Relaxed) <= SLOW {
+            TURNS.fetch_add(1, Ordering::Relaxed);
+        }
+        time::stop_calling();
+        // A busy host may take the CPU away just then, now and again.
+        let starved = STARVED.load(Ordering::Relaxed);
+        check!(starved < SLOW / 2, "after {starved} of {SLOW} ticks the thread did nothing before the next");
         Ok(())
     }
 
@@ -62,7 +103,7 @@ crate::selftest! {
         let guard = lock.lock();
         let before = time::ticks();
         let start = arch::timebase();
-        let wait = 3 * platform::get().timebase_hz / time::TICKS_PER_SECOND;
+        let wait = 3 * interval();
         while arch::timebase() - start < wait {}
         let during = time::ticks() - before;
         drop(guard);

@@ -5,12 +5,14 @@ use anyhow::{Context, Result, ensure};
 use std::fs::File;
 use std::path::Path;
 use std::process::Stdio;
-use std::time::Duration;
-use xtask::guest::Finished;
+use std::time::{Duration, Instant};
+use xtask::guest::{Finished, Step};
 use xtask::{gdb, tool};
 
-/// For a session as a whole, in seconds: it needs three.
-const LIMIT: u64 = 30;
+/// How long neither the debugger nor the guest may say anything.
+const SILENCE: Duration = Duration::from_secs(60);
+/// For a session as a whole: it needs seconds, if nothing else runs.
+const LIMIT: Duration = Duration::from_secs(600);
 
 /// What the session shows of itself begins with this.
 const MARK: &str = "== ";
@@ -25,16 +27,16 @@ pub struct Said<'a> {
 pub fn session<'a>(
     program: &str,
     label: &str,
+    machine: &str,
     append: &str,
     commands: &[&'a str],
 ) -> Result<(Vec<Said<'a>>, Finished)> {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let file = folder.join(format!("{}.txt", label.replace("::", "-")));
     let output = File::create(&file).with_context(|| file.display().to_string())?;
-    let limit = Duration::from_secs(LIMIT);
     let port = gdb::free_port()?;
-    let mut guest = Boot::new(label, "default", append)?
-        .limit(limit)
+    let mut guest = Boot::new(label, machine, append)?
+        .limit(LIMIT)
         .start_halted(port)?;
     let mut command = gdb::debugger(program, kernel()?, port);
     command.arg("-batch").stdin(Stdio::null());
@@ -43,7 +45,15 @@ pub fn session<'a>(
         command.args(["-ex", &format!("echo \\n{MARK}{number}\\n"), "-ex", line]);
     }
     let mut debugger = tool::spawn(&mut command)?;
-    let ended = gdb::until_ended(&mut debugger, &mut guest, Some(limit));
+    let (mut length, mut last) = (0, Instant::now());
+    let ended = gdb::until_ended(&mut debugger, &mut guest, |step| {
+        let now = file.metadata().map_or(0, |metadata| metadata.len());
+        if step == Step::Printed || length != now {
+            (length, last) = (now, Instant::now());
+        }
+        ensure!(last.elapsed() < SILENCE, "nothing was said for {SILENCE:?}");
+        Ok(())
+    });
     let text = String::from_utf8_lossy(&tool::read_file(&file)?).into_owned();
     let status = ended.with_context(|| format!("the session so far:\n{text}"))?;
     ensure!(status.code().is_some(), "`{program}` {status}:\n{text}");
