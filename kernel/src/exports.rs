@@ -83,19 +83,19 @@ pub fn find(name: &str) -> Option<u64> {
     Some(export.1 as u64)
 }
 
-/// The text that a module has passed.
+/// Hands the text that a module has passed to `use_it`, and returns what that returns.
 ///
 /// # Safety
-/// `length` readable bytes are at `text`.
-unsafe fn text<'a>(text: *const u8, length: usize) -> &'a str {
+/// `length` bytes are at `text`, which nobody writes to meanwhile.
+unsafe fn with_text<T>(text: *const u8, length: usize, use_it: impl FnOnce(&str) -> T) -> T {
     // SAFETY: as the caller promises.
     let bytes = unsafe { slice::from_raw_parts(text, length) };
-    core::str::from_utf8(bytes).unwrap_or("(not UTF-8)")
+    use_it(core::str::from_utf8(bytes).unwrap_or("(not UTF-8)"))
 }
 
 extern "C" fn klp_print(start: *const u8, length: usize) {
-    // SAFETY: a module passes text of its own.
-    print!("{}", unsafe { text(start, length) });
+    // SAFETY: a module passes a `&str`, which it borrows until this returns.
+    unsafe { with_text(start, length, |text| print!("{text}")) };
 }
 
 extern "C" fn klp_allocate(size: usize, align: usize) -> *mut u8 {
@@ -118,9 +118,8 @@ extern "C" fn klp_deallocate(block: *mut u8, size: usize, align: usize) {
 }
 
 extern "C" fn klp_panic(start: *const u8, length: usize) -> ! {
-    // SAFETY: a module passes text of its own.
-    let message = unsafe { text(start, length) };
-    panic!("in a module: {message}");
+    // SAFETY: a module passes a `&str`, which it borrows for good.
+    unsafe { with_text(start, length, |message| panic!("in a module: {message}")) }
 }
 
 extern "C" fn klp_ticks() -> u64 {

@@ -9,7 +9,7 @@ use crate::{mm, sync::IrqLock};
 use alloc::{
     boxed::Box, collections::TryReserveError, format, string::String, sync::Arc, vec::Vec,
 };
-use core::{fmt, ops::ControlFlow};
+use core::{fmt, ops::ControlFlow, ptr::NonNull};
 use memmap::Range;
 use symtab::{Kind, ParseError, Symbol, Table};
 
@@ -41,26 +41,40 @@ pub fn table() -> Result<&'static Table<'static>, ParseError> {
 
 /// A module's symbols: a table of the same form, with the bytes that it reads.
 struct ModuleTable {
+    /// Borrows `bytes`: it leaves this struct only as what `table` returns.
     table: Table<'static>,
-    /// What `table` borrows from: neither moved nor changed, and dropped with it.
-    _bytes: Box<[u8]>,
+    /// A leaked box, freed with this struct. Not a box: that claims its bytes anew
+    /// whenever it is moved, against what `table` has borrowed.
+    bytes: NonNull<[u8]>,
 }
+
+// SAFETY: it owns bytes, which nobody changes.
+unsafe impl Send for ModuleTable {}
+// SAFETY: as above.
+unsafe impl Sync for ModuleTable {}
 
 impl ModuleTable {
     fn new(bytes: Box<[u8]>) -> Result<Self, ParseError> {
-        let lasting: *const [u8] = &raw const *bytes;
-        // SAFETY: a box's bytes stay where they are when the box is moved; they
-        // live as long as the table does, which leaves this struct only as what
-        // `table` returns, with the struct's own lifetime.
-        let table = Table::just_encoded(unsafe { &*lasting })?;
-        Ok(Self {
-            table,
-            _bytes: bytes,
-        })
+        let mut this = Self {
+            table: Table::default(),
+            bytes: NonNull::from(Box::leak(bytes)),
+        };
+        // SAFETY: the bytes are freed when `this` is dropped, and not changed before.
+        this.table = Table::just_encoded(unsafe { this.bytes.as_ref() })?;
+        Ok(this)
     }
 
     fn table(&self) -> &Table<'_> {
         &self.table
+    }
+}
+
+impl Drop for ModuleTable {
+    fn drop(&mut self) {
+        self.table = Table::default();
+        // SAFETY: a box that was leaked in `new`. The table is gone, and what `table` has
+        // returned does not outlive this struct.
+        drop(unsafe { Box::from_raw(self.bytes.as_ptr()) });
     }
 }
 

@@ -65,8 +65,9 @@ pub use symbol::{Kind, Symbol};
 
 use format::{Entry, IndexEntry};
 
-/// A symbol table that has been checked and can be read without surprises.
-#[derive(Clone, Copy)]
+/// A symbol table that has been checked and can be read without surprises. The default one
+/// is empty.
+#[derive(Clone, Copy, Default)]
 pub struct Table<'a> {
     entries: &'a [Entry],
     /// By hash. Empty if the table has none.

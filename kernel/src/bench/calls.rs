@@ -2,7 +2,10 @@
 
 use super::{EMPTY, Problem, Row, added_by, call_cost, empty, instructions, text};
 use crate::{
-    arch::{self, calls},
+    arch::{
+        self,
+        calls::{self, AtOnce},
+    },
     ftrace::{self, Filter, Flags, Ops},
     tracing,
 };
@@ -28,8 +31,8 @@ pub(super) fn measure(rows: &mut Vec<Row>) -> Result<(), Problem> {
             limit,
         });
     };
-    let plain = call_cost(calls::bench_plain_address())?;
-    let rest = call_cost(calls::bench_site_address())?;
+    let plain = call_cost(AtOnce::Plain)?;
+    let rest = call_cost(AtOnce::Site)?;
     row("rest", "a site at rest", rest - plain, Some(2));
     let one = added_by(&[&EMPTY], rest)?;
     row("traced", "one ops, empty callback", one, Some(45));
@@ -63,7 +66,7 @@ pub(super) fn measure(rows: &mut Vec<Row>) -> Result<(), Problem> {
         Err(String::from("the filter let `bench_site` through"))
     })?;
     ftrace::register(&EMPTY, &Filter::only(&["c_leaf"])).map_err(text)?;
-    let other = call_cost(calls::bench_site_address());
+    let other = call_cost(AtOnce::Site);
     ftrace::unregister(&EMPTY).map_err(text)?;
     row(
         "traced_elsewhere",
@@ -98,8 +101,7 @@ fn tracer_cost(ops: &'static Ops, rest: u64) -> Result<u64, Problem> {
     let filter = Filter::only(&["bench_site"]);
     ftrace::register(ops, &filter).map_err(text)?;
     let off = arch::interrupts_off();
-    // SAFETY: the bench site takes no arguments and returns at once.
-    let ticks = unsafe { calls::call_repeatedly(calls::bench_site_address(), FEW) };
+    let ticks = calls::call_repeatedly(AtOnce::Site, FEW);
     drop(off);
     ftrace::unregister(ops).map_err(text)?;
     tracing::write("trace", "").map_err(|error| format!("{error}"))?;

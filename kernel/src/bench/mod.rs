@@ -16,7 +16,7 @@ mod variants;
 pub(crate) use patched::Busy;
 
 use crate::{
-    arch,
+    arch::{self, calls::AtOnce},
     console::{self, Painted, Tone},
     ftrace::{self, Filter, Flags, FtraceError, Ops},
     livepatch::variants::{self as registry, ChooseError, VARIANTS, Variant},
@@ -61,7 +61,7 @@ type Problem = String;
 static EMPTY: Ops = Ops::new("empty", empty, Flags::RECURSION_SAFE);
 
 #[patchable_function_entry(prefix_nops = 0, entry_nops = 0)]
-extern "C" fn empty(_: u64, _: u64, _: &'static Ops, _: &mut CallFrame) {}
+extern "C" fn empty(_: u64, _: u64, _: &Ops, _: &mut CallFrame) {}
 
 /// Instructions that `ticks` stand for.
 fn instructions(ticks: u64) -> u64 {
@@ -70,10 +70,9 @@ fn instructions(ticks: u64) -> u64 {
 }
 
 /// Instructions of a call of `function`, the call itself included.
-fn call_cost(function: u64) -> Result<u64, Problem> {
+fn call_cost(function: AtOnce) -> Result<u64, Problem> {
     let off = arch::interrupts_off();
-    // SAFETY: both bench functions take no arguments and return at once.
-    let ticks = unsafe { arch::calls::call_repeatedly(function, CALLS) };
+    let ticks = arch::calls::call_repeatedly(function, CALLS);
     drop(off);
     let all = instructions(ticks);
     // What is around the loop takes less than a call in all.
@@ -88,12 +87,11 @@ fn call_cost(function: u64) -> Result<u64, Problem> {
 
 /// What it adds to a call of the bench site that these ops are attached to it.
 fn added_by(all: &[&'static Ops], rest: u64) -> Result<u64, Problem> {
-    let (name, site) = ("bench_site", arch::calls::bench_site_address());
-    let filter = Filter::only(&[name]);
+    let filter = Filter::only(&["bench_site"]);
     for ops in all {
         ftrace::register(ops, &filter).map_err(text)?;
     }
-    let cost = call_cost(site);
+    let cost = call_cost(AtOnce::Site);
     for ops in all {
         ftrace::unregister(ops).map_err(text)?;
     }
@@ -134,7 +132,7 @@ impl Progress {
 /// Whether time counts instructions here, so that something can be measured.
 #[must_use]
 pub fn is_possible() -> bool {
-    let cost = || call_cost(arch::calls::bench_site_address());
+    let cost = || call_cost(AtOnce::Site);
     matches!((cost(), cost()), (Ok(one), Ok(other)) if one == other)
 }
 

@@ -2,7 +2,7 @@
 
 use super::{EMPTY, Problem, Row, call_cost, text};
 use crate::{
-    arch::calls,
+    arch::calls::AtOnce,
     ftrace::{self, Filter},
     livepatch::{self, LivepatchError, Options, Patch},
     module, thread,
@@ -71,14 +71,15 @@ impl Busy {
 }
 
 pub(super) fn measure(rows: &mut Vec<Row>) -> Result<(), Problem> {
-    let function = calls::bench_many_address();
+    let function = AtOnce::Many;
     let rest = call_cost(function)?;
     let mut first = None;
     for (settled, module, [moving, _]) in MODULES {
         drop(enable(module)?);
         livepatch::wait();
         let cost = call_cost(function)? - rest;
-        let (start, end) = livepatch::way_of(function).ok_or("a call takes the long way")?;
+        let (start, end) =
+            livepatch::way_of(function.address()).ok_or("a call takes the long way")?;
         let traced = if first.is_none() {
             ftrace::register(&EMPTY, &Filter::only(&["bench_many_000"])).map_err(text)?;
             let traced = call_cost(function)? - rest;

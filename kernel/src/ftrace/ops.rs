@@ -14,7 +14,7 @@ use ppc64::insn;
 /// A callback runs wherever the function was called: with a lock held, in an
 /// interrupt handler, in the allocator. So it takes no lock that other code
 /// takes, and does not allocate.
-pub type Callback = extern "C" fn(ip: u64, parent: u64, ops: &'static Ops, frame: &mut CallFrame);
+pub type Callback = extern "C" fn(ip: u64, parent: u64, ops: &Ops, frame: &mut CallFrame);
 
 /// Yields the instructions that leave the trampoline for another function. They are
 /// copied, so they are position independent, and end by going there.

@@ -61,12 +61,13 @@ pub struct Trampoline {
 macro_rules! code_between {
     ($start:ident, $end:ident) => {{
         unsafe extern "C" {
-            static $start: u32;
-            static $end: u32;
+            // Labels: the words behind them are no part of these.
+            static $start: [u32; 0];
+            static $end: [u32; 0];
         }
         let (start, end) = (&raw const $start, &raw const $end);
         // SAFETY: the piece lies between its two labels.
-        unsafe { core::slice::from_raw_parts(start, (end.addr() - start.addr()) / 4) }
+        unsafe { core::slice::from_raw_parts(start.cast::<u32>(), (end.addr() - start.addr()) / 4) }
     }};
 }
 
@@ -158,19 +159,16 @@ impl Trampoline {
     }
 }
 
-/// Puts an ops's address into a call piece's `lis` and `ori`.
+/// Puts an ops's address into the two words of a call piece that are there for it.
 fn fill_in_ops(call: &mut [u32], ops: &'static Ops) -> Result<(), TrampolineError> {
     let address = core::ptr::from_ref(ops).addr() as u64;
     if address > i32::MAX as u64 {
         return Err(TrampolineError::FarOps { address });
     }
-    for word in call {
-        if *word == insn::lis(5, 0) {
-            *word = insn::lis(5, (address >> 16) as u16);
-        } else if *word == insn::ori(5, 5, 0) {
-            *word = insn::ori(5, 5, address as u16);
-        }
-    }
+    let high = code_between!(trampoline_call, trampoline_call_ops_high).len();
+    let low = code_between!(trampoline_call, trampoline_call_ops_low).len();
+    call[high] = insn::lis(5, (address >> 16) as u16);
+    call[low] = insn::ori(5, 5, address as u16);
     Ok(())
 }
 
@@ -206,6 +204,7 @@ global_asm!(
     ".globl trampoline_ip, trampoline_ip_end",
     ".globl trampoline_ip_of_site, trampoline_ip_of_site_end",
     ".globl trampoline_call, trampoline_call_end",
+    ".globl trampoline_call_ops_high, trampoline_call_ops_low",
     ".globl trampoline_unguard, trampoline_unguard_end",
     ".globl trampoline_exit, trampoline_exit_end",
     ".globl trampoline_divert, trampoline_divert_end",
@@ -268,14 +267,17 @@ global_asm!(
     "ld 3, {nip}(1)",
     "trampoline_ip_end:",
 
-    // The others, and the call: its last word becomes the `bl`.
+    // The others, and the call: three words are filled in, the ops's address and the
+    // `bl` at the end.
     "trampoline_call:",
     "ld 2, {toc}(13)",
     "ld 4, {frame} + {lr_save}(1)",
-    "lis 5, 0",
-    "ori 5, 5, 0",
+    "trampoline_call_ops_high:",
+    "trap", // lis 5, ops@h
+    "trampoline_call_ops_low:",
+    "trap", // ori 5, 5, ops@l
     "mr 6, 1",
-    "trap",
+    "trap", // bl callback
     "trampoline_call_end:",
 
     "trampoline_unguard:",

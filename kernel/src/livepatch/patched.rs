@@ -14,8 +14,9 @@ use crate::{
 use alloc::{boxed::Box, vec, vec::Vec};
 use consistency::{Choice, Code};
 use core::{
-    mem::offset_of,
-    ptr,
+    mem::{ManuallyDrop, offset_of},
+    ops::Deref,
+    ptr::{self, NonNull},
     sync::atomic::{AtomicU64, Ordering},
 };
 use layout::CallFrame;
@@ -43,8 +44,24 @@ pub struct Patched {
 }
 
 /// A [`Patched`] that is registered, until it is dropped.
+///
+/// A pointer, for the memory is freed through it: neither a reference nor a box may claim
+/// memory that trampolines reach too.
 #[derive(Debug)]
-pub struct Registered(&'static Patched);
+pub struct Registered(NonNull<Patched>);
+
+// SAFETY: it owns a `Patched`, which any thread may use and free.
+unsafe impl Send for Registered where Patched: Send + Sync {}
+
+impl Deref for Registered {
+    type Target = Patched;
+
+    fn deref(&self) -> &Patched {
+        // SAFETY: `new` has made it, and `free`, which takes `self`, alone frees it. There
+        // are never references but shared ones.
+        unsafe { self.0.as_ref() }
+    }
+}
 
 impl Registered {
     /// Diverts the calls of the function at `old`, for now to itself.
@@ -64,12 +81,11 @@ impl Registered {
             codes: [AtomicU64::new(old), AtomicU64::new(old)],
             stub: IrqLock::new(None),
         });
-        let patched = Box::into_raw(patched);
+        let patched = NonNull::from(Box::leak(patched));
+        // For `divert`, which is handed the ops and looks at what is around it.
         let _ = patched.expose_provenance();
-        // SAFETY: just made, and freed in `drop` below alone.
-        let patched: &'static Patched = unsafe { &*patched };
         let registered = Self(patched);
-        match ftrace::register_at(&patched.ops, &site) {
+        match ftrace::register_at(registered.ops(), &site) {
             Ok(()) => Ok(registered),
             Err(error) => {
                 registered.free();
@@ -78,18 +94,25 @@ impl Registered {
         }
     }
 
+    /// Its ops, as ftrace keeps it: as long as it is attached, or a trampoline may call it.
+    fn ops(&self) -> &'static Ops {
+        // SAFETY: `free` is called when ftrace has let go of it, and no sooner.
+        unsafe { &(*self.0.as_ptr()).ops }
+    }
+
+    /// Frees it. It is attached to nothing, and no trampoline calls its ops any more.
     fn free(self) {
-        let patched = ptr::from_ref(self.0).cast_mut();
+        let patched = self.0.as_ptr();
         core::mem::forget(self);
-        // SAFETY: made by `Box::new` in `new`; no trampoline knows its ops any more,
-        // and nobody else keeps the reference.
+        // SAFETY: a box that was leaked in `new`; nobody uses it any more, say the callers,
+        // which are in this file.
         drop(unsafe { Box::from_raw(patched) });
     }
 
     /// Sets what calls run. Interrupts are off for all functions together, or a
     /// thread could see some of a patch and not the rest.
     pub fn publish(&self, choice: Choice) {
-        for (code, side) in self.0.codes.iter().zip([false, true]) {
+        for (code, side) in self.codes.iter().zip([false, true]) {
             code.store(choice.of(side), Ordering::Relaxed);
         }
     }
@@ -99,13 +122,13 @@ impl Registered {
     /// # Errors
     /// When the site can't be written; nothing has changed then.
     pub fn unsettle(&self) -> Result<(), LivepatchError> {
-        if self.0.ops.direct().is_none() {
+        if self.ops.direct().is_none() {
             return Ok(());
         }
         // SAFETY: the trampoline's callback decides as it always did.
-        unsafe { ftrace::redirect_at(&self.0.ops, &self.0.site, None) }
+        unsafe { ftrace::redirect_at(self.ops(), &self.site, None) }
             .map_err(LivepatchError::Ftrace)?;
-        if let Some(stub) = self.0.stub.lock().take() {
+        if let Some(stub) = self.stub.lock().take() {
             ftrace::retire(stub);
         }
         Ok(())
@@ -114,8 +137,8 @@ impl Registered {
     /// Sends calls straight to where all of them go now that nothing moves. Where
     /// that can't be done they go on through the trampoline.
     pub fn settle(&self) {
-        let code = self.0.codes[0].load(Ordering::Relaxed);
-        if self.0.ops.direct().is_some() || code == self.0.old {
+        let code = self.codes[0].load(Ordering::Relaxed);
+        if self.ops.direct().is_some() || code == self.old {
             return;
         }
         let Some(stub) = stub(code) else {
@@ -124,19 +147,19 @@ impl Registered {
         };
         let start = stub.start();
         // The stub belongs to the function before any site leads there.
-        *self.0.stub.lock() = Some(stub);
+        *self.stub.lock() = Some(stub);
         // SAFETY: both sides go to this code, by the same hand-off; the stub is
         // retired when it is left.
-        if let Err(error) = unsafe { ftrace::redirect_at(&self.0.ops, &self.0.site, Some(start)) } {
+        if let Err(error) = unsafe { ftrace::redirect_at(self.ops(), &self.site, Some(start)) } {
             log::warn!("livepatch: {error}");
-            drop(self.0.stub.lock().take());
+            drop(self.stub.lock().take());
         }
     }
 
     /// The settled stub, if calls take the short way.
     #[must_use]
     pub fn stub(&self) -> Option<(u64, u64)> {
-        let stub = self.0.stub.lock();
+        let stub = self.stub.lock();
         stub.as_ref()
             .map(|stub| (stub.range().start, stub.range().end))
     }
@@ -145,19 +168,19 @@ impl Registered {
 /// Lets calls of all these functions go to the functions themselves again. Waits
 /// once for threads that are on the way, which takes a look at every stack.
 pub fn release(all: Vec<Registered>) {
-    let mut left: Vec<&'static Patched> = Vec::with_capacity(all.len());
+    // Not dropped: that would come back here.
+    let mut left: Vec<ManuallyDrop<Registered>> = Vec::with_capacity(all.len());
     for registered in all {
-        let patched = registered.0;
-        core::mem::forget(registered);
-        if let Err(error) = ftrace::detach_at(&patched.ops, &patched.site) {
+        let registered = ManuallyDrop::new(registered);
+        if let Err(error) = ftrace::detach_at(registered.ops(), &registered.site) {
             // The site is not ours any more, or memory is broken: leave everything.
             log::error!("livepatch: {error}");
             continue;
         }
-        if let Some(stub) = patched.stub.lock().take() {
+        if let Some(stub) = registered.stub.lock().take() {
             ftrace::retire(stub);
         }
-        left.push(patched);
+        left.push(registered);
     }
     if left.is_empty() {
         return;
@@ -166,16 +189,16 @@ pub fn release(all: Vec<Registered>) {
     if ftrace::retired() > 0 {
         // The caller itself comes from there, or lets nobody else run: a few
         // bytes are lost, and nothing is read after it was freed.
-        for patched in left {
+        for registered in left {
             log::warn!(
                 "livepatch: {} can't be freed from here",
-                patched.site.path()
+                registered.site.path()
             );
         }
         return;
     }
-    for patched in left {
-        Registered(patched).free();
+    for registered in left {
+        ManuallyDrop::into_inner(registered).free();
     }
 }
 
@@ -244,10 +267,10 @@ fn stub(code: Code) -> Option<CodeBlock> {
 
 /// Decides where a call of a patched function goes.
 #[patchable_function_entry(prefix_nops = 0, entry_nops = 0)]
-extern "C" fn divert(_: u64, _: u64, ops: &'static Ops, frame: &mut CallFrame) {
+extern "C" fn divert(_: u64, _: u64, ops: &Ops, frame: &mut CallFrame) {
     let patched = ptr::from_ref(ops).addr() - offset_of!(Patched, ops);
     // SAFETY: `Registered::new` alone makes an ops with this callback, inside a
-    // `Patched` that lives until no trampoline calls it.
+    // `Patched` whose address it has exposed, and which lives until no trampoline calls it.
     let patched = unsafe { &*ptr::with_exposed_provenance::<Patched>(patched) };
     // Off, so that number, side and code are of one moment.
     let off = arch::interrupts_off();

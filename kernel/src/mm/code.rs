@@ -110,7 +110,7 @@ impl CodeBlock {
     ///
     /// # Safety
     /// Nothing runs in the block while the reference is used.
-    pub unsafe fn bytes<'a>(&mut self) -> &'a mut [u8] {
+    pub unsafe fn bytes(&mut self) -> &mut [u8] {
         let size = self.size;
         // SAFETY: the block is ours and this long, and has a value everywhere:
         // `start` has cleared the region once.

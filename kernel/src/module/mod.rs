@@ -156,14 +156,15 @@ fn load_at(file: &[u8], far: bool) -> Result<Arc<Module>, ModuleError<'_>> {
     } else {
         CodeBlock::unwritten(plan.size(), plan.align())
     }?;
+    let (convention, toc) = expected();
+    let base = block.start();
     // SAFETY: the block is fresh, so nothing runs in it and nobody else has it.
     let image = unsafe { block.bytes() };
-    let (convention, toc) = expected();
     let placed = match toc {
-        TocChoice::Own => plan.place(block.start(), image, exports::find),
+        TocChoice::Own => plan.place(base, image, exports::find),
         TocChoice::Kernels => {
             let toc = expected::kernels_toc();
-            plan.place_with_toc(block.start(), image, toc, exports::find)
+            plan.place_with_toc(base, image, toc, exports::find)
         }
     };
     let placed = placed.map_err(ModuleError::File)?;

@@ -149,7 +149,7 @@ fn refused(bytes: &[u8]) -> Result<String, String> {
 static HITS: AtomicU64 = AtomicU64::new(0);
 static COUNT: Ops = Ops::new("count", count as Callback, Flags::empty());
 
-extern "C" fn count(_: u64, _: u64, _: &'static Ops, _: &mut CallFrame) {
+extern "C" fn count(_: u64, _: u64, _: &Ops, _: &mut CallFrame) {
     HITS.fetch_add(1, Ordering::Relaxed);
 }
 
@@ -159,7 +159,7 @@ static PULL: Ops = Ops::new("pull", pull as Callback, Flags::empty());
 /// What came of it: 1 if it was refused because the code is running.
 static PULLED: AtomicU64 = AtomicU64::new(0);
 
-extern "C" fn pull(_: u64, _: u64, _: &'static Ops, _: &mut CallFrame) {
+extern "C" fn pull(_: u64, _: u64, _: &Ops, _: &mut CallFrame) {
     let refused = matches!(module::unload("demo"), Err(ModuleError::Running("demo")));
     PULLED.store(1 + u64::from(!refused), Ordering::Relaxed);
 }

@@ -1,12 +1,18 @@
 //! A thread's stack, with a guard at its low end.
 
 use super::NoMemory;
-use crate::{arch::Stack, mm, stack};
+use crate::{
+    arch::{self, Stack},
+    mm, stack,
+};
 use alloc::alloc::Layout;
 use core::{
     ptr::NonNull,
     sync::atomic::{AtomicUsize, Ordering},
 };
+
+// Every stack has at least room for an interrupt beside its guard; see `ThreadStack::new`.
+const _: () = assert!(arch::LEAST_STACK <= layout::INTERRUPT_ROOM);
 
 /// Stacks begin at a cache block's start.
 pub(super) const ALIGN: usize = 128;

@@ -105,7 +105,7 @@ fn add_asleep(name: &str, stack: ThreadStack, runner: Runner) -> Result<Arc<Thre
     let universe = with_current(Thread::universe).unwrap_or(0);
     let thread = Thread::new(id, name, stack, universe, runner);
     let thread = Arc::try_new(thread).map_err(|_| NoMemory)?;
-    // SAFETY: the stack is new.
+    // SAFETY: the stack is new, and larger than `LEAST_STACK`.
     let r1 = unsafe { arch::prepare_stack(thread.stack().stack(), begin) };
     thread.r1.store(r1, Ordering::Relaxed);
     thread.set_state(State::Asleep);

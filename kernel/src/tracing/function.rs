@@ -12,7 +12,7 @@ use layout::CallFrame;
 pub static OPS: Ops = Ops::new("function", callback, Flags::RECURSION_SAFE);
 
 #[patchable_function_entry(prefix_nops = 0, entry_nops = 0)]
-extern "C" fn callback(ip: u64, parent: u64, _: &'static Ops, _: &mut CallFrame) {
+extern "C" fn callback(ip: u64, parent: u64, _: &Ops, _: &mut CallFrame) {
     record::push(Event::Call {
         ip,
         parent: graph::real_parent(parent),

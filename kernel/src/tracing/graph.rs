@@ -68,7 +68,7 @@ pub fn forget_above(depth: usize) {
 }
 
 #[patchable_function_entry(prefix_nops = 0, entry_nops = 0)]
-extern "C" fn enter(ip: u64, parent: u64, _: &'static Ops, frame: &mut CallFrame) {
+extern "C" fn enter(ip: u64, parent: u64, _: &Ops, frame: &mut CallFrame) {
     thread::with_current(|thread| hook_return(&thread.returns, ip, parent, frame));
 }
 

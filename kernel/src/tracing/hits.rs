@@ -50,7 +50,7 @@ fn counter(ip: u64) -> Option<&'static AtomicU32> {
 }
 
 #[patchable_function_entry(prefix_nops = 0, entry_nops = 0)]
-extern "C" fn callback(ip: u64, _: u64, _: &'static Ops, _: &mut CallFrame) {
+extern "C" fn callback(ip: u64, _: u64, _: &Ops, _: &mut CallFrame) {
     if let Some(counter) = counter(ip) {
         counter.fetch_add(1, Ordering::Relaxed);
     }

@@ -20,34 +20,37 @@ unsafe extern "C" {
 /// being the first.
 pub const MANY: usize = 1000;
 
-/// A function that returns at once, without a site.
-#[must_use]
-pub fn bench_plain_address() -> u64 {
-    bench_plain as *const () as u64
+/// A function that may be called with any arguments and returns at once, so that a call
+/// costs what the way there and back does.
+#[derive(Clone, Copy, Debug)]
+pub enum AtOnce {
+    /// `bench_plain`, which has no site.
+    Plain,
+    /// `bench_site`, which has one.
+    Site,
+    /// `bench_many_000`, the first of [`MANY`], each with a site.
+    Many,
 }
 
-/// A function that returns at once, with a site.
-#[must_use]
-pub fn bench_site_address() -> u64 {
-    bench_site as *const () as u64
+impl AtOnce {
+    /// Its global entry.
+    #[must_use]
+    pub fn address(self) -> u64 {
+        let function = match self {
+            Self::Plain => bench_plain,
+            Self::Site => bench_site,
+            Self::Many => bench_many_000,
+        };
+        function as *const () as u64
+    }
 }
 
-/// The first of [`MANY`] functions that return at once, each with a site.
+/// Calls a function `count` times, at least once, and returns how many timebase ticks
+/// that took.
 #[must_use]
-pub fn bench_many_address() -> u64 {
-    bench_many_000 as *const () as u64
-}
-
-/// Calls a function `count` times with unspecified arguments, and returns how
-/// many timebase ticks that took.
-///
-/// # Safety
-/// `function` is the global entry of a function that may be called with any
-/// arguments, and `count` is not zero.
-#[must_use]
-pub unsafe fn call_repeatedly(function: u64, count: u64) -> u64 {
-    // SAFETY: as the caller promises.
-    unsafe { call_repeatedly_asm(function, count) }
+pub fn call_repeatedly(function: AtOnce, count: u64) -> u64 {
+    // SAFETY: the loop keeps the ABI, and the function may be called with any arguments.
+    unsafe { call_repeatedly_asm(function.address(), count.max(1)) }
 }
 
 #[repr(C, align(16))]

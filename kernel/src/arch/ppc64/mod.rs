@@ -43,6 +43,6 @@ pub use registers::{
     processor_version, set_decrementer, stack_pointer, timebase, wait,
 };
 pub use soak::register_soak;
-pub use switch::{prepare_stack, switch_context};
+pub use switch::{LEAST_STACK, prepare_stack, switch_context};
 pub use vectors::{Handler, install_vectors, trap_return_words};
 pub use walk::{Frame, Walk, walk};

@@ -16,6 +16,9 @@ struct SwitchFrame {
     nonvolatile: [u64; 18],
 }
 
+/// What [`prepare_stack`] puts on a stack, in bytes.
+pub const LEAST_STACK: usize = size_of::<FrameHeader>() + size_of::<SwitchFrame>();
+
 unsafe extern "C" {
     fn switch_context_asm(save: *mut u64, load: u64);
     fn thread_begin_after_call();
@@ -25,7 +28,7 @@ unsafe extern "C" {
 /// switch to it calls `entry` on its stack.
 ///
 /// # Safety
-/// Nothing is on `stack` yet, and it is memory.
+/// Nothing is on `stack` yet, and it has at least [`LEAST_STACK`] bytes.
 #[must_use]
 pub unsafe fn prepare_stack(stack: &Stack, entry: extern "C" fn() -> !) -> u64 {
     let base = stack.top() - size_of::<FrameHeader>() as u64;
@@ -33,7 +36,8 @@ pub unsafe fn prepare_stack(stack: &Stack, entry: extern "C" fn() -> !) -> u64 {
     let mut nonvolatile = [0; 18];
     // r14, for `thread_begin`.
     nonvolatile[0] = entry as usize as u64;
-    // SAFETY: both frames lie at the stack's top, aligned to 16 as it is.
+    // SAFETY: both frames lie on the stack, which is memory of its own and large enough,
+    // at its top, aligned to 16 as it is.
     unsafe {
         // A zero back chain ends every walk.
         (base as *mut FrameHeader).write(FrameHeader {

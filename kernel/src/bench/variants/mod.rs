@@ -16,7 +16,7 @@ use super::{
     patched::{Busy, enable, problem},
 };
 use crate::{
-    arch::calls,
+    arch::calls::AtOnce,
     console::{self, Painted, Tone},
     livepatch::{
         self,
@@ -134,15 +134,15 @@ pub(super) fn measure(
         Err(ChooseError::Impossible { reason, .. }) => return Ok(Err(reason)),
         Err(error) => return Err(format!("{error}")),
     }
-    let plain = call_cost(calls::bench_plain_address())?;
-    let rest = call_cost(calls::bench_site_address())?;
+    let plain = call_cost(AtOnce::Plain)?;
+    let rest = call_cost(AtOnce::Site)?;
     costs.push(variant, "rest", INSTRUCTIONS, rest - plain);
     let traced = added_by(&[&EMPTY], rest)?;
     costs.push(variant, "traced", INSTRUCTIONS, traced);
     let traced = added_by(&[&REGISTERS], rest)?;
     costs.push(variant, "traced_regs", INSTRUCTIONS, traced);
 
-    let function = calls::bench_many_address();
+    let function = AtOnce::Many;
     let unpatched = Counted::new(function)?;
     let busy = Busy::start()?;
     let enabled = enable(PATCH).map(drop);
@@ -167,10 +167,10 @@ struct Counted {
 }
 
 impl Counted {
-    fn new(function: u64) -> Result<Self, Problem> {
+    fn new(function: AtOnce) -> Result<Self, Problem> {
         let cost = call_cost(function)?;
-        // SAFETY: a bench function, or the replacement of one: no arguments, no TOC.
-        let path = unsafe { walk(function) }?;
+        // SAFETY: it takes no arguments, nor does its replacement, and needs no TOC.
+        let path = unsafe { walk(function.address()) }?;
         Ok(Self { cost, path })
     }
 }
@@ -189,7 +189,7 @@ fn added(call: &Counted, unpatched: &Counted) -> Result<u64, Problem> {
 }
 
 /// A call while the patch is being enabled, of a thread that has gone over.
-fn in_transition(function: u64) -> Result<Counted, Problem> {
+fn in_transition(function: AtOnce) -> Result<Counted, Problem> {
     thread::safe_point();
     let counted = Counted::new(function)?;
     if livepatch::running().is_none() {
@@ -206,16 +206,16 @@ fn in_transition(function: u64) -> Result<Counted, Problem> {
 /// The settled call and its parts.
 fn settled(
     variant: &'static Variant,
-    function: u64,
+    function: AtOnce,
     unpatched: &Counted,
     costs: &mut Costs,
 ) -> Result<(), Problem> {
     let call = Counted::new(function)?;
-    let stub = livepatch::way_of(function).ok_or("a call takes the long way")?;
+    let stub = livepatch::way_of(function.address()).ok_or("a call takes the long way")?;
     let all = added(&call, unpatched)?;
     costs.push(variant, "settled", INSTRUCTIONS, all);
-    let ground = Ground::new(variant, function, stub, &call.path)?;
-    let before = Ground::unpatched(function);
+    let ground = Ground::new(variant, function.address(), stub, &call.path)?;
+    let before = Ground::unpatched(function.address());
     let body = before.count(&unpatched.path, Part::Body);
     let mut sum = 0;
     for part in Part::ALL {

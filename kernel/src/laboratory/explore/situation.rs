@@ -107,7 +107,7 @@ static IS_TRACED: AtomicBool = AtomicBool::new(false);
 static HITS: AtomicU64 = AtomicU64::new(0);
 
 #[patchable_function_entry(prefix_nops = 0, entry_nops = 0)]
-extern "C" fn traced(_: u64, _: u64, _: &'static Ops, _: &mut CallFrame) {
+extern "C" fn traced(_: u64, _: u64, _: &Ops, _: &mut CallFrame) {
     // An atomic addition takes a reservation, which no stop would leave alone.
     let _off = arch::interrupts_off();
     HITS.store(HITS.load(Ordering::Relaxed) + 1, Ordering::Relaxed);

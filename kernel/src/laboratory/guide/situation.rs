@@ -55,7 +55,7 @@ impl fmt::Display for Way {
 static TRACER: Ops = Ops::new("guide", traced, Flags::empty());
 
 #[patchable_function_entry(prefix_nops = 0, entry_nops = 0)]
-extern "C" fn traced(_: u64, _: u64, _: &'static Ops, _: &mut CallFrame) {}
+extern "C" fn traced(_: u64, _: u64, _: &Ops, _: &mut CallFrame) {}
 
 /// What was set up, until it is dropped.
 pub struct Situation {

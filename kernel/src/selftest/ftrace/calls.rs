@@ -27,14 +27,14 @@ static STAYS: Counter = Counter::new("stays", Flags::CHANGES_NIP);
 /// A callback that calls what it traces.
 static NESTED: Ops = Ops::new("nested", nested, Flags::empty());
 
-extern "C" fn nested(_: u64, _: u64, _: &'static Ops, _: &mut CallFrame) {
+extern "C" fn nested(_: u64, _: u64, _: &Ops, _: &mut CallFrame) {
     black_box(victims::leaf(1));
 }
 
 /// A guarded callback that takes its time.
 static SLOW: Ops = Ops::new("slow", slow, Flags::empty());
 
-extern "C" fn slow(_: u64, _: u64, _: &'static Ops, _: &mut CallFrame) {
+extern "C" fn slow(_: u64, _: u64, _: &Ops, _: &mut CallFrame) {
     let ticks = time::ticks();
     while time::ticks() < ticks + 3 {
         arch::wait();
@@ -45,7 +45,7 @@ extern "C" fn slow(_: u64, _: u64, _: &'static Ops, _: &mut CallFrame) {
 static DIVERT: Ops = Ops::new("divert", divert, Flags::CHANGES_NIP);
 static DIVERT_TOO: Ops = Ops::new("divert too", divert, Flags::CHANGES_NIP);
 
-extern "C" fn divert(_: u64, _: u64, _: &'static Ops, frame: &mut CallFrame) {
+extern "C" fn divert(_: u64, _: u64, _: &Ops, frame: &mut CallFrame) {
     frame.nip = match frame.gpr[3] {
         13 => frame.nip,
         _ => instead as *const () as u64,
@@ -94,7 +94,7 @@ static SEEN: IrqLock<([Step; 8], usize)> = IrqLock::new((
     0,
 ));
 
-extern "C" fn look(_: u64, _: u64, _: &'static Ops, _: &mut CallFrame) {
+extern "C" fn look(_: u64, _: u64, _: &Ops, _: &mut CallFrame) {
     let mut seen = SEEN.lock();
     seen.1 = backtrace::here(&mut seen.0);
 }

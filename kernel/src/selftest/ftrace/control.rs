@@ -30,7 +30,7 @@ crate::selftest! {
     /// A record that does not fit the code is refused, by name and with the words
     /// that are there, and left alone.
     fn misfits_are_refused() {
-        let plain = arch::calls::bench_plain_address();
+        let plain = arch::calls::AtOnce::Plain.address();
         let before = [code::read(plain), code::read(plain + 4)];
         let Err(refused) = ftrace::from_record(plain) else {
             return Err("a function without nops has become a site".into());

@@ -21,7 +21,7 @@ struct Counter {
 
 /// Calls of all [`Counter`]s go through one callback, which finds its counter
 /// around the ops.
-extern "C" fn count(ip: u64, parent: u64, ops: &'static Ops, frame: &mut CallFrame) {
+extern "C" fn count(ip: u64, parent: u64, ops: &Ops, frame: &mut CallFrame) {
     let counter = core::ptr::from_ref(ops)
         .wrapping_byte_sub(core::mem::offset_of!(Counter, ops))
         .cast::<Counter>();

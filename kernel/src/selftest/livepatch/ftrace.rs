@@ -75,7 +75,7 @@ static GUARDED: Ops = Ops::new("guarded", look, Flags::empty());
 static LOOKS: AtomicU64 = AtomicU64::new(0);
 static INNER: AtomicU64 = AtomicU64::new(0);
 
-extern "C" fn look(_: u64, _: u64, _: &'static Ops, _: &mut CallFrame) {
+extern "C" fn look(_: u64, _: u64, _: &Ops, _: &mut CallFrame) {
     LOOKS.fetch_add(1, Ordering::Relaxed);
     INNER.store(live::one(black_box(0)), Ordering::Relaxed);
 }

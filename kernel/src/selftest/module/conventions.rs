@@ -87,7 +87,7 @@ fn comes_back(_: &Module, old: &str, after: u64) -> Result<(), String> {
 static SEEN: AtomicU64 = AtomicU64::new(0);
 static SEE: Ops = Ops::new("see", see as Callback, Flags::empty());
 
-extern "C" fn see(_: u64, _: u64, _: &'static Ops, frame: &mut CallFrame) {
+extern "C" fn see(_: u64, _: u64, _: &Ops, frame: &mut CallFrame) {
     SEEN.store(frame.gpr[2], Ordering::Relaxed);
 }
 

@@ -48,7 +48,7 @@ static CALLS: AtomicU64 = AtomicU64::new(0);
 static LET_GO: AtomicBool = AtomicBool::new(false);
 static LEFT: AtomicBool = AtomicBool::new(false);
 
-extern "C" fn stuck(_: u64, _: u64, _: &'static Ops, _: &mut CallFrame) {
+extern "C" fn stuck(_: u64, _: u64, _: &Ops, _: &mut CallFrame) {
     if CALLS.fetch_add(1, Ordering::Relaxed) == 0 {
         while !LET_GO.load(Ordering::Relaxed) {
             spin_loop();
@@ -63,14 +63,14 @@ static COUNTS: Ops = Ops::new("counts", counts, Flags::empty());
 static INSIDE: AtomicBool = AtomicBool::new(false);
 static COUNT: AtomicU64 = AtomicU64::new(0);
 
-extern "C" fn gives_way(_: u64, _: u64, _: &'static Ops, _: &mut CallFrame) {
+extern "C" fn gives_way(_: u64, _: u64, _: &Ops, _: &mut CallFrame) {
     INSIDE.store(true, Ordering::Relaxed);
     while !LET_GO.load(Ordering::Relaxed) {
         thread::yield_now();
     }
 }
 
-extern "C" fn counts(_: u64, _: u64, _: &'static Ops, _: &mut CallFrame) {
+extern "C" fn counts(_: u64, _: u64, _: &Ops, _: &mut CallFrame) {
     COUNT.fetch_add(1, Ordering::Relaxed);
 }
 

@@ -96,7 +96,7 @@ static DOZE: Ops = Ops::new("doze", doze, Flags::empty());
 static WHO: AtomicU32 = AtomicU32::new(u32::MAX);
 static DOZES: AtomicBool = AtomicBool::new(false);
 
-extern "C" fn doze(_: u64, _: u64, _: &'static Ops, _: &mut CallFrame) {
+extern "C" fn doze(_: u64, _: u64, _: &Ops, _: &mut CallFrame) {
     let me = thread::with_current(Thread::id);
     if me == Some(WHO.load(Ordering::Relaxed)) && DOZES.load(Ordering::Relaxed) {
         // The tick has not set the next one yet.

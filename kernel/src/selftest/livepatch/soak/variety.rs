@@ -17,7 +17,7 @@ static TRACED: AtomicU64 = AtomicU64::new(0);
 static TRACER: Ops = Ops::new("soak", trace, Flags::RECURSION_SAFE);
 
 #[patchable_function_entry(prefix_nops = 0, entry_nops = 0)]
-extern "C" fn trace(_: u64, _: u64, _: &'static Ops, _: &mut CallFrame) {
+extern "C" fn trace(_: u64, _: u64, _: &Ops, _: &mut CallFrame) {
     TRACED.fetch_add(1, Ordering::Relaxed);
 }
 
