@@ -10,6 +10,9 @@ use core::{
 /// noticed before it has eaten far into the memory below.
 pub const TICKS_PER_SECOND: u64 = 1000;
 
+/// From one tick to the next.
+pub const TICK: Duration = Duration::from_nanos(1_000_000_000 / TICKS_PER_SECOND);
+
 /// Timebase ticks of a duration; the most there can be of one that is too long.
 #[must_use]
 pub fn timebase_ticks(duration: Duration) -> u64 {

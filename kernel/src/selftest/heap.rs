@@ -55,6 +55,21 @@ impl Block {
     }
 }
 
+/// Takes the heap in ever smaller blocks, down to so many bytes.
+pub(super) fn take_all(least: usize) -> Vec<Vec<u8>> {
+    let mut blocks: Vec<Vec<u8>> = Vec::with_capacity(4096);
+    let mut size = mm::usage().free.next_power_of_two();
+    while size >= least {
+        let mut block = Vec::new();
+        if blocks.len() < blocks.capacity() && block.try_reserve_exact(size).is_ok() {
+            blocks.push(block);
+        } else {
+            size /= 2;
+        }
+    }
+    blocks
+}
+
 crate::selftest! {
     /// Two hundred thousand allocations of mixed sizes and alignments with interrupts on:
     /// no block is damaged, and all memory comes back.
@@ -88,17 +103,7 @@ crate::selftest! {
         let mut all: Vec<u8> = Vec::new();
         check!(all.try_reserve_exact(before.free + 1).is_err(), "more was handed out than there is");
         check!(all.try_reserve_exact(usize::MAX / 2).is_err(), "half of all addresses were handed out");
-        let mut blocks: Vec<Vec<u8>> = Vec::with_capacity(64);
-        let mut size = before.free.next_power_of_two();
-        // Takes the heap in ever smaller blocks, down to a page.
-        while size >= 4096 {
-            let mut block = Vec::new();
-            if blocks.len() < blocks.capacity() && block.try_reserve_exact(size).is_ok() {
-                blocks.push(block);
-            } else {
-                size /= 2;
-            }
-        }
+        let blocks = take_all(4096);
         let left = mm::usage().free;
         check!(left < 64 * 1024, "{left} bytes are still free");
         check!(Vec::<u8>::new().try_reserve_exact(64 * 1024).is_err(), "a used-up heap gave 64 KiB");

@@ -91,6 +91,8 @@ pub struct Thread {
     /// What it runs, which lies at the low end of its stack until it has begun.
     runner: Runner,
     joiners: WaitQueue,
+    /// In the queue that it waits in.
+    place: wait::Place,
 }
 
 impl fmt::Debug for Thread {
@@ -118,6 +120,7 @@ impl Thread {
             returns: ReturnStack::new(),
             runner,
             joiners: WaitQueue::new(),
+            place: wait::Place::new(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Parking, unparking, and waiting for something to become true.
 
-use super::{join, leaves_nothing, limit, spawn, until};
+use super::{super::heap, join, leaves_nothing, limit, spawn, until};
 use crate::{
     arch, check, mm,
     thread::{self, State, Thread, WaitQueue},
@@ -161,6 +161,56 @@ crate::selftest! {
             check!(early == 0 && count == 20, "{early} came before their time, {count} in all");
             Ok(())
         })
+    }
+
+    /// Waiting in a queue needs no memory.
+    fn queues_do_without_memory() {
+        let shared = Arc::new((WaitQueue::new(), AtomicBool::new(false)));
+        let other = shared.clone();
+        let handle = spawn("waker", move || {
+            thread::sleep(Duration::from_millis(5));
+            other.1.store(true, Ordering::Relaxed);
+            other.0.wake_all();
+        })?;
+        let limit = limit();
+        let blocks = heap::take_all(8);
+        let is_used_up = Vec::<u64>::new().try_reserve_exact(1).is_err();
+        let is_done = shared.0.wait_deadline(limit, || shared.1.load(Ordering::Relaxed));
+        drop(blocks);
+        join(handle)?;
+        check!(is_used_up, "there was memory left");
+        check!(is_done, "it was not woken within {:?}", super::LIMIT);
+        Ok(())
+    }
+
+    /// Who waits for something that takes waiting itself is woken all the same, from both
+    /// waits, and those that leave a queue at other times leave the others in it.
+    fn queues_nest() {
+        let queues = Arc::new(([const { WaitQueue::new() }; 2], AtomicU64::new(0)));
+        let mut handles = Vec::new();
+        for late in 0..10 {
+            let queues = queues.clone();
+            handles.push(spawn("waiter", move || {
+                let ([outer, inner], stage) = &*queues;
+                let is_at = |least| stage.load(Ordering::Relaxed) >= least;
+                outer.wait_deadline(in_millis(1 + late % 3), || false);
+                outer.wait_until(|| {
+                    inner.wait_until(|| is_at(1));
+                    is_at(2)
+                });
+                stage.fetch_add(10, Ordering::Relaxed);
+            })?);
+        }
+        for queue in &queues.0 {
+            thread::sleep(Duration::from_millis(5));
+            queues.1.fetch_add(1, Ordering::Relaxed);
+            queue.wake_all();
+        }
+        queues.0[0].wake_all();
+        handles.into_iter().try_for_each(join)?;
+        let stage = queues.1.load(Ordering::Relaxed);
+        check!(stage == 102, "{stage} instead of 102");
+        Ok(())
     }
 
     /// An unpark that comes while the thread waits for something else is there for
