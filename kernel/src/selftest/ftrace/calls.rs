@@ -78,7 +78,7 @@ static KEEP_SITE: Ops = Ops::new("keep site", keep, Flags::CHANGES_NIP);
 /// What they have kept.
 static KEPT: IrqLock<Option<CallFrame>> = IrqLock::new(None);
 
-extern "C" fn keep(_: u64, _: u64, _: &'static Ops, frame: &mut CallFrame) {
+extern "C" fn keep(_: u64, _: u64, _: &Ops, frame: &mut CallFrame) {
     *KEPT.lock() = Some(*frame);
 }
 

@@ -105,7 +105,7 @@ fn blocks(start: u64, size: u64) -> Vec<u64> {
 static FLUSHES: Ops = Ops::new("flushes", record, Flags::empty());
 static FLUSHED: IrqLock<Vec<(u64, u64)>> = IrqLock::new(Vec::new());
 
-extern "C" fn record(_: u64, _: u64, _: &'static Ops, frame: &mut CallFrame) {
+extern "C" fn record(_: u64, _: u64, _: &Ops, frame: &mut CallFrame) {
     // SAFETY: the function's argument.
     let block = unsafe { &*(frame.gpr[3] as *const CodeBlock) };
     let mut flushed = FLUSHED.lock();
