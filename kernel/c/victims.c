@@ -49,3 +49,28 @@ __attribute__((noinline)) long c_into_rust(long value)
 {
 	return rust_twice(value) + 1;
 }
+
+/* Two functions of one body; gcc would call one for both if it were let. */
+static __attribute__((noinline)) long c_twin(long value)
+{
+	return 2 * value + 5;
+}
+
+static __attribute__((noinline)) long c_other_twin(long value)
+{
+	return 2 * value + 5;
+}
+
+/* The sum of both, the other's counted a thousandfold. */
+__attribute__((noinline)) long c_twins(long value)
+{
+	return c_twin(value) + 1000 * c_other_twin(value);
+}
+
+/* One function of two names. */
+__attribute__((noinline)) long c_first_name(long value)
+{
+	return 2 * value + 7;
+}
+
+__attribute__((alias("c_first_name"))) long c_second_name(long value);

@@ -219,22 +219,38 @@ pub fn find(path: &str) -> Result<Symbol<'static>, FindError<'_>> {
         .map_err(FindError::Lookup)
 }
 
-/// Finds a symbol at a path: the only one with `position` 0, or the one that is
-/// `position`-th by address, counted from 1.
+/// Finds the function of the kernel that a patch names: the only one at a path with
+/// `position` 0, or the one that is `position`-th by address, counted from 1.
 ///
 /// # Errors
-/// Unknown or ambiguous paths, the latter with the candidates; or no table.
-pub fn find_position(path: &str, position: usize) -> Result<Symbol<'static>, FindError<'_>> {
-    let Some(index) = position.checked_sub(1) else {
-        return find(path);
-    };
+/// As [`find`]; or when the function has another name as well.
+pub fn find_position(path: &str, position: usize) -> Result<Symbol<'_>, FindError<'_>> {
     let table = table().map_err(FindError::NoTable)?;
-    let found = table.candidates(path).nth(index);
-    found.ok_or_else(|| FindError::NoSuchPosition {
-        path,
-        position,
-        count: table.candidates(path).count(),
-    })
+    to_replace(table, path, position)
+}
+
+/// The same in any table.
+fn to_replace<'a>(
+    table: &Table<'a>,
+    path: &'a str,
+    position: usize,
+) -> Result<Symbol<'a>, FindError<'a>> {
+    let symbol = match position.checked_sub(1) {
+        None => table.find(path).map_err(FindError::Lookup)?,
+        Some(index) => {
+            let found = table.candidates(path).nth(index);
+            found.ok_or_else(|| FindError::NoSuchPosition {
+                path,
+                position,
+                count: table.candidates(path).count(),
+            })?
+        }
+    };
+    let mut names = table.starting_at(symbol.address);
+    match names.find(|other| other.kind == Kind::Function && other.name != symbol.name) {
+        Some(other) => Err(FindError::OtherName { path, other }),
+        None => Ok(symbol),
+    }
 }
 
 /// The address of a symbol of the module that starts at `start`, by path.
@@ -250,8 +266,8 @@ pub fn find_in(start: u64, path: &str) -> Option<u64> {
     table.table().find(path).ok().map(|symbol| symbol.address)
 }
 
-/// The address of a symbol of the module that starts at `start`, by path and, with
-/// `position` not 0, by its place among those of that path.
+/// The address of the function that a patch names in the module that starts at
+/// `start`: as [`find_position`].
 ///
 /// # Errors
 /// Why there is none, in a sentence.
@@ -261,15 +277,10 @@ pub fn find_in_position(start: u64, path: &str, position: usize) -> Result<u64, 
         let of = extra.iter().find(|extra| extra.range.start == start);
         of.ok_or("it has no symbols")?.table.clone()
     };
-    let table = table.table();
-    match position.checked_sub(1) {
-        None => table.find(path).map_err(|error| format!("{error}")),
-        Some(index) => {
-            let found = table.candidates(path).nth(index);
-            found.ok_or_else(|| format!("there is no number {position} of that name"))
-        }
-    }
-    .map(|symbol| symbol.address)
+    let found = to_replace(table.table(), path, position);
+    found
+        .map(|symbol| symbol.address)
+        .map_err(|error| format!("{error}"))
 }
 
 /// Why a path does not name a symbol.
@@ -288,6 +299,13 @@ pub enum FindError<'a> {
     },
     /// The path names no symbol, or several.
     Lookup(symtab::LookupError<'a>),
+    /// The function at the path goes by another name too.
+    OtherName {
+        /// The path.
+        path: &'a str,
+        /// The other name.
+        other: Symbol<'a>,
+    },
 }
 
 impl fmt::Display for FindError<'_> {
@@ -305,6 +323,13 @@ impl fmt::Display for FindError<'_> {
                 )
             }
             Self::Lookup(error) => error.fmt(f),
+            Self::OtherName { path, other } => write!(
+                f,
+                "`{path}` is `{}` too: one function at {:#x}, and whoever calls it by either \
+                 name would get the replacement",
+                other.path(),
+                other.address
+            ),
         }
     }
 }

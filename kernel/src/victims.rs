@@ -115,6 +115,18 @@ pub extern "C" fn find(wanted: u64, limit: u64) -> i64 {
         .map_or(-1, |number| number as i64)
 }
 
+/// Has the same body as [`other_twin`], and is another function all the same.
+#[inline(never)]
+pub extern "C" fn twin(value: u64) -> u64 {
+    black_box(value) / 2 + 5
+}
+
+/// As [`twin`].
+#[inline(never)]
+pub extern "C" fn other_twin(value: u64) -> u64 {
+    black_box(value) / 2 + 5
+}
+
 /// Returns nothing.
 #[inline(never)]
 pub extern "C" fn nothing() {
@@ -184,6 +196,12 @@ unsafe extern "C" {
     pub safe fn c_tail(value: c_long) -> c_long;
     /// Twice a value, and one, by way of Rust.
     pub safe fn c_into_rust(value: c_long) -> c_long;
+    /// `c_twin` of a value, and a thousand times `c_other_twin`, which has the same body.
+    pub safe fn c_twins(value: c_long) -> c_long;
+    /// Is [`c_second_name`] too.
+    pub safe fn c_first_name(value: c_long) -> c_long;
+    /// Is [`c_first_name`] too.
+    pub safe fn c_second_name(value: c_long) -> c_long;
 }
 
 /// Calls every victim, and folds their results into one number: the same one

@@ -58,10 +58,12 @@ fn build_anew(conventions: &Conventions) -> Result<PathBuf> {
 /// embeds the symbol table in the copy, whose path it returns.
 ///
 /// # Errors
-/// When `linked` is no kernel, or a file can't be read or written.
+/// When `linked` is no kernel, two of its functions are one, or a file can't be read or
+/// written.
 pub fn prepare(linked: &Path) -> Result<PathBuf> {
     let elf = tool::read_file(linked)?;
-    let ready = symbols::embed(elf).with_context(|| linked.display().to_string())?;
+    let ready = symbols::each_function_is_its_own(&elf).and_then(|()| symbols::embed(elf));
+    let ready = ready.with_context(|| linked.display().to_string())?;
     let name = linked
         .file_stem()
         .context("the kernel's file has no name")?;

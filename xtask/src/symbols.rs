@@ -48,6 +48,32 @@ pub fn embed(mut elf: Vec<u8>) -> Result<Vec<u8>> {
     Ok(elf)
 }
 
+/// Checks that no function of Rust's is at the address of another function: whatever is
+/// done to one by its name, such as replacing it, would be done to the other.
+///
+/// # Errors
+/// When two are, with both names; or when the file can't be read.
+pub fn each_function_is_its_own(elf: &[u8]) -> Result<()> {
+    let mut functions = read(elf)?;
+    functions.retain(|symbol| symbol.kind == Kind::Function);
+    functions.sort_unstable_by(|a, b| (a.address, &a.name).cmp(&(b.address, &b.name)));
+    let is_rust = |symbol: &SymbolSpec| rustc_demangle::try_demangle(&symbol.name).is_ok();
+    let merged = functions
+        .windows(2)
+        .find(|pair| pair[0].address == pair[1].address && pair.iter().any(is_rust));
+    if let Some([one, other]) = merged {
+        let path = |symbol: &SymbolSpec| format!("{:#}", rustc_demangle::demangle(&symbol.name));
+        bail!(
+            "`{}` and `{}` are one function at {:#x}: was it compiled without \
+             -Zmerge-functions=disabled (.cargo/config.toml)?",
+            path(one),
+            path(other),
+            one.address
+        );
+    }
+    Ok(())
+}
+
 /// The file, if it is a little-endian ppc64 ELF file.
 pub(crate) fn parse(elf: &[u8]) -> Result<ElfFile64<'_, Endianness>> {
     let file = ElfFile64::<Endianness>::parse(elf).context("not a 64-bit ELF file")?;

@@ -2,9 +2,10 @@
 
 mod common;
 
-use common::kernel;
+use common::{kernel, with_symbols};
 use object::Architecture::{PowerPc64, X86_64};
 use object::Endianness::{Big, Little};
+use object::elf::STT_FUNC;
 use object::{Object, ObjectSection};
 use symtab::{Kind, Symbol, Table};
 use xtask::symbols;
@@ -51,6 +52,23 @@ fn a_table_that_does_not_fit_is_refused_with_both_sizes() {
         symtab::encode_indexed(&mut symbols::read(&kernel(PowerPc64, Little, None)).unwrap()).len();
     assert!(error.contains(&format!("needs {size} bytes")), "{error}");
     assert!(error.contains("reserves 50"), "{error}");
+}
+
+#[test]
+fn a_rust_function_at_another_ones_address_is_refused() {
+    let check = |names: [&str; 2]| {
+        let functions = names.map(|name| (name, 0, STT_FUNC, 0));
+        let elf = with_symbols(PowerPc64, Little, None, &functions);
+        symbols::each_function_is_its_own(&elf)
+    };
+    let (rust, other) = ("_RNvCs1234_4bank4home", "_RNvCs1234_4bank6abroad");
+    let error = check([rust, other]).unwrap_err().to_string();
+    let expected = "`bank::home` and `bank::abroad` are one function at 0x0: ";
+    assert!(error.starts_with(expected), "{error}");
+    let error = check([rust, "bcmp"]).unwrap_err().to_string();
+    assert!(error.contains("`bcmp`"), "{error}");
+    // Two names that somebody has given in C or assembly are meant.
+    check(["memcmp", "bcmp"]).unwrap();
 }
 
 #[test]

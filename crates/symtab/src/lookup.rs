@@ -52,6 +52,17 @@ impl<'a> Table<'a> {
         best.map(|symbol| (symbol, address - symbol.address))
     }
 
+    /// All symbols that start at an address, in [`Self::iter`]'s order.
+    pub fn starting_at(&self, address: u64) -> impl Iterator<Item = Symbol<'a>> + use<'a> {
+        let table = *self;
+        let first = self
+            .entries
+            .partition_point(|entry| u64_at(entry, AT_ADDRESS) < address);
+        (first..self.len())
+            .map(move |index| table.symbol(index))
+            .take_while(move |symbol| symbol.address == address)
+    }
+
     /// All symbols that go by this path or linker name, in [`Self::iter`]'s
     /// order. Without an index, looks at every symbol.
     pub fn candidates<'p>(&self, path: &'p str) -> impl Iterator<Item = Symbol<'a>> + use<'a, 'p> {

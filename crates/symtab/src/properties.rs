@@ -51,6 +51,8 @@ proptest! {
             // Names and ranks may be equal where sizes are not: any will do then.
             let key = |(s, offset): (Symbol<'_>, u64)| (s.name.to_string(), s.address, s.kind, s.global, offset);
             prop_assert_eq!(table.at(address).map(key), naive_at(&given, address).map(key));
+            let starting: Vec<_> = table.iter().filter(|s| s.address == address).collect();
+            prop_assert_eq!(table.starting_at(address).collect::<Vec<_>>(), starting);
         }
         for symbol in &given {
             let path = symbol.as_symbol().path().to_string();

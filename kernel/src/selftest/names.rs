@@ -3,6 +3,7 @@
 use crate::{
     check,
     symbols::{self, Place},
+    victims,
 };
 use alloc::{format, string::ToString};
 
@@ -84,6 +85,42 @@ crate::selftest! {
         let second = symbols::find("_ZN5twins4same17h0000000000000002E");
         let second = second.map_err(|error| error.to_string())?;
         check!(second.address == places[1], "found {:#x} instead of {:#x}", second.address, places[1]);
+        Ok(())
+    }
+
+    /// Functions of one body are not merged, in Rust and in C: each has an address, and a
+    /// name, of its own.
+    fn functions_of_one_body_are_two() {
+        let table = symbols::table().map_err(|error| error.to_string())?;
+        let found = |path| symbols::find(path).map(|symbol| symbol.address);
+        let found = |path| found(path).map_err(|error| error.to_string());
+        check!(victims::twin(2) == victims::other_twin(2), "they are no twins");
+        let functions = [
+            found("kernel::victims::twin")?,
+            found("kernel::victims::other_twin")?,
+            found("c_twin")?,
+            found("c_other_twin")?,
+        ];
+        for (index, &function) in functions.iter().enumerate() {
+            check!(!functions[..index].contains(&function), "two are {}", Place(function));
+            let names = table.starting_at(function).count();
+            check!(names == 1, "{} has {names} names", Place(function));
+        }
+        Ok(())
+    }
+
+    /// A function that has two names is none that a patch can name.
+    fn a_second_name_is_refused() {
+        let names = ["c_first_name", "c_second_name"];
+        for (name, other) in [(names[0], names[1]), (names[1], names[0])] {
+            let found = symbols::find(name).map_err(|error| error.to_string())?;
+            for position in [0, 1] {
+                let error = symbols::find_position(name, position).err();
+                let sentence = error.map(|error| error.to_string()).unwrap_or_default();
+                let expected = format!("`{name}` is `{other}` too: one function at {:#x},", found.address);
+                check!(sentence.starts_with(&expected), "`{sentence}` without `{expected}`");
+            }
+        }
         Ok(())
     }
 }

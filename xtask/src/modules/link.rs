@@ -41,7 +41,9 @@ fn link_to(archive: &Path, whole: &Path, bare: &Path) -> Result<Vec<u8>> {
     step(ld.arg("-o").arg(whole).arg(archive))?;
     let mut objcopy = Command::new(tool::cross("objcopy"));
     step(objcopy.arg("--strip-debug").arg(whole).arg(bare))?;
-    tool::read_file(bare)
+    let bytes = tool::read_file(bare)?;
+    symbols::each_function_is_its_own(&bytes)?;
+    Ok(bytes)
 }
 
 fn step(command: &mut Command) -> Result<()> {

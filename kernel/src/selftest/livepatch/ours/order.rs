@@ -4,7 +4,10 @@ use super::super::{
     OLD, Staying, disable, enable, enable_replacing, ends_as, quietly, refused, remove, returns,
     start, text, undisturbed, unload,
 };
-use crate::{livepatch as klp, victims::live};
+use crate::{
+    check, livepatch as klp,
+    victims::{self, live},
+};
 
 const PATCHES: [&str; 3] = [
     "test_klp_livepatch",
@@ -46,6 +49,19 @@ crate::selftest! {
                 }
             }
             returns(OLD)
+        })
+    }
+
+    /// Of two functions that have the same body, a patch replaces the one that it names.
+    fn the_other_twin_stays() {
+        undisturbed(|| {
+            let all = || [victims::twin(4), victims::other_twin(4), victims::c_twins(4) as u64];
+            check!(all() == [7, 7, 13_013], "{:?}", all());
+            enable("position")?;
+            check!(all() == [8, 7, 13_014], "{:?}", all());
+            remove("position")?;
+            check!(all() == [7, 7, 13_013], "{:?}", all());
+            Ok(())
         })
     }
 
