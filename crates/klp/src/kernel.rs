@@ -31,7 +31,8 @@ unsafe extern "C" {
     /// none.
     pub safe fn klp_shadow_get(object: *const (), id: u64) -> *mut u8;
     /// Attaches a value of so many bytes to an object and returns it; null if it has
-    /// one of this id already, if there is no memory, or if `init` refused.
+    /// one of this id already, if there is no memory, if `init` refused, or if another
+    /// value is being made and the caller can't wait, as [`crate::shadow`] says.
     ///
     /// # Safety
     /// `size` is not 0, `align` is a power of two, and `init` may be called with

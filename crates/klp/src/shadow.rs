@@ -38,18 +38,26 @@ impl<T: Send + Sync + 'static> Shadow<T> {
         unsafe { value.cast::<T>().as_ref() }
     }
 
-    /// Gives the object the value that `init` makes. None if it has one already,
-    /// or if there is no memory.
+    /// Gives the object the value that `init` makes. None if it has one already, if
+    /// there is no memory, or if another value is being made and the caller can't wait
+    /// for that: with interrupts off, or in an interrupt handler.
     ///
-    /// `init` runs while the kernel keeps all others from shadow variables: it must
-    /// not use any itself, nor sleep.
+    /// `init` runs once, and no other thread makes a value meanwhile: those that want to
+    /// sleep. It may sleep too, and may [`get`](Self::get) and [`free`](Self::free)
+    /// other values.
+    ///
+    /// # Panics
+    /// When `init` itself calls this or [`Self::get_or_init`].
     #[inline]
     pub fn alloc<O>(&self, object: *const O, init: impl FnOnce() -> T) -> Option<&'static T> {
         self.made_by(klp_shadow_alloc, object.cast(), init)
     }
 
     /// The object's value; if it has none, the one that `init` makes, as for
-    /// [`Self::alloc`]. None if there is no memory.
+    /// [`Self::alloc`]. Never None for a value that exists.
+    ///
+    /// # Panics
+    /// When called by an `init`, as [`Self::alloc`].
     #[inline]
     pub fn get_or_init<O>(&self, object: *const O, init: impl FnOnce() -> T) -> Option<&'static T> {
         self.made_by(klp_shadow_get_or_alloc, object.cast(), init)
@@ -90,7 +98,8 @@ impl<T: Send + Sync + 'static> Shadow<T> {
         unsafe { klp_shadow_free(object.cast(), self.id, Self::DROP) }
     }
 
-    /// Takes the values of all objects away and drops them.
+    /// Takes the values of all objects away and drops them; not one that is still
+    /// being made.
     ///
     /// # Safety
     /// Nobody uses a reference to any of them any more.

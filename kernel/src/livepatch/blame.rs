@@ -4,7 +4,7 @@
 use super::{
     LivepatchError, Status, enable,
     registry::{self, Claim, REGISTRY},
-    worker,
+    shadow, worker,
 };
 use crate::{module, sync::IrqLock, thread};
 use alloc::{string::String, vec::Vec};
@@ -30,6 +30,7 @@ pub(super) fn judge(mut code: &mut dyn Iterator<Item = u64>) -> bool {
             module.name
         );
         GUILTY.lock().push(module.name.clone());
+        shadow::stopped(me);
         worker::wake();
     }
     is_patch

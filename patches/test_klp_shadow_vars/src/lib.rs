@@ -1,6 +1,12 @@
 //! A patch that attaches values to objects, through shadow variables.
 #![no_std]
 
+extern crate alloc;
+
+#[path = "../../test_common.rs"]
+mod common;
+
+use alloc::vec::Vec;
 use core::{
     ptr,
     sync::atomic::{AtomicI64, AtomicU64, Ordering},
@@ -34,10 +40,38 @@ impl Drop for Watched {
     }
 }
 
+/// A value that owns memory.
+struct Owner(Vec<u64>);
+
+/// How many were made, and how many dropped.
+static MADE: AtomicU64 = AtomicU64::new(0);
+static DROPPED: AtomicU64 = AtomicU64::new(0);
+
+impl Owner {
+    /// Takes its time, so that others get their turn meanwhile.
+    fn new(value: u64) -> Self {
+        MADE.fetch_add(1, Ordering::Relaxed);
+        let owner = Self(alloc::vec![value; 1000]);
+        let start = klp::kernel::ticks();
+        while klp::kernel::ticks() - start < 20 {
+            core::hint::spin_loop();
+        }
+        owner
+    }
+}
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        DROPPED.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
 // SAFETY: nobody else uses these numbers.
 const FIRST: Shadow<Watched> = unsafe { Shadow::new(0x1234) };
 // SAFETY: as above.
 const SECOND: Shadow<AtomicU64> = unsafe { Shadow::new(0x1235) };
+// SAFETY: as above.
+const OWNED: Shadow<Owner> = unsafe { Shadow::new(0x1236) };
 
 /// A constructor that refuses odd values.
 extern "C" fn even_only(value: *mut u8, wanted: *mut ()) -> i32 {
@@ -92,7 +126,32 @@ klp::replacement! {
                 let Some(found) = FIRST.get(object) else { return -2 };
                 found.0.fetch_add(value, Ordering::Relaxed) as i64
             }
-            _ => ALIVE.load(Ordering::Relaxed),
+            11 => ALIVE.load(Ordering::Relaxed),
+            12 => OWNED.get_or_init(object, || Owner::new(value)).map_or(-2, |found| found.0[0] as i64),
+            13 => MADE.swap(0, Ordering::Relaxed) as i64,
+            14 => DROPPED.swap(0, Ordering::Relaxed) as i64,
+            15 => {
+                // SAFETY: as above.
+                unsafe { OWNED.free(object) };
+                0
+            }
+            16 => SECOND.get_or_init(object, || AtomicU64::new(bad(object, value))).map_or(-2, |_| 0),
+            _ => -3,
         }
+    }
+}
+
+/// What a constructor does when it has slept at the kernel's gate, which it may. 1: asks for
+/// a variable of another object. 2: panics.
+#[inline(never)]
+fn bad(object: *const (), kind: u64) -> u64 {
+    common::test_stay(common::ASLEEP);
+    match kind {
+        1 => {
+            let other = object.wrapping_byte_add(1);
+            value_of(FIRST.get_or_init(other, || Watched::new(1))) as u64
+        }
+        2 => panic!("a constructor has panicked on purpose"),
+        _ => kind,
     }
 }

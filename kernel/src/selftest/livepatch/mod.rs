@@ -220,6 +220,19 @@ fn quietly<T>(body: impl FnOnce() -> T) -> T {
     result
 }
 
+/// Waits until a patch has been taken back.
+fn is_taken_back(name: &str) -> Result<(), String> {
+    let deadline = arch::timebase() + time::timebase_ticks(Duration::from_secs(5));
+    while klp::find(name).is_some() {
+        check!(arch::timebase() < deadline, "`{name}` is still there");
+        // The worker comes with a tick, and finds whoever is not asleep interrupted.
+        thread::safe_point();
+        thread::yield_now();
+    }
+    klp::wait();
+    Ok(())
+}
+
 /// Time for the worker to look at a transition that must not end, a few times.
 fn let_the_worker_look() {
     thread::sleep(Duration::from_millis(20));

@@ -156,6 +156,9 @@ fn clean_up() {
             println!("cleaning up: {error}");
         }
     }
+    for id in [1, 0x1234, 0x1235, 0x1236] {
+        shadow::detach_all(id, None);
+    }
     live::test_level(live::LEVEL_AT_REST);
     println!("after a failure: {:?}", Traces::now());
 }

@@ -1,9 +1,9 @@
 //! Replacement functions that fault: the thread is stopped, the patch taken back,
 //! and the others go on.
 
-use super::super::{disable, enable, is, start, text, undisturbed, unload};
+use super::super::{disable, enable, is, is_taken_back, start, text, undisturbed, unload};
 use crate::{
-    arch, check,
+    check,
     livepatch::{self as klp, Status},
     selftest::Result,
     thread, time,
@@ -12,23 +12,9 @@ use crate::{
 use core::{
     hint::black_box,
     sync::atomic::{AtomicU64, Ordering},
-    time::Duration,
 };
 
 const PATCH: &str = "test_klp_faulty";
-
-/// Waits until a patch has been taken back.
-fn is_taken_back(name: &str) -> Result {
-    let deadline = arch::timebase() + time::timebase_ticks(Duration::from_secs(5));
-    while klp::find(name).is_some() {
-        check!(arch::timebase() < deadline, "`{name}` is still there");
-        // The worker comes with a tick, and finds whoever is not asleep interrupted.
-        thread::safe_point();
-        thread::yield_now();
-    }
-    klp::wait();
-    Ok(())
-}
 
 /// A thread calls the replacement of [`live::faulty`], which faults in this way.
 fn faults(kind: u64) -> Result {
