@@ -63,6 +63,8 @@ pub enum SectionProblem {
     Compressed,
     /// It is to be loaded, once for each thread.
     ThreadLocal,
+    /// It names functions to be run at load or unload, which the kernel never does.
+    Constructors,
 }
 
 /// What is wrong with a table of names.
@@ -151,6 +153,9 @@ impl fmt::Display for SectionProblem {
             ),
             Self::Compressed => f.write_str("compressed, which is not supported"),
             Self::ThreadLocal => f.write_str("thread-local, which is not supported"),
+            Self::Constructors => {
+                f.write_str("constructors or destructors, which the kernel would never run")
+            }
         }
     }
 }

@@ -109,9 +109,14 @@ impl<'a> Sections<'a> {
         header: &SectionHeader64<LE>,
     ) -> Result<(), LoadError<'a>> {
         let flags = header.sh_flags.get(LE).0;
+        let is_empty = header.sh_size.get(LE) == 0;
         let problem = match header.sh_type.get(LE) {
             _ if flags & SHF_COMPRESSED.0 != 0 => SectionProblem::Compressed,
             _ if flags & SHF_TLS.0 != 0 => SectionProblem::ThreadLocal,
+            SHT_INIT_ARRAY | SHT_FINI_ARRAY | SHT_PREINIT_ARRAY if !is_empty => {
+                SectionProblem::Constructors
+            }
+            _ if is_constructors(self.name(index)) && !is_empty => SectionProblem::Constructors,
             SHT_PROGBITS | SHT_NOBITS | SHT_NOTE | SHT_INIT_ARRAY | SHT_FINI_ARRAY
             | SHT_PREINIT_ARRAY => return Ok(()),
             SectionType(found) => SectionProblem::Type { found },
@@ -153,6 +158,25 @@ impl<'a> Sections<'a> {
             other => other,
         }
     }
+}
+
+/// Whether a section of this name holds functions, or the addresses of functions, that a
+/// program runs before and after its own (System V gABI, "Special Sections"; gcc's
+/// `.ctors` and `.dtors`). A priority may follow, such as `.init_array.00100`.
+fn is_constructors(name: &str) -> bool {
+    const NAMES: [&str; 7] = [
+        ".init_array",
+        ".preinit_array",
+        ".fini_array",
+        ".ctors",
+        ".dtors",
+        ".init",
+        ".fini",
+    ];
+    NAMES.iter().any(|known| {
+        let rest = name.strip_prefix(known);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    })
 }
 
 /// Whether a section is to be in memory.

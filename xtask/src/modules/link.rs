@@ -2,7 +2,7 @@
 
 use super::replace_if_changed;
 use crate::{symbols, tool};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use klp::{Info, info};
 use object::{Object, ObjectSection, ObjectSymbol};
 use std::mem::offset_of;
@@ -11,8 +11,12 @@ use std::process::Command;
 
 /// How the linker makes a module of a crate's archive.
 const SCRIPT: &str = "patches/modules.ld";
+
 /// Links an archive into a relocatable file that belongs at `path`, and returns
 /// it without debug information. The whole file lies beside that place.
+///
+/// # Errors
+/// When it can't be linked, or is no module that the kernel would load.
 pub fn link(archive: &Path, path: &Path) -> Result<Vec<u8>> {
     let folder = path.parent().context("a module in no folder")?;
     std::fs::create_dir_all(folder)
@@ -25,6 +29,7 @@ pub fn link(archive: &Path, path: &Path) -> Result<Vec<u8>> {
     );
     let result = link_to(archive, &whole, &bare).and_then(|bytes| {
         replace_if_changed(&path.with_extension("debug.ko"), &tool::read_file(&whole)?)?;
+        loadable(&bytes)?;
         Ok(bytes)
     });
     for file in [whole, bare] {
@@ -44,6 +49,13 @@ fn link_to(archive: &Path, whole: &Path, bare: &Path) -> Result<Vec<u8>> {
     let bytes = tool::read_file(bare)?;
     symbols::each_function_is_its_own(&bytes)?;
     Ok(bytes)
+}
+
+/// Refuses what the kernel's loader would refuse, but for symbols that only the kernel
+/// can resolve.
+fn loadable(module: &[u8]) -> Result<()> {
+    let parsed = modload::Module::parse(module).map(drop);
+    parsed.map_err(|error| anyhow!("the kernel would not load it: {error}"))
 }
 
 fn step(command: &mut Command) -> Result<()> {
@@ -115,4 +127,69 @@ fn descriptor(module: &[u8]) -> Result<usize> {
         info::MAGIC.to_le_bytes()
     );
     Ok(place)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Links a module with a function's address in a section of this name.
+    fn with_section(folder: &Path, name: &str) -> Result<Vec<u8>> {
+        let (source, object) = (folder.join("module.s"), folder.join("module.o"));
+        let archive = folder.join("module.a");
+        let text = format!(
+            r#"
+            .abiversion 2
+            .section {}, "aw"
+            .globl {symbol}
+            .type {symbol}, @object
+{symbol}:   .skip {}
+            .size {symbol}, . - {symbol}
+            .text
+function:   blr
+            .section {name}, "aw"
+            .quad function
+            "#,
+            info::SECTION,
+            size_of::<Info>(),
+            symbol = info::SYMBOL,
+        );
+        std::fs::write(&source, text)?;
+        step(
+            Command::new(tool::cross("as"))
+                .arg("-o")
+                .args([&object, &source]),
+        )?;
+        let _ = std::fs::remove_file(&archive);
+        step(
+            Command::new(tool::cross("ar"))
+                .arg("rcs")
+                .args([&archive, &object]),
+        )?;
+        link(&archive, &folder.join("module.ko"))
+    }
+
+    #[test]
+    fn constructors_stop_the_build() {
+        let folder = std::env::temp_dir().join(format!("klplab-link-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        for name in [
+            ".init_array",
+            ".preinit_array",
+            ".fini_array",
+            ".init_array.00100",
+            ".ctors",
+            ".ctors.65435",
+            ".dtors",
+        ] {
+            let error = with_section(&folder, name).unwrap_err().to_string();
+            assert!(
+                error.ends_with("constructors or destructors, which the kernel would never run"),
+                "{name}: {error}"
+            );
+        }
+        // Nothing reaches this one, so the link leaves it out.
+        with_section(&folder, ".data.unused").unwrap();
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
 }

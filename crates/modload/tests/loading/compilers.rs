@@ -1,6 +1,6 @@
 //! Modules as the compiler makes them.
 
-use crate::load::{BASE, load_with};
+use crate::load::{BASE, load_with, refused};
 use crate::tools::Directory;
 use modload::Module;
 use std::fs;
@@ -113,5 +113,27 @@ fn code_for_power10_loads_with_a_toc_and_without() {
         // The same without them calls from code that has a TOC.
         let file = module(&directory, &[level, "-mcpu=power10", "-mno-pcrel"]);
         load_with(&file, |_| Some(0)).unwrap();
+    }
+}
+
+/// As gcc makes them, with and without a priority.
+#[test]
+fn constructors_and_destructors_are_refused() {
+    let directory = Directory::new("constructors");
+    for attribute in [
+        "constructor",
+        "destructor",
+        "constructor(200)",
+        "destructor(200)",
+    ] {
+        let source = format!("int x; __attribute__(({attribute})) void f(void) {{ x = 1; }}");
+        directory.write("module.c", source);
+        directory.run("gcc", &["-S", "-O2", "-ffreestanding", "module.c"]);
+        assemble(&directory, "module", true);
+        let error = refused(&directory.read("module.o")).to_string();
+        assert!(
+            error.ends_with("which the kernel would never run"),
+            "{error}"
+        );
     }
 }

@@ -6,6 +6,7 @@ use crate::elf::{
 };
 use crate::load::{BASE, load, refused};
 use modload::{LoadError, MAX_SIZE, Module};
+use object::elf::{SHT_FINI_ARRAY, SHT_INIT_ARRAY, SHT_PREINIT_ARRAY, SHT_PROGBITS};
 
 /// A module with a bit of everything: its call is at 0, its address at 8 of data.
 pub fn good() -> Elf {
@@ -211,6 +212,49 @@ fn sections_that_are_no_good() {
         &[0, 0, 2],
         &format!("section 3 (`.bss`): alignment 0x20000, {message}"),
     );
+}
+
+/// Nothing would run them, and what they set up would not be.
+#[test]
+fn constructors_and_destructors() {
+    let message = "constructors or destructors, which the kernel would never run";
+    for (name, kind) in [
+        (".init_array", SHT_INIT_ARRAY),
+        (".preinit_array", SHT_PREINIT_ARRAY),
+        (".fini_array", SHT_FINI_ARRAY),
+        // By a linker script of one's own.
+        (".data.rel.ro", SHT_INIT_ARRAY),
+        // With a priority.
+        (".init_array.00100", SHT_PROGBITS),
+        (".ctors", SHT_PROGBITS),
+        (".ctors.65435", SHT_PROGBITS),
+        (".dtors", SHT_PROGBITS),
+        (".init", SHT_PROGBITS),
+        (".fini", SHT_PROGBITS),
+    ] {
+        let add = |elf: &mut Elf, size: usize| {
+            elf.section(name, WRITTEN, &[0; 8][..size]);
+            elf.last().kind = kind.0;
+        };
+        elf(
+            |elf| add(elf, 8),
+            &format!("section 4 (`{name}`): {message}"),
+        );
+        // There is none in it.
+        let mut empty = good();
+        add(&mut empty, 0);
+        load(&empty.build()).unwrap();
+        // It is not loaded, so no promise is broken.
+        let mut not_loaded = good();
+        add(&mut not_loaded, 8);
+        not_loaded.last().flags = 0;
+        load(&not_loaded.build()).unwrap();
+    }
+    for name in [".initial", ".data.init", ".ctorsx"] {
+        let mut other = good();
+        other.section(name, WRITTEN, &[0; 8]);
+        load(&other.build()).unwrap();
+    }
 }
 
 #[test]
