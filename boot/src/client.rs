@@ -177,6 +177,14 @@ impl Client {
         Ok((length == Some(4)).then(|| u32::from_be_bytes(value)))
     }
 
+    /// RTAS's token for power-off.
+    pub fn power_off(&self) -> Result<Option<u32>, ClientError> {
+        let Some(rtas) = self.find(c"/rtas")? else {
+            return Ok(None);
+        };
+        self.property_cell(rtas, c"power-off")
+    }
+
     /// The node behind an open instance.
     pub fn instance_node(&self, instance: u32) -> Result<Option<Phandle>, ClientError> {
         let node = self.call(c"instance-to-package", &[instance])?;

@@ -75,6 +75,9 @@ pub struct BootInfo {
     pub entry: Entry,
     /// In which byte order.
     pub endian: Endian,
+    /// RTAS's token for power-off (PAPR 7.3.9.1), where Open Firmware tells it: read
+    /// first, for a tree that can't be read.
+    pub power_off: Option<u32>,
 }
 
 unsafe extern "Rust" {
@@ -100,9 +103,9 @@ unsafe extern "C" fn boot_main(
     } else {
         Endian::Big
     };
-    let (entry, tree) = if client == 0 {
+    let (entry, power_off, tree) = if client == 0 {
         // SAFETY: r5 = 0 promises a tree at r3, which is this function's condition.
-        (Entry::FlatTree, unsafe { given_tree(tree_or_initrd) })
+        (Entry::FlatTree, None, unsafe { given_tree(tree_or_initrd) })
     } else {
         // SAFETY: r5 is the client interface, says this function's condition.
         let client = unsafe { client::Client::new(client) };
@@ -112,6 +115,7 @@ unsafe extern "C" fn boot_main(
         };
         (
             Entry::OpenFirmware,
+            client.power_off().ok().flatten(),
             flatten::read(&client, endian, registers),
         )
     };
@@ -119,6 +123,7 @@ unsafe extern "C" fn boot_main(
         tree,
         entry,
         endian,
+        power_off,
     })
 }
 

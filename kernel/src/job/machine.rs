@@ -30,7 +30,7 @@ fn machine() -> Line {
     Line::new(
         "machine",
         format_args!("{cpus} x {cpu} (version {version:#010x}), timebase {mhz} MHz"),
-        platform.power_off.is_some(),
+        platform::can_power_off(),
     )
 }
 

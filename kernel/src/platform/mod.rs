@@ -3,7 +3,7 @@
 mod rtas;
 mod tree;
 
-pub use rtas::power_off;
+pub use rtas::{can_power_off, power_off};
 pub use tree::PlatformError;
 
 use arrayvec::ArrayVec;
@@ -40,17 +40,16 @@ pub struct Platform {
     pub console: u32,
     /// The terminal for machine-readable reports.
     pub report: Option<u32>,
-    /// RTAS's token for power-off.
-    pub power_off: Option<u32>,
 }
 
 static PLATFORM: spin::Once<Platform> = spin::Once::new();
 
-/// Reads the device tree.
+/// Reads the device tree: how to power off first, for a machine that lacks something else.
 ///
 /// # Errors
 /// [`PlatformError`], with what the tree lacks.
 pub fn discover(info: &BootInfo) -> Result<&'static Platform, PlatformError> {
+    rtas::use_token(info.power_off.or_else(|| tree::power_off(info)));
     let platform = tree::read(info)?;
     Ok(PLATFORM.call_once(|| platform))
 }

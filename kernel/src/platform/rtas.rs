@@ -5,7 +5,10 @@
 //! is lost when the kernel was entered with a flattened tree, the call is not.
 
 use crate::arch;
-use core::ptr::NonNull;
+use core::{
+    ptr::NonNull,
+    sync::atomic::{AtomicU64, Ordering},
+};
 use ppc64::hcall;
 use volatile::VolatilePtr;
 
@@ -37,11 +40,32 @@ fn call(token: u32, inputs: [u32; 2]) -> i32 {
     i32::from_be_bytes(buffer.cells[2].to_ne_bytes())
 }
 
+/// The token for power-off, or [`NO_TOKEN`]. Not in the platform: it is needed when that
+/// could not be read.
+static POWER_OFF: AtomicU64 = AtomicU64::new(NO_TOKEN);
+/// More than a token has bits.
+const NO_TOKEN: u64 = u64::MAX;
+
+/// Sets the token for power-off.
+pub(super) fn use_token(token: Option<u32>) {
+    POWER_OFF.store(token.map_or(NO_TOKEN, u64::from), Ordering::Relaxed);
+}
+
+fn token() -> Option<u32> {
+    u32::try_from(POWER_OFF.load(Ordering::Relaxed)).ok()
+}
+
+/// Whether the machine can be turned off.
+#[must_use]
+pub fn can_power_off() -> bool {
+    token().is_some()
+}
+
 /// Turns the machine off (PAPR 7.3.9.1). Waits for the end of time if it does
 /// not go off: then there is no more to do, and the runner's time limit ends it.
 pub fn power_off() -> ! {
     const NEVER: u32 = u32::MAX;
-    if let Some(token) = super::try_get().and_then(|platform| platform.power_off) {
+    if let Some(token) = token() {
         call(token, [NEVER, NEVER]);
     }
     loop {

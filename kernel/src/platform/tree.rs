@@ -65,11 +65,14 @@ pub fn read(info: &BootInfo) -> Result<Platform> {
         bootargs: text(&chosen, "bootargs").unwrap_or(""),
         console,
         report,
-        power_off: root
-            .child("rtas")
-            .and_then(|rtas| integer(&rtas, "power-off"))
-            .and_then(|token| u32::try_from(token).ok()),
     })
+}
+
+/// RTAS's token for power-off (PAPR 7.3.9.1).
+pub fn power_off(info: &BootInfo) -> Option<u32> {
+    let tree = Fdt::new(info.tree.ok()?).ok()?;
+    let token = integer(&tree.root().child("rtas")?, "power-off")?;
+    u32::try_from(token).ok()
 }
 
 /// A property that is text: up to its first zero.
