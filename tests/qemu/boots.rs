@@ -3,7 +3,11 @@
 use crate::harness::{Boot, ignorable, trial};
 use anyhow::{Result, ensure};
 use libtest_mimic::{Completion, Trial};
+use report::Verdict;
 use serde_json::{Value, json};
+use std::process::Command;
+use std::time::Duration;
+use xtask::guest::{Finished, Guest};
 use xtask::machine::{Firmware, Machine};
 use xtask::outcome::Outcome;
 
@@ -38,7 +42,60 @@ pub fn trials() -> Vec<Trial> {
             }));
         }
     }
+    trials.push(trial("refused::boot-arguments", arguments));
+    trials.push(trial("refused::no-terminal", no_terminal));
     trials
+}
+
+/// How long a kernel may take to find that it can't run.
+const SOON: Duration = Duration::from_secs(20);
+
+/// Boot arguments that are too long: there is no device tree then, and the kernel says so,
+/// with its status, and powers off.
+fn arguments() -> Result<()> {
+    for (machine, length) in [
+        ("default", 2100),
+        ("default", 70_000),
+        ("slof-power9", 2100),
+    ] {
+        let append = format!("mode=shell -- {}", "y".repeat(length));
+        let label = format!("refused::boot-arguments-{length}");
+        let finished = Boot::new(&label, machine, &append)?.start()?.finish();
+        let Finished {
+            outcome,
+            transcript,
+            ..
+        } = &finished;
+        ensure!(
+            *outcome == Outcome::Guest(Verdict::BadPlatform.status())
+                && transcript.contains("can't run on this machine: no device tree: reading the tree from Open Firmware: the boot arguments are not UTF-8 or longer than 2048 bytes"),
+            "{machine}, {length} bytes: {outcome}\n{transcript}"
+        );
+    }
+    Ok(())
+}
+
+/// Without any terminal the kernel can't say why it does not run; it powers off.
+fn no_terminal() -> Result<()> {
+    let qemu = Boot::new("refused::no-terminal", "default", "")?.qemu()?;
+    let with_terminals = qemu.command();
+    let mut command = Command::new(with_terminals.get_program());
+    let mut arguments = with_terminals.get_args();
+    while let Some(argument) = arguments.next() {
+        if argument == "-serial" {
+            arguments.next();
+        } else {
+            command.arg(argument);
+        }
+    }
+    let finished = Guest::start_command(command, false, Some(SOON))?.finish();
+    ensure!(
+        finished.outcome == Outcome::NoVerdict,
+        "{}\n{}",
+        finished.outcome,
+        finished.transcript
+    );
+    Ok(())
 }
 
 fn boot(name: &str, machine: &Machine) -> Result<Completion> {

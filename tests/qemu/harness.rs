@@ -46,6 +46,8 @@ pub struct Boot {
     append: String,
     limit: Duration,
     report: PathBuf,
+    /// In place of the one that was built.
+    initrd: Option<PathBuf>,
 }
 
 /// A boot that has ended.
@@ -67,6 +69,7 @@ impl Boot {
             machine,
             append: append.to_owned(),
             report: Path::new(env!("CARGO_TARGET_TMPDIR")).join(file),
+            initrd: None,
         })
     }
 
@@ -76,18 +79,32 @@ impl Boot {
         self
     }
 
-    /// Starts the guest, for a dialogue with it.
-    pub fn start(&self) -> Result<Guest> {
+    /// Another initrd than the one that was built.
+    pub fn initrd(mut self, initrd: &Path) -> Boot {
+        self.initrd = Some(initrd.to_owned());
+        self
+    }
+
+    /// What is to be started.
+    pub fn qemu(&self) -> Result<Qemu> {
         let mut qemu = Qemu::new(self.machine.clone(), kernel()?, &self.append)
             .with_modules(&Conventions::all());
         qemu.report = Some(self.report.clone());
-        Guest::start(&qemu, false, Some(self.limit))
+        if self.initrd.is_some() {
+            qemu.initrd.clone_from(&self.initrd);
+        }
+        Ok(qemu)
+    }
+
+    /// Starts the guest, for a dialogue with it.
+    pub fn start(&self) -> Result<Guest> {
+        Guest::start(&self.qemu()?, false, Some(self.limit))
     }
 
     /// Starts the guest halted, with a debugger's port, and without a report.
     pub fn start_halted(&self, port: u16) -> Result<Guest> {
-        let mut qemu = Qemu::new(self.machine.clone(), kernel()?, &self.append)
-            .with_modules(&Conventions::all());
+        let mut qemu = self.qemu()?;
+        qemu.report = None;
         qemu.gdb = Some(port);
         Guest::start(&qemu, false, Some(self.limit))
     }

@@ -16,6 +16,7 @@ mod explore;
 mod gdb;
 mod golden;
 mod harness;
+mod initrd;
 mod livepatch;
 mod matrix;
 mod readme;
@@ -58,6 +59,7 @@ fn trials() -> Vec<Trial> {
         gdb::trials(),
         golden::trials(),
         dialogues::trials(),
+        initrd::trials(),
         readme::trials(),
     ];
     groups.into_iter().flatten().collect()

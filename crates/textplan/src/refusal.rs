@@ -51,6 +51,22 @@ pub enum Refusal {
     },
 }
 
+impl Refusal {
+    /// The address of the word that is at fault; none if the rules are.
+    #[must_use]
+    pub fn address(&self) -> Option<u64> {
+        match *self {
+            Self::Unsorted { address, .. }
+            | Self::Overlap { address }
+            | Self::Misaligned { address }
+            | Self::OutsideText { address }
+            | Self::Forbidden { address, .. }
+            | Self::Mismatch { address, .. } => Some(address),
+            Self::UnsortedRules { .. } => None,
+        }
+    }
+}
+
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {

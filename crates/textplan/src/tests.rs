@@ -103,6 +103,7 @@ fn every_refusal_is_a_sentence_and_changes_nothing() {
         let mut memory = Memory::new();
         let refusal = memory.carry_out(&[good, second], &rules).unwrap_err();
         assert_eq!(refusal.to_string(), sentence);
+        assert_eq!(refusal.address(), Some(second.address));
         assert_eq!(memory, Memory::new());
     }
 }

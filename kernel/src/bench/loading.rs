@@ -7,9 +7,7 @@ use alloc::{format, vec::Vec};
 /// The demonstration's module, and what a relocation adds.
 pub(super) fn measure(rows: &mut Vec<Row>) -> Result<(), Problem> {
     let load = |name: &str| -> Result<u64, Problem> {
-        let files = module::files_for_current();
-        let file = files.iter().find(|file| file.name == name);
-        let file = file.ok_or_else(|| format!("the initrd has no module `{name}`"))?;
+        let file = module::find_file(name)?;
         let (cost, module) = cost_of(|| module::load(file.bytes).map(drop));
         module.map_err(|error| format!("{name}: {error}"))?;
         module::unload(name).map_err(|error| format!("{name}: {error}"))?;

@@ -32,8 +32,7 @@ const MODULES: [(&str, &str, [&str; 2]); 4] = [
 
 /// Loads a module of the initrd and enables it.
 pub(super) fn enable(name: &str) -> Result<Arc<Patch>, Problem> {
-    let file = module::find_file(name);
-    let file = file.ok_or_else(|| format!("the initrd has no module `{name}`"))?;
+    let file = module::find_file(name)?;
     livepatch::load(file.bytes, Options::default()).map_err(problem)
 }
 

@@ -67,24 +67,24 @@ impl Site {
 pub struct Refused {
     /// The address that was recorded.
     pub record: u64,
-    /// What the two words should be.
-    pub expected: [u32; 2],
-    /// What they are; nothing if no function begins at the record.
-    pub found: Option<[u32; 2]>,
+    /// The words at the function's local entry, which are not two nops, with how many
+    /// bytes behind the record they are; nothing if no function begins at the record.
+    pub found: Option<(u8, [u32; 2])>,
 }
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let place = symbols::Place(self.record);
-        let [one, two] = self.expected;
         match self.found {
-            Some([first, second]) => write!(
+            Some((offset, [first, second])) => write!(
                 f,
-                "{place} begins with {first:#010x} {second:#010x} instead of {one:#010x} {two:#010x}"
+                "{} has {first:#010x} {second:#010x} at its local entry, +{offset:#x}, expected two nops ({:#010x})",
+                symbols::Path(self.record),
+                insn::NOP
             ),
             None => write!(
                 f,
-                "{place} is recorded as patchable, but no function begins there"
+                "{} is recorded as patchable, but no function begins there",
+                symbols::Place(self.record)
             ),
         }
     }
@@ -186,7 +186,6 @@ pub fn from_record(record: u64) -> Result<Site, Refused> {
         Some(function) => at_entry(function),
         None => Err(Refused {
             record,
-            expected: [insn::NOP; 2],
             found: None,
         }),
     }
@@ -197,15 +196,13 @@ pub fn from_record(record: u64) -> Result<Site, Refused> {
 /// # Errors
 /// [`Refused`], when they are not two nops.
 pub fn at_entry(function: FunctionEntry) -> Result<Site, Refused> {
-    let expected = [insn::NOP; 2];
     let record = function.address;
     let local = record + u64::from(function.local_entry);
     let found = words_at(local);
-    if found != expected {
+    if found != [insn::NOP; 2] {
         return Err(Refused {
             record,
-            expected,
-            found: Some(found),
+            found: Some((function.local_entry, found)),
         });
     }
     Ok(Site {

@@ -17,7 +17,7 @@ mod show;
 pub(crate) mod staff;
 mod tracing;
 
-use crate::{console, livepatch::variants, mm, platform, symbols, text};
+use crate::{console, livepatch::variants, mm, module, platform, symbols, text};
 use alloc::vec::Vec;
 use boot::{Endian, Entry};
 use line::{Line, Lines};
@@ -78,6 +78,11 @@ pub fn run() -> Verdict {
     machine::check(&mut lines);
     lines.push(tracing::check());
     lines.push(modules::check());
+    if module::initrd_error().is_some() {
+        // That line has said it, and all that follows needs patches.
+        heading("what was checked");
+        return line::conclude(&lines);
+    }
 
     events::reserve();
     if let Err(problem) = acts::rehearse() {

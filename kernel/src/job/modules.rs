@@ -26,10 +26,9 @@ pub fn check() -> Line {
 
 #[inline(never)]
 fn load_and_call() -> Result<(usize, usize, bool), String> {
-    let files = module::files_for_current();
-    let file = files.iter().find(|file| file.name == MODULE);
-    let file = file.ok_or_else(|| format!("the initrd has no module `{MODULE}`"))?;
-    let module = module::load(file.bytes).map_err(|error| format!("{error}"))?;
+    let count = module::files_for_current().len();
+    let file = module::find_file(MODULE)?;
+    let module = file.load().map_err(|error| format!("{error}"))?;
     let new = module.replacements.iter().find(|one| one.path == FUNCTION);
     let new = new.map(|replacement| replacement.new);
     let sites = module.sites;
@@ -45,5 +44,5 @@ fn load_and_call() -> Result<(usize, usize, bool), String> {
     }
     module::unload(MODULE).map_err(|error| format!("{error}"))?;
     let right = (call.toc_after == call.toc_before || !restores) && call.results[0] == 17;
-    Ok((files.len(), sites, right && new.is_some()))
+    Ok((count, sites, right && new.is_some()))
 }

@@ -146,9 +146,7 @@ impl Holder {
 
 /// The module's file in the initrd, in the convention that is in use.
 pub fn file(name: &str) -> Result<&'static [u8], String> {
-    module::find_file(name)
-        .map(|file| file.bytes)
-        .ok_or_else(|| format!("the initrd has no module `{name}`"))
+    module::find_file(name).map(|file| file.bytes)
 }
 
 /// Loads a module.

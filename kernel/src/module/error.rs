@@ -1,10 +1,6 @@
 //! Why a module was refused.
 
-use crate::{
-    ftrace::{FtraceError, Refused},
-    mm::code::NoCodeMemory,
-    text::TextError,
-};
+use crate::{ftrace::FtraceError, mm::code::NoCodeMemory};
 use alloc::{collections::TryReserveError, string::String};
 use core::fmt;
 use klp::{Convention, info::BUILD_ID_BYTES};
@@ -130,14 +126,21 @@ pub enum ModuleError<'a> {
         /// Which, and the candidates.
         reason: String,
     },
-    /// One of its records of patchable functions does not fit its code.
-    Site(Refused),
-    /// Its records are not aligned.
-    MisalignedRecords(u64),
-    /// Its sites could not be brought to rest.
-    Text(TextError),
-    /// Its sites could not be registered.
+    /// Its patchable functions are not as recorded, or their sites could not be brought
+    /// to rest or registered.
+    Sites {
+        /// What is wrong, with names that the module's symbols gave.
+        reason: String,
+    },
+    /// Its sites could not be given up.
     Ftrace(FtraceError),
+    /// Its file is named after another module.
+    Misnamed {
+        /// The name that the file gives it.
+        file: &'a str,
+        /// Its name, from its descriptor.
+        name: String,
+    },
     /// A module of this name is loaded.
     Loaded(String),
     /// No module of this name is loaded.
@@ -288,15 +291,13 @@ impl fmt::Display for ModuleError<'_> {
                 "module `{name}` is PC-relative, which takes a POWER10; this processor's version is {found:#x}"
             ),
             Self::OldFunction { reason } => write!(f, "old function: {reason}"),
-            Self::Site(refused) => refused.fmt(f),
-            Self::MisalignedRecords(address) => {
-                write!(
-                    f,
-                    "the records of patchable functions at {address:#x} are not aligned"
-                )
-            }
-            Self::Text(error) => error.fmt(f),
+            Self::Sites { reason } => f.write_str(reason),
             Self::Ftrace(error) => error.fmt(f),
+            Self::Misnamed { file, name } => write!(
+                f,
+                "the file `{file}.ko` holds a module `{}`, expected one of the file's name",
+                name.escape_default()
+            ),
             Self::Loaded(name) => write!(f, "a module `{name}` is loaded already"),
             Self::NotLoaded(name) => write!(f, "no module `{}` is loaded", name.escape_default()),
             Self::InUse(name) => write!(f, "module `{name}` is in use"),

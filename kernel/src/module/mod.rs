@@ -14,7 +14,7 @@ pub(crate) use descriptor::{Descriptor, build_id, read as read_descriptor};
 pub use descriptor::{Replacement, SystemState, Target, Wanted};
 pub use error::ModuleError;
 pub use expected::{TocChoice, expect, expected};
-pub use files::{File, files, files_for_current, find_file, start};
+pub use files::{File, InitrdError, files, files_for_current, find_file, initrd_error, start};
 
 use crate::{
     backtrace, debugger, exports,
@@ -24,7 +24,7 @@ use crate::{
     sync::IrqLock,
     thread,
 };
-use alloc::{string::String, sync::Arc, vec::Vec};
+use alloc::{format, string::String, sync::Arc, vec::Vec};
 use klp::Convention;
 use memmap::Range;
 use symtab::{Kind, Symbol};
@@ -137,7 +137,12 @@ pub fn notify(coming: Coming, going: Going) {
 /// # Errors
 /// [`ModuleError`]; memory and text are as before then.
 pub fn load(file: &[u8]) -> Result<Arc<Module>, ModuleError<'_>> {
-    load_at(file, false)
+    load_at(file, None, false)
+}
+
+/// The same for a file that is said to be of this module, if it is.
+fn load_named<'a>(file: &'a [u8], name: &'a str) -> Result<Arc<Module>, ModuleError<'a>> {
+    load_at(file, Some(name), false)
 }
 
 /// The same, out of reach of the kernel's TOC pointer, and of branches to and from the
@@ -146,10 +151,14 @@ pub fn load(file: &[u8]) -> Result<Arc<Module>, ModuleError<'_>> {
 /// # Errors
 /// [`ModuleError`]; also where the machine has no memory there.
 pub fn load_far(file: &[u8]) -> Result<Arc<Module>, ModuleError<'_>> {
-    load_at(file, true)
+    load_at(file, None, true)
 }
 
-fn load_at(file: &[u8], far: bool) -> Result<Arc<Module>, ModuleError<'_>> {
+fn load_at<'a>(
+    file: &'a [u8],
+    name: Option<&'a str>,
+    far: bool,
+) -> Result<Arc<Module>, ModuleError<'a>> {
     let plan = modload::Module::parse(file).map_err(ModuleError::File)?;
     let mut block = if far {
         CodeBlock::far(plan.size(), plan.align())
@@ -175,6 +184,10 @@ fn load_at(file: &[u8], far: bool) -> Result<Arc<Module>, ModuleError<'_>> {
         section(klp::info::SECTION),
         convention,
     )?;
+    if let Some(file) = name.filter(|name| *name != info.name) {
+        let name = info.name;
+        return Err(ModuleError::Misnamed { file, name });
+    }
     if loaded().iter().any(|module| module.name == info.name) {
         return Err(ModuleError::Loaded(info.name));
     }
@@ -190,9 +203,9 @@ fn load_at(file: &[u8], far: bool) -> Result<Arc<Module>, ModuleError<'_>> {
     let records = section("__patchable_function_entries").filter(|_| !far);
     let sites = match sites_of(records, &symbols) {
         Ok(sites) => sites,
-        Err(error) => {
+        Err(reason) => {
             symbols::remove(block.start());
-            return Err(error);
+            return Err(ModuleError::Sites { reason });
         }
     };
     let module = Arc::new(Module {
@@ -232,20 +245,28 @@ fn load_at(file: &[u8], far: bool) -> Result<Arc<Module>, ModuleError<'_>> {
 
 /// Brings a module's sites to rest and registers them; returns how many. `symbols`
 /// are the module's, by address.
-fn sites_of<'a>(
+///
+/// # Errors
+/// What is wrong, as a sentence: it names functions of the module, which have no name any
+/// more when the module is refused.
+fn sites_of(
     records: Option<core::ops::Range<u64>>,
     symbols: &[Symbol<'_>],
-) -> Result<usize, ModuleError<'a>> {
+) -> Result<usize, String> {
     let Some(records) = records else { return Ok(0) };
     if !records.start.is_multiple_of(8) {
-        return Err(ModuleError::MisalignedRecords(records.start));
+        return Err(format!(
+            "the records of patchable functions at {:#x} are not aligned",
+            records.start
+        ));
     }
     let count = (records.end - records.start) as usize / size_of::<u64>();
     // SAFETY: a section of the placed module, so inside its block, which lives; its
     // alignment was checked right here, and nobody writes to it.
     let records = unsafe { core::slice::from_raw_parts(records.start as *const u64, count) };
     let mut sites: Vec<Site> = Vec::new();
-    sites.try_reserve_exact(count)?;
+    let no_memory = |_| String::from("no memory");
+    sites.try_reserve_exact(count).map_err(no_memory)?;
     for &record in records {
         let place = symbols.partition_point(|symbol| symbol.address < record);
         let same = symbols[place..]
@@ -259,11 +280,11 @@ fn sites_of<'a>(
             }),
             None => ftrace::from_record(record),
         };
-        sites.push(site.map_err(ModuleError::Site)?);
+        sites.push(site.map_err(|refused| format!("{refused}"))?);
     }
     sites.sort_unstable_by_key(|site| site.address);
-    ftrace::bring_to_rest(&sites).map_err(ModuleError::Text)?;
-    ftrace::add_sites(&sites).map_err(ModuleError::Ftrace)?;
+    ftrace::bring_to_rest(&sites).map_err(|error| format!("{error}"))?;
+    ftrace::add_sites(&sites).map_err(|error| format!("{error}"))?;
     Ok(sites.len())
 }
 

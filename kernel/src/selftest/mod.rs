@@ -26,7 +26,7 @@ use crate::{
     arch,
     console::{self, Painted, Tone},
 };
-use alloc::{string::String, vec::Vec};
+use alloc::{format, string::String, vec::Vec};
 use report::{Outcome, Record, Verdict};
 
 /// What a test returns: `Err` with what was found and what was expected.
@@ -154,6 +154,29 @@ pub fn is_any(pattern: &str) -> bool {
     chosen(&[pattern]).is_ok_and(|tests| tests.iter().any(|test| !test.control))
 }
 
+/// Runs a test, and tells what came of it.
+fn run_one(path: &str, run: impl FnOnce() -> Result) -> Result {
+    print!("test {path} ... ");
+    let start = arch::timebase();
+    let result = run();
+    let ticks = arch::timebase() - start;
+    let (outcome, message) = match &result {
+        Ok(()) => (Outcome::Pass, ""),
+        Err(message) => (Outcome::Fail, message.as_str()),
+    };
+    match &result {
+        Ok(()) => println!("{}", Painted(Tone::Good, "ok")),
+        Err(message) => println!("{}: {message}", Painted(Tone::Bad, "FAILED")),
+    }
+    console::report(&Record::Test {
+        name: path,
+        outcome,
+        message,
+        ticks,
+    });
+    result
+}
+
 /// Runs the chosen tests for as long as it is to go on, which it asks between two.
 pub fn run_while(patterns: &[&str], mut goes_on: impl FnMut() -> bool) -> Verdict {
     let tests = match chosen(patterns) {
@@ -161,35 +184,21 @@ pub fn run_while(patterns: &[&str], mut goes_on: impl FnMut() -> bool) -> Verdic
         Err(pattern) => return no_such_test(pattern),
     };
     let (mut passed, mut failed) = (0, 0);
-    for test in tests {
-        if !goes_on() {
-            failed += 1;
-            break;
-        }
-        print!("test {} ... ", test.path);
-        let start = arch::timebase();
-        let result = (test.run)();
-        let ticks = arch::timebase() - start;
-        let (outcome, message) = match &result {
-            Ok(()) => (Outcome::Pass, ""),
-            Err(message) => (Outcome::Fail, message.as_str()),
-        };
-        match &result {
-            Ok(()) => {
-                passed += 1;
-                println!("{}", Painted(Tone::Good, "ok"));
+    let mut count = |result| match result {
+        Ok(()) => passed += 1,
+        Err(_) => failed += 1,
+    };
+    if let Some(error) = crate::module::initrd_error() {
+        // Once, and not by each test that needs a module.
+        count(run_one("initrd", || Err(format!("{error}"))));
+    } else {
+        for test in tests {
+            if !goes_on() {
+                count(Err(String::new()));
+                break;
             }
-            Err(message) => {
-                failed += 1;
-                println!("{}: {message}", Painted(Tone::Bad, "FAILED"));
-            }
+            count(run_one(test.path, test.run));
         }
-        console::report(&Record::Test {
-            name: test.path,
-            outcome,
-            message,
-            ticks,
-        });
     }
     console::report(&Record::Summary {
         passed,

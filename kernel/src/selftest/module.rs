@@ -16,14 +16,9 @@ use alloc::{format, string::String, sync::Arc, vec::Vec};
 use core::sync::atomic::{AtomicU64, Ordering};
 use layout::CallFrame;
 
-/// A module of the initrd, in the convention that the loader takes.
-fn file(name: &str) -> Result<File, String> {
-    module::find_file(name).ok_or_else(|| format!("the initrd has no module `{name}`"))
-}
-
 /// The demonstration's module.
 fn demo() -> Result<File, String> {
-    file("demo")
+    module::find_file("demo")
 }
 
 fn load(bytes: &'static [u8]) -> Result<Arc<Module>, String> {
@@ -189,14 +184,14 @@ crate::selftest! {
     /// An old function's path that names two is refused with both; one that says
     /// which is taken.
     fn ambiguous_names_are_refused() {
-        let sentence = refused(file("ambiguous")?.bytes)?;
+        let sentence = refused(module::find_file("ambiguous")?.bytes)?;
         let table = crate::symbols::table().map_err(|error| format!("{error}"))?;
         let twins: Vec<u64> = table.candidates("twins::same").map(|twin| twin.address).collect();
         check!(twins.len() == 2, "{twins:x?}");
         for twin in &twins {
             check!(sentence.contains(&format!("{twin:#x}")), "{twin:#x} is not in: {sentence}");
         }
-        let module = load(file("position")?.bytes)?;
+        let module = load(module::find_file("position")?.bytes)?;
         let old = module.replacements.first().map(|one| one.old);
         drop(module);
         module::unload("position").map_err(|error| format!("{error}"))?;
@@ -314,6 +309,19 @@ crate::selftest! {
         check!(sentence.contains("Klp_ticks"), "{sentence}");
         let sentence = refused(b"not a module")?;
         check!(!sentence.is_empty(), "no sentence");
+        Ok(())
+    }
+
+    /// A function whose site is not two nops is named, with its words and where they are.
+    fn damaged_sites_are_named() {
+        let mut bytes = copy()?;
+        let nop = ppc64::insn::NOP.to_le_bytes();
+        let site = position(&bytes, &[nop, nop].concat())?;
+        bytes[site + 4] = 1;
+        let sentence = refused(&bytes)?;
+        let expected = " has 0x60000000 0x60000001 at its local entry, +0x8, expected two nops (0x60000000)";
+        check!(sentence.ends_with(expected), "{sentence}");
+        check!(!sentence.starts_with("0x"), "no name: {sentence}");
         Ok(())
     }
 

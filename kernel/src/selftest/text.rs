@@ -67,6 +67,20 @@ crate::selftest! {
         Ok(())
     }
 
+    /// A refusal names the function that the word is in.
+    fn refusals_name_the_function() {
+        let victim = victims::leaf as *const () as u64;
+        // SAFETY: refused, for the first word of a function is not this one.
+        let result = unsafe { text::apply(&[change(victim, insn::BLR)]) };
+        let Err(error) = result else {
+            return Err("not refused".into());
+        };
+        let (error, word) = (format!("{error}"), text::read(victim));
+        let expected = format!("the word at {victim:#x} is {word:#010x}, expected {:#010x} (kernel::victims::leaf+0x0/", insn::BLR);
+        check!(error.starts_with(&expected), "{error}");
+        Ok(())
+    }
+
     /// A transaction is written as a whole, across a page's end too, and its
     /// neighbours stay as they are.
     fn changes_are_written() {

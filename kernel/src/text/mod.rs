@@ -9,7 +9,7 @@ mod far;
 
 pub use far::{FarStub, Route, RouteError, route};
 
-use crate::{arch, mm, sync::IrqLock};
+use crate::{arch, mm, symbols::Place, sync::IrqLock};
 use core::fmt;
 use memmap::Range;
 use textplan::Rules;
@@ -38,8 +38,13 @@ pub enum TextError {
 impl fmt::Display for TextError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Refused(refusal) => refusal.fmt(f),
-            Self::Unverified(unverified) => unverified.fmt(f),
+            Self::Refused(refusal) => match refusal.address() {
+                Some(address) => write!(f, "{refusal} ({})", Place(address)),
+                None => refusal.fmt(f),
+            },
+            Self::Unverified(unverified) => {
+                write!(f, "{unverified} ({})", Place(unverified.address))
+            }
         }
     }
 }

@@ -291,8 +291,7 @@ fn depth(thread: &Thread) -> usize {
 
 /// Enables a patch from the initrd.
 fn enable(name: &str) -> Result<Arc<Patch>, String> {
-    let file = module::find_file(name);
-    let file = file.ok_or_else(|| format!("the initrd has no module `{name}`"))?;
+    let file = module::find_file(name)?;
     livepatch::load(file.bytes, Options::default()).map_err(|error| format!("{error}"))
 }
 

@@ -160,8 +160,7 @@ pub fn load(name: &str) -> Result<(), String> {
     if module::find(name).is_some() {
         return Ok(());
     }
-    let file = module::find_file(name);
-    let file = file.ok_or_else(|| format!("the initrd has no module `{name}`"))?;
+    let file = module::find_file(name)?;
     module::load(file.bytes).map(drop).map_err(text)
 }
 

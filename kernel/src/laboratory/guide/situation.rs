@@ -83,8 +83,7 @@ impl Situation {
             return Ok(situation);
         }
         let name = known.module;
-        let file = module::find_file(name);
-        let file = file.ok_or_else(|| format!("the initrd has no module `{name}`"))?;
+        let file = module::find_file(name)?;
         if way == Way::Transition {
             // Off the CPU without having given way: the transition waits for it.
             situation.busy = Some(Busy::start()?);

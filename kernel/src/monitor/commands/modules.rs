@@ -76,8 +76,10 @@ fn modules(session: &mut Session, _: &[&str]) -> Outcome {
         .filter(|file| !loaded.iter().any(|module| module.name == file.name))
         .collect();
     writeln!(out, "{}", Painted(Tone::Heading, "can be loaded"))?;
-    if others.is_empty() {
-        writeln!(out, "none")?;
+    match module::initrd_error() {
+        Some(error) => writeln!(out, "none: {error}")?,
+        None if others.is_empty() => writeln!(out, "none")?,
+        None => {}
     }
     for row in others.chunks(3) {
         for file in row {
@@ -93,13 +95,16 @@ pub fn loaded(name: &str) -> Result<(Arc<Module>, bool), Trouble> {
     if let Some(module) = module::find(name) {
         return Ok((module, false));
     }
-    let Some(file) = module::find_file(name) else {
+    let Ok(file) = module::find_file(name) else {
+        if let Some(error) = module::initrd_error() {
+            return Err(Trouble::refused(error));
+        }
         let files = module::files_for_current();
         let near = names::nearest(name, files.iter().map(|file| file.name));
         let what = "a module's name (`modules` lists them)";
         return Err(Trouble::expected_near(what, name, near));
     };
-    let module = module::load(file.bytes).map_err(Trouble::refused)?;
+    let module = file.load().map_err(Trouble::refused)?;
     Ok((module, true))
 }
 

@@ -26,7 +26,7 @@ fn valve(when: &str, expected: (u64, u64)) -> super::Result {
 
 /// The pump is not ready: the patch must refuse.
 fn refuses() -> super::Result {
-    let file = module::find_file(PATCH).ok_or("there is no such module")?;
+    let file = module::find_file(PATCH)?;
     exercises::set_pump_ready(false);
     match livepatch::load(file.bytes, Options::default()) {
         Err(LivepatchError::PrePatch { .. }) => {}

@@ -126,7 +126,7 @@ fn held() -> super::Result<Vec<(String, String)>> {
 fn look() -> super::Result<Vec<(String, String)>> {
     // Ann and Cid.
     live::wait_inside(2);
-    let file = module::find_file(PATCH).ok_or("there is no such patch")?;
+    let file = module::find_file(PATCH)?;
     klp::load(file.bytes, Options::default()).map_err(|error| error.to_string())?;
     held()
 }

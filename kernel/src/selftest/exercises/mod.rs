@@ -111,8 +111,7 @@ const EARLIER: &str = "two_percent";
 
 /// Loads a patch and starts to enable it.
 fn start(name: &str) -> Result<Arc<Patch>> {
-    let file = module::find_file(name);
-    let file = file.ok_or_else(|| format!("there is no module `{name}`"))?;
+    let file = module::find_file(name)?;
     klp::load(file.bytes, Options::default()).map_err(|error| {
         format!("expected: `{name}` can be enabled; found: the kernel refuses it: {error}")
     })

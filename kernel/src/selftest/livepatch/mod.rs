@@ -42,10 +42,7 @@ fn text(error: impl Display) -> String {
 
 /// A module's file in the initrd.
 fn file(name: &str) -> Result<&'static [u8], String> {
-    let file = module::find_file(name);
-    Ok(file
-        .ok_or_else(|| format!("the initrd has no module `{name}`"))?
-        .bytes)
+    module::find_file(name).map(|file| file.bytes)
 }
 
 /// The same, as a patch that replaces all others.

@@ -114,7 +114,7 @@ crate::selftest! {
                 let other = files.iter().find(|file| file.convention != convention);
                 check!(other.is_none(), "{:?}", other.map(|file| file.name));
                 let found = module::find_file("demo").map(|file| file.convention);
-                check!(found == Some(convention), "{found:?} instead of {convention:?}");
+                check!(found == Ok(convention), "{found:?} instead of {convention:?}");
             }
         }
         check!(expected() == (Convention::USUAL, TocChoice::Own), "{:?}", expected());

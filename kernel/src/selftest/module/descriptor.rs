@@ -1,6 +1,6 @@
 //! Descriptors: one that says everything, and what is refused in one.
 
-use super::{file, load};
+use super::load;
 use crate::{
     check,
     module::{self, Replacement, Wanted, build_id, read_descriptor},
@@ -366,7 +366,7 @@ crate::selftest! {
     /// All that `klp::module!` can say reaches the kernel, and what it says can be
     /// called.
     fn everything_is_described() {
-        let module = load(file("described")?.bytes)?;
+        let module = load(module::find_file("described")?.bytes)?;
         let wanted = |path: &str, position, new: &str| -> Result<Wanted, String> {
             let new = module.function(new).ok_or_else(|| format!("no `{new}`"))?;
             Ok(Wanted { path: path.into(), position, new })
