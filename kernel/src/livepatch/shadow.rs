@@ -172,8 +172,6 @@ impl Claim {
                 taken = look();
                 taken.is_some()
             });
-            // The queue gives its memory back when it is emptied.
-            WAITING.wake_all();
         }
         taken.unwrap_or(Taken::Busy)
     }

@@ -22,7 +22,7 @@ use crate::{
     mm::code::CodeBlock,
     symbols::{self, FunctionEntry},
     sync::IrqLock,
-    thread,
+    thread, tracing,
 };
 use alloc::{format, string::String, sync::Arc, vec::Vec};
 use klp::Convention;
@@ -237,6 +237,7 @@ fn load_at<'a>(
         LOADED.lock().retain(|one| !Arc::ptr_eq(one, &module));
         debugger::module_gone(&range);
         ftrace::remove_sites(range).map_err(ModuleError::Ftrace)?;
+        tracing::module_gone(&name, range);
         symbols::remove(range.start);
         return Err(ModuleError::NotWanted { name, reason });
     }
@@ -331,6 +332,7 @@ pub fn unload(name: &str) -> Result<(), ModuleError<'_>> {
     }
     debugger::module_gone(&range);
     ftrace::remove_sites(range).map_err(ModuleError::Ftrace)?;
+    tracing::module_gone(name, range);
     symbols::remove(range.start);
     Ok(())
 }

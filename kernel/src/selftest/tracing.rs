@@ -3,7 +3,7 @@
 use crate::{
     arch,
     backtrace::{self, Step, What},
-    check, ftrace,
+    bank, check, ftrace, livepatch, module,
     symbols::Place,
     thread,
     tracing::{self, ControlError, graph, hits},
@@ -20,6 +20,18 @@ fn get(name: &str) -> Result<String, String> {
     let mut text = String::new();
     tracing::read(name, &mut text).map_err(|error| format!("{name}: {error}"))?;
     Ok(text)
+}
+
+fn enable(name: &str) -> Result<(), String> {
+    let file = module::find_file(name)?;
+    livepatch::load(file.bytes, livepatch::Options::default())
+        .map_err(|error| format!("{error}"))?;
+    livepatch::wait();
+    Ok(())
+}
+
+fn hits_on() -> Result<(), String> {
+    set("function_profile_enabled", "1")
 }
 
 /// Everything as at boot.
@@ -252,6 +264,63 @@ crate::selftest! {
         check!(paused.is_empty(), "{paused}");
         let all = get("available_filter_functions")?.lines().count();
         check!(all == ftrace::sites().len(), "{all} names for {} sites", ftrace::sites().len());
+        Ok(())
+    }
+
+    /// Records of a module that has gone say so, and are not named after what is loaded in
+    /// its place. Nor do its counts become another's.
+    fn modules_that_have_gone() {
+        reset()?;
+        enable("two_percent")?;
+        set("set_ftrace_filter", "two_percent::*")?;
+        set("current_tracer", "function")?;
+        hits_on()?;
+        black_box(bank::balance(0, 2));
+        set("current_tracer", "nop")?;
+        set("function_profile_enabled", "0")?;
+        let range = module::find("two_percent").map(|module| module.range());
+        livepatch::unload("two_percent").map_err(|error| format!("{error}"))?;
+        let loaded = module::find_file("three_percent")?.load().map_err(|error| format!("{error}"))?;
+        let is_there = range == Some(loaded.range());
+        drop(loaded);
+        // Of this one's, nothing is said that is not so.
+        let fresh = get("trace")?;
+        let profile = get("trace_stat/function0")?;
+        module::unload("three_percent").map_err(|error| format!("{error}"))?;
+        reset()?;
+        check!(is_there, "the other module lies somewhere else, so this shows nothing");
+        check!(!fresh.contains("three_percent"), "{fresh}");
+        check!(events(&fresh).iter().filter(|line| line.contains("two_percent+0x")).count() >= 2, "{fresh}");
+        check!(fresh.contains(" (gone) <-"), "{fresh}");
+        check!(!profile.contains("percent"), "{profile}");
+        Ok(())
+    }
+
+    /// What is attached can be turned off when the functions that the filter names have
+    /// gone.
+    fn off_when_the_functions_have_gone() {
+        reset()?;
+        for counts in [false, true] {
+            enable("two_percent")?;
+            set("set_ftrace_filter", "two_percent::*")?;
+            if counts {
+                hits_on()?;
+            } else {
+                set("current_tracer", "function")?;
+            }
+            black_box(bank::balance(0, 2));
+            livepatch::unload("two_percent").map_err(|error| format!("{error}"))?;
+            // As `trace` does while it shows what was recorded.
+            set("tracing_on", "0")?;
+            set("tracing_on", "1")?;
+            // Nothing can be added, and nothing has changed then.
+            let found = set(if counts { "current_tracer" } else { "function_profile_enabled" }, if counts { "function" } else { "1" });
+            check!(found.is_err(), "a tracer of nothing was attached");
+            set("current_tracer", "nop")?;
+            set("function_profile_enabled", "0")?;
+            check!(get("enabled_functions")?.is_empty(), "{}", get("enabled_functions")?);
+            reset()?;
+        }
         Ok(())
     }
 }

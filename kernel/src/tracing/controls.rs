@@ -108,40 +108,49 @@ impl From<FtraceError> for ControlError {
     }
 }
 
-struct State {
+/// What is to be attached, and to what.
+#[derive(Clone)]
+struct Wanted {
     tracer: usize,
     filter: Filter,
     on: bool,
     profiling: bool,
+}
+
+struct State {
+    wanted: Wanted,
     /// Taken out of the ring, and still to be shown.
     kept: Vec<(Context, Event)>,
 }
 
 static STATE: IrqLock<State> = IrqLock::new(State {
-    tracer: 0,
-    filter: Filter::all(),
-    on: true,
-    profiling: false,
+    wanted: Wanted {
+        tracer: 0,
+        filter: Filter::all(),
+        on: true,
+        profiling: false,
+    },
     kept: Vec::new(),
 });
 
-/// What is traced now: the ops, if any, with the filter.
-fn attach(state: &State) -> Result<(), FtraceError> {
-    if let (Some(ops), true) = (TRACERS[state.tracer].1, state.on) {
-        ftrace::register(ops, &state.filter)?;
+impl Wanted {
+    /// The ops that are attached: the tracer's, and the one that counts.
+    fn ops(&self) -> impl Iterator<Item = &'static Ops> {
+        let tracer = TRACERS[self.tracer].1.filter(|_| self.on);
+        let counts = self.profiling.then_some(&hits::OPS);
+        tracer.into_iter().chain(counts)
     }
-    if state.profiling {
-        ftrace::register(&hits::OPS, &state.filter)?;
+
+    /// Whether an ops is attached, with this filter.
+    fn has(&self, ops: &Ops, filter: &Filter) -> bool {
+        self.filter == *filter && self.ops().any(|one| core::ptr::eq(one, ops))
     }
-    Ok(())
 }
 
-fn detach() -> Result<(), FtraceError> {
-    let all = TRACERS
-        .iter()
-        .filter_map(|&(_, ops)| ops)
-        .chain([&hits::OPS]);
-    for ops in all {
+/// Detaches what `from` has and `to` has not. What both have stays as it is: the functions
+/// may have gone with their module, and then it could not be attached again.
+fn detach(from: &Wanted, to: &Wanted) -> Result<(), FtraceError> {
+    for ops in from.ops().filter(|ops| !to.has(ops, &from.filter)) {
         match ftrace::unregister(ops) {
             Ok(()) | Err(FtraceError::NotRegistered(_)) => {}
             Err(error) => return Err(error),
@@ -150,24 +159,36 @@ fn detach() -> Result<(), FtraceError> {
     Ok(())
 }
 
-/// Changes the state by `change` and attaches what it then asks for; puts the
-/// old state back if that does not work.
-fn update(change: impl FnOnce(&mut State)) -> Result<(), ControlError> {
+/// Changes what is attached from `from` to `to`.
+fn exchange(from: &Wanted, to: &Wanted) -> Result<(), FtraceError> {
+    detach(from, to)?;
+    let mut new = to.ops().filter(|ops| !from.has(ops, &to.filter));
+    new.try_for_each(|ops| ftrace::register(ops, &to.filter).map(drop))
+}
+
+/// Undoes what [`exchange`] has done until it failed.
+fn put_back(from: &Wanted, to: &Wanted) -> Result<(), FtraceError> {
+    detach(to, from)?;
+    for ops in from.ops().filter(|ops| !to.has(ops, &from.filter)) {
+        match ftrace::register(ops, &from.filter) {
+            // It was attached to nothing any more, or not detached yet.
+            Ok(_) | Err(FtraceError::NoFunction | FtraceError::Registered(_)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Changes what is attached by `change`; puts back what was if that does not work.
+fn update(change: impl FnOnce(&mut Wanted)) -> Result<(), ControlError> {
     let mut state = STATE.lock();
-    let old = (
-        state.tracer,
-        state.filter.clone(),
-        state.on,
-        state.profiling,
-    );
-    detach()?;
-    change(&mut state);
-    if let Err(error) = attach(&state) {
-        detach()?;
-        (state.tracer, state.filter, state.on, state.profiling) = old;
-        attach(&state)?;
+    let mut new = state.wanted.clone();
+    change(&mut new);
+    if let Err(error) = exchange(&state.wanted, &new) {
+        put_back(&state.wanted, &new)?;
         return Err(error.into());
     }
+    state.wanted = new;
     Ok(())
 }
 
@@ -195,12 +216,12 @@ pub fn write(name: &str, value: &str) -> Result<(), ControlError> {
                 value: value.into(),
                 allowed: "nop, function, function_graph",
             })?;
-            update(|state| state.tracer = tracer)
+            update(|wanted| wanted.tracer = tracer)
         }
         "set_ftrace_filter" | "set_ftrace_notrace" => {
             let names: Vec<&str> = value.split_ascii_whitespace().collect();
-            update(|state| {
-                let filter = &state.filter;
+            update(|new| {
+                let filter = &new.filter;
                 let (wanted, unwanted): (Vec<&str>, Vec<&str>) = if name == "set_ftrace_filter" {
                     (
                         names,
@@ -210,21 +231,28 @@ pub fn write(name: &str, value: &str) -> Result<(), ControlError> {
                     (filter.wanted().iter().map(String::as_str).collect(), names)
                 };
                 let filter = Filter::only(&wanted);
-                state.filter = unwanted
+                new.filter = unwanted
                     .iter()
                     .fold(filter, |filter, name| filter.but_not(name));
             })
         }
         "tracing_on" => {
             let on = switch(value)?;
-            update(|state| state.on = on)
+            match update(|wanted| wanted.on = on) {
+                // The functions have gone while it was off, and there is nothing to record.
+                Err(ControlError::Ftrace(FtraceError::NoFunction)) => {
+                    STATE.lock().wanted.on = on;
+                    Ok(())
+                }
+                result => result,
+            }
         }
         "function_profile_enabled" => {
             let on = switch(value)?;
             if on {
                 hits::reset().map_err(|_| ControlError::NoMemory)?;
             }
-            update(|state| state.profiling = on)
+            update(|wanted| wanted.profiling = on)
         }
         "ftrace_enabled" => Ok(ftrace::set_enabled(switch(value)?)?),
         "trace" => {
@@ -253,23 +281,23 @@ pub fn read(name: &str, out: &mut dyn Write) -> Result<(), ControlError> {
             let names = TRACERS.iter().rev().map(|&(name, _)| name);
             writeln!(out, "{}", names.collect::<Vec<_>>().join(" "))
         }
-        "current_tracer" => writeln!(out, "{}", TRACERS[STATE.lock().tracer].0),
+        "current_tracer" => writeln!(out, "{}", TRACERS[STATE.lock().wanted.tracer].0),
         "available_filter_functions" => ftrace::sites()
             .iter()
             .try_for_each(|site| writeln!(out, "{}", site.path())),
         "set_ftrace_filter" => names(
             out,
-            STATE.lock().filter.wanted(),
+            STATE.lock().wanted.filter.wanted(),
             "#### all functions enabled ####",
         ),
         "set_ftrace_notrace" => names(
             out,
-            STATE.lock().filter.unwanted(),
+            STATE.lock().wanted.filter.unwanted(),
             "#### no functions disabled ####",
         ),
         "enabled_functions" => enabled_functions(out),
-        "tracing_on" => writeln!(out, "{}", u8::from(STATE.lock().on)),
-        "function_profile_enabled" => writeln!(out, "{}", u8::from(STATE.lock().profiling)),
+        "tracing_on" => writeln!(out, "{}", u8::from(STATE.lock().wanted.on)),
+        "function_profile_enabled" => writeln!(out, "{}", u8::from(STATE.lock().wanted.profiling)),
         "ftrace_enabled" => writeln!(out, "{}", u8::from(ftrace::is_enabled())),
         "trace" => trace(out),
         "trace_stat/function0" => format::profile(out, &hits::ranking()),
@@ -305,7 +333,7 @@ fn trace(out: &mut dyn Write) -> fmt::Result {
         state.kept.push(record);
     }
     let kept = core::mem::take(&mut state.kept);
-    let tracer = TRACERS[state.tracer].0;
+    let tracer = TRACERS[state.wanted.tracer].0;
     drop(state);
     if tracer == "function_graph" {
         format::graph_header(out)?;

@@ -1,10 +1,11 @@
 //! The trace as text, in Linux's columns.
 
 use super::{
+    gone::PathAt,
     graph,
     record::{Context, Event},
 };
-use crate::{ftrace, symbols::Path, thread, time};
+use crate::{ftrace, thread, time};
 use alloc::{format, string::String};
 use core::fmt;
 
@@ -52,6 +53,10 @@ pub fn line(
     (context, event): &(Context, Event),
     next: Option<&(Context, Event)>,
 ) -> fmt::Result {
+    let path = |address| PathAt {
+        address,
+        time: context.time,
+    };
     match *event {
         Event::Call { ip, parent } => {
             let now = time::duration(context.time);
@@ -63,8 +68,8 @@ pub fn line(
                 if context.in_interrupt { 'h' } else { '.' },
                 now.as_secs(),
                 now.subsec_micros(),
-                Path(ip - 8),
-                Path(parent.wrapping_sub(4)),
+                path(ip - 8),
+                path(parent.wrapping_sub(4)),
             )
         }
         Event::Enter { ip, depth } => {
@@ -79,13 +84,13 @@ pub fn line(
                     },
                 )) if (*same, *at) == (ip, depth) => {
                     duration(f, *ticks)?;
-                    writeln!(f, "{:indent$}{}();", "", Path(ip - 8))
+                    writeln!(f, "{:indent$}{}();", "", path(ip - 8))
                 }
                 _ => writeln!(
                     f,
                     " 0)               |  {:indent$}{}() {{",
                     "",
-                    Path(ip - 8)
+                    path(ip - 8)
                 ),
             }
         }

@@ -7,6 +7,7 @@ use crate::{
 use alloc::{collections::TryReserveError, vec::Vec};
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use layout::CallFrame;
+use memmap::Range;
 
 /// The tracer.
 pub static OPS: Ops = Ops::new(
@@ -40,6 +41,18 @@ pub fn reset() -> Result<(), TryReserveError> {
         counter.store(0, Ordering::Relaxed);
     }
     Ok(())
+}
+
+/// Sets the counters of code that goes to zero.
+pub fn forget(range: &Range) {
+    let Some(hits) = HITS.get() else { return };
+    let place = |address: u64| {
+        let offset = address.saturating_sub(START.load(Ordering::Relaxed));
+        ((offset >> 3) as usize).min(hits.len())
+    };
+    for counter in &hits[place(range.start)..place(range.end)] {
+        counter.store(0, Ordering::Relaxed);
+    }
 }
 
 /// The counter of the site that leaves this `ip`.

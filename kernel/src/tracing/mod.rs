@@ -8,12 +8,20 @@
 pub mod controls;
 mod format;
 pub mod function;
+mod gone;
 pub mod graph;
 pub mod hits;
 mod record;
 
 pub use controls::{ControlError, read, write};
 pub use record::{dropped, written};
+
+/// A module goes, and no code of it runs any more: what was recorded of it keeps its name,
+/// and what is loaded in its place does not inherit its counts.
+pub fn module_gone(name: &str, range: memmap::Range) {
+    hits::forget(&range);
+    gone::note(name, range);
+}
 
 /// Whether ops of this name are a tracer of these.
 #[must_use]

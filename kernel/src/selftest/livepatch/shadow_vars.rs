@@ -107,7 +107,7 @@ fn returned(number: usize) -> i64 {
 /// Attached to the function that makes a variable: makes it first.
 static QUICKER: Ops = Ops::new("quicker", be_quicker, Flags::empty());
 
-extern "C" fn be_quicker(_: u64, _: u64, _: &'static Ops, _: &mut CallFrame) {
+extern "C" fn be_quicker(_: u64, _: u64, _: &Ops, _: &mut CallFrame) {
     let _ = shadow::attach(A as usize, 1, Layout::new::<u64>(), None);
 }
 
@@ -126,12 +126,6 @@ fn one_waits(kind: u64, what: u64) -> core::result::Result<[Handle; 2], String> 
     Ok([inside, waiting])
 }
 
-/// Closes the gate, at which no thread waits any more; its queue gives back its memory.
-fn close_the_gate() {
-    live::open();
-    live::close();
-}
-
 /// Whether so much time has gone by, from now on.
 fn late_after(limit: Duration) -> impl Fn() -> bool {
     let deadline = arch::timebase() + time::timebase_ticks(limit);
@@ -146,7 +140,7 @@ fn a_faulty_constructor(kind: u64) -> Result {
         live::open();
         check!(faulting.join().is_err(), "the thread has returned");
         waiting.join().map_err(text)?;
-        close_the_gate();
+        live::close();
         check!(returned(1) == 7, "the other one got {}", returned(1));
         is_taken_back("test_klp_shadow_vars")?;
         check!(shadow::count() == 1, "there are {}", shadow::count());
@@ -333,7 +327,7 @@ crate::selftest! {
             live::open();
             sleeping.join().map_err(text)?;
             waiting.join().map_err(text)?;
-            close_the_gate();
+            live::close();
             check!([returned(0), returned(1)] == [0, 7], "{} and {}", returned(0), returned(1));
             calls(&[((A, GET_SECOND, 0), 3), ((A, FREE_ALL_SECOND, 0), 0), ((B, FREE, 0), 0)])
         })
@@ -371,7 +365,7 @@ crate::selftest! {
             asks(0)?;
             live::open();
             sleeping.join().map_err(text)?;
-            close_the_gate();
+            live::close();
             asks(1)?;
             let got = GOT.each_ref().map(|got| got.load(Ordering::Relaxed));
             check!(got == [NONE, 9], "{got:?}");

@@ -140,7 +140,7 @@ crate::selftest! {
     /// A module's code is flushed, all of it and once, when it comes and when it goes.
     fn modules_are_flushed() {
         const NAME: &str = "demo";
-        let file = module::find_file(NAME).ok_or("the initrd has no module `demo`")?;
+        let file = module::find_file(NAME)?;
         *FLUSHED.lock() = Vec::with_capacity(64);
         let filter = Filter::only(&["<kernel::mm::code::CodeBlock>::flush"]);
         ftrace::register(&FLUSHES, &filter).map_err(|error| format!("{error}"))?;
