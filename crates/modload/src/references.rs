@@ -164,10 +164,11 @@ impl<'a> References<'a> {
         if howto.value == Value::Nothing {
             return Ok(());
         }
-        if let Err(problem) = symbols.check_use(index, sections.headers) {
-            return Err(symbols.error(index, problem));
-        }
+        // A symbol is looked at once, however many relocations use it.
         if *wanted == UNUSED {
+            if let Err(problem) = symbols.check_use(index, sections.headers) {
+                return Err(symbols.error(index, problem));
+            }
             *wanted = USED;
         }
         if matches!(howto.value, Value::Got | Value::GotRelative) {
