@@ -182,7 +182,10 @@ function:   blr
             ".ctors.65435",
             ".dtors",
         ] {
-            let error = with_section(&folder, name).unwrap_err().to_string();
+            let error = with_section(&folder, name)
+                .map(drop)
+                .unwrap_err()
+                .to_string();
             assert!(
                 error.ends_with("constructors or destructors, which the kernel would never run"),
                 "{name}: {error}"
