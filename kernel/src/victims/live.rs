@@ -2,7 +2,7 @@
 //! test patches (`patches/test_klp_*`): a gate to stay at, notes, a system state.
 
 use crate::{
-    sync::IrqLock,
+    sync::{Hook, IrqLock},
     thread::{self, WaitQueue},
 };
 use alloc::{format, string::String, vec::Vec};
@@ -62,14 +62,28 @@ pub const ASLEEP: u64 = 0;
 pub const AT_SAFE_POINTS: u64 = 1;
 /// Awake, and never gives way by itself.
 pub const SPINNING: u64 = 2;
+/// It does not stay, and runs what [`at_gate`] has set.
+pub const CALLING: u64 = 3;
 
 static OPEN: AtomicBool = AtomicBool::new(false);
 static INSIDE: AtomicUsize = AtomicUsize::new(0);
 static SAFE_POINTS: AtomicU64 = AtomicU64::new(0);
 static CHANGED: WaitQueue = WaitQueue::new();
+static AT_GATE: Hook<fn()> = Hook::new();
+
+/// Sets what a thread that comes by [`CALLING`] runs.
+pub fn at_gate(hook: Option<fn()>) {
+    AT_GATE.set(hook);
+}
 
 /// Stays at the gate until it is open. Exported to modules.
 pub extern "C" fn test_stay(how: u64) {
+    if how == CALLING {
+        if let Some(hook) = AT_GATE.get() {
+            hook();
+        }
+        return;
+    }
     INSIDE.fetch_add(1, Ordering::Relaxed);
     CHANGED.wake_all();
     let is_open = || OPEN.load(Ordering::Relaxed);

@@ -1,19 +1,22 @@
 //! Live patching beside tracing (test-ftrace.sh).
 
-use super::{OLD, enable, file, is, load, refused, remove, returns, text, undisturbed, unload};
+use super::{
+    OLD, disable, enable, file, is, load, refused, remove, returns, text, undisturbed, unload,
+};
 use crate::{
     check,
     ftrace::{self, Filter, Flags, Ops},
     livepatch::{self as klp, Options, Status},
     module,
     selftest::Result,
-    text as code, tracing,
+    text as code, thread, tracing,
     victims::live,
 };
-use alloc::string::String;
+use alloc::{string::String, sync::Arc};
 use core::{
     hint::black_box,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    time::Duration,
 };
 use layout::CallFrame;
 use ppc64::insn;
@@ -83,7 +86,58 @@ extern "C" fn look(_: u64, _: u64, _: &Ops, _: &mut CallFrame) {
 /// Calls the function `returns` makes: one directly, and one by its address.
 const CALLS: usize = 2;
 
+/// Holds calls up on their way through the trampoline.
+static HOLDS: Ops = Ops::new("holds", holds, Flags::empty());
+static IS_HELD: AtomicBool = AtomicBool::new(false);
+static LET_GO: AtomicBool = AtomicBool::new(false);
+static HAS_LEFT: AtomicBool = AtomicBool::new(false);
+
+extern "C" fn holds(_: u64, _: u64, _: &Ops, _: &mut CallFrame) {
+    IS_HELD.store(true, Ordering::Relaxed);
+    while !LET_GO.load(Ordering::Relaxed) {
+        // Asleep, so that its thread goes over.
+        thread::sleep(Duration::from_millis(1));
+    }
+    HAS_LEFT.store(true, Ordering::Relaxed);
+}
+
 crate::selftest! {
+    /// A transition that takes the last patch from a function ends when no call is on its
+    /// way through the trampoline any more: the patch's ops is still in front of it.
+    fn calls_on_their_way_are_waited_for() {
+        undisturbed(|| {
+            for flag in [&IS_HELD, &LET_GO, &HAS_LEFT] {
+                flag.store(false, Ordering::Relaxed);
+            }
+            ftrace::register(&HOLDS, &Filter::only(&[ONE])).map_err(text)?;
+            enable("test_klp_livepatch")?;
+            let returned = Arc::new(AtomicU64::new(0));
+            let its_own = returned.clone();
+            let caller = thread::spawn("on its way", move || {
+                its_own.store(live::one(0), Ordering::Relaxed);
+            }).map_err(text)?;
+            while !IS_HELD.load(Ordering::Relaxed) {
+                thread::yield_now();
+            }
+            // Lets it go only when the transition has had time to end too early.
+            let helper = thread::spawn("helper", || {
+                thread::sleep(Duration::from_millis(50));
+                LET_GO.store(true, Ordering::Relaxed);
+            }).map_err(text)?;
+            let disabled = disable("test_klp_livepatch");
+            let has_left = HAS_LEFT.load(Ordering::Relaxed);
+            helper.join().map_err(text)?;
+            caller.join().map_err(text)?;
+            ftrace::unregister(&HOLDS).map_err(text)?;
+            disabled?;
+            check!(has_left, "it ended while a call was on its way");
+            let returned = returned.load(Ordering::Relaxed);
+            check!(returned == 1, "that call returned {returned} instead of 1");
+            unload("test_klp_livepatch")?;
+            returns(OLD)
+        })
+    }
+
     /// While tracing is off, no patch can be enabled; while one is, tracing can't be
     /// turned off.
     fn livepatch_and_ftrace_enabled() {

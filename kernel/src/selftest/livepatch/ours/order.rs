@@ -1,11 +1,11 @@
 //! The order in which patches come and go.
 
 use super::super::{
-    OLD, Staying, disable, enable, enable_replacing, ends_as, quietly, refused, remove, returns,
-    start, text, undisturbed, unload,
+    OLD, Staying, disable, enable, enable_replacing, ends_as, quietly, refused, remove, replacing,
+    returns, start, text, undisturbed, unload,
 };
 use crate::{
-    check, livepatch as klp,
+    check, ftrace, livepatch as klp,
     victims::{self, live},
 };
 
@@ -128,6 +128,40 @@ crate::selftest! {
             }
             unload(PATCHES[1])?;
             remove(PATCHES[0])
+        })
+    }
+
+    /// While a patch takes the place of another, functions that it leaves alone are the
+    /// originals for who has gone over, and the other's for who has not.
+    fn both_sides_of_a_replacement() {
+        undisturbed(|| {
+            enable(PATCHES[0])?;
+            let spinner = Staying::start("spinner", 0, || {
+                live::test_stay(live::SPINNING);
+                100 * live::one(0) + live::two(0)
+            })?;
+            klp::load(&replacing(PATCHES[2])?, klp::Options::default()).map_err(text)?;
+            returns([1, 32, 33])?;
+            spinner.returns(1112)?;
+            ends_as(PATCHES[2], Some(klp::Status::Enabled))?;
+            returns([1, 32, 33])?;
+            remove(PATCHES[2])?;
+            unload(PATCHES[0])?;
+            returns(OLD)
+        })
+    }
+
+    /// The settled stub of a patch is given back when the transition to the next one has
+    /// ended.
+    fn left_stubs_are_given_back() {
+        undisturbed(|| {
+            enable(PATCHES[0])?;
+            enable(PATCHES[1])?;
+            let retired = ftrace::retired();
+            remove(PATCHES[1])?;
+            remove(PATCHES[0])?;
+            check!(retired == 0, "{retired} pieces of code wait to be given back");
+            Ok(())
         })
     }
 

@@ -127,6 +127,25 @@ crate::selftest! {
         }))
     }
 
+    /// The thread that enables the patch is in the old function itself: what it finds on
+    /// its own stack counts like what is on others'.
+    fn enabled_from_the_old_function() {
+        static FOUND: IrqLock<Option<Result<(), String>>> = IrqLock::new(None);
+        fn hook() {
+            let found = start(STAYS).and_then(|_| held_by("main", IN_OLD));
+            *FOUND.lock() = Some(found);
+        }
+        undisturbed(|| {
+            live::at_gate(Some(hook));
+            let returned = live::stays(live::CALLING, 0);
+            live::at_gate(None);
+            FOUND.lock().take().ok_or("it did not get there")??;
+            check!(returned == 1, "it got {returned}");
+            ends_as(STAYS, Some(Status::Enabled))?;
+            remove(STAYS)
+        })
+    }
+
     /// Deep in recursion through it, which goes on by the old function.
     fn deep_in_recursion() {
         undisturbed(|| {
