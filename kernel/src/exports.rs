@@ -74,6 +74,7 @@ static EXPORTS: Exports = Exports(&[
     ("lab_note_depth", laboratory::note_depth as *const ()),
     ("lab_pause", laboratory::pause as *const ()),
     ("lab_look_here", laboratory::look_here as *const ()),
+    ("lab_wait_for", laboratory::wait_for as *const ()),
 ]);
 
 /// The global entry of the function that is exported under a name.

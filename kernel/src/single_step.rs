@@ -6,6 +6,8 @@
 //! anybody else. The watcher lets the call end with [`at_home`], or with [`give_up`]
 //! when it is lost.
 
+pub mod reservation;
+
 use crate::{
     arch::{
         self,
@@ -52,7 +54,7 @@ pub fn deadline() -> u64 {
 }
 
 /// Makes a call in steps. `is_lost` is asked when it has ended, and says whether it was
-/// given up. Returns whether the second stack is as it was; it is put right.
+/// given up. Returns whether the livepatch stack is as it was; it is put right.
 ///
 /// No ticks come before the deadline but those that the watcher provokes, or no two
 /// runs would be alike.
@@ -61,7 +63,8 @@ pub fn deadline() -> u64 {
 /// The function may be called with these arguments and this r2, and a watcher is there.
 pub unsafe fn make(call: &mut SanitisedCall, is_lost: impl FnOnce() -> bool) -> bool {
     let entry = &arch::cpu().entry;
-    let second = entry.second_stack.load(Ordering::Relaxed);
+    // The livepatch stack's top goes with it.
+    let floor = entry.stack_floor.load(Ordering::Relaxed);
     let hooked = graph::depth();
     let longest = time::timebase_ticks(LONGEST);
     arch::set_decrementer(longest.min(i32::MAX as u64) as i32);
@@ -72,11 +75,11 @@ pub unsafe fn make(call: &mut SanitisedCall, is_lost: impl FnOnce() -> bool) -> 
         // Nobody has come back through what these three keep.
         entry.tracing.store(0, Ordering::Relaxed);
         graph::forget_above(hooked);
-        entry.second_stack.store(second, Ordering::Relaxed);
+        entry.stack_floor.store(floor, Ordering::Relaxed);
     }
     time::start();
-    let is_back = entry.second_stack.load(Ordering::Relaxed) == second;
-    entry.second_stack.store(second, Ordering::Relaxed);
+    let is_back = entry.stack_floor.load(Ordering::Relaxed) == floor;
+    entry.stack_floor.store(floor, Ordering::Relaxed);
     is_back
 }
 

@@ -91,14 +91,20 @@ pub fn lowest_is_intact() -> bool {
     })
 }
 
-/// Makes `stack` the one that interrupts accept. Its lowest `reserved` bytes above
-/// the guard are used for something else.
+/// The lowest r1 that `stack` allows while its livepatch stack is empty: above the guard
+/// there is room for an interrupt.
+#[must_use]
+pub fn lowest_floor(stack: &Stack) -> u64 {
+    stack.bottom() + GUARD_BYTES + layout::INTERRUPT_ROOM as u64
+}
+
+/// Makes `stack` the one that interrupts accept, down to `floor`: its
+/// [`lowest_floor`], or what its floor was when it was left.
 ///
 /// # Safety
 /// Interrupts are off and stay off until r1 is on `stack`, whose guard is filled in.
-pub unsafe fn use_stack(stack: &Stack, reserved: u64) {
+pub unsafe fn use_stack(stack: &Stack, floor: u64) {
     let cpu = arch::cpu();
-    let floor = stack.bottom() + GUARD_BYTES + reserved + layout::INTERRUPT_ROOM as u64;
     cpu.stack_bottom.store(stack.bottom(), Ordering::Relaxed);
     cpu.entry.stack_floor.store(floor, Ordering::Relaxed);
     cpu.entry.stack_top.store(stack.top(), Ordering::Relaxed);

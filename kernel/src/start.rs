@@ -32,7 +32,7 @@ pub fn start(info: &BootInfo) -> ! {
     // turns them on; the stack is fresh.
     unsafe {
         stack::fill_guard(&main_stack);
-        stack::use_stack(&main_stack, 0);
+        stack::use_stack(&main_stack, stack::lowest_floor(&main_stack));
         arch::call_on_stack(&main_stack, on_main_stack)
     }
 }

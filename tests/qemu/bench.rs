@@ -36,7 +36,6 @@ const WHOLE: [&str; 8] = [
     "transition",
     "settled",
     "stack_bytes",
-    "thread_bytes",
     "code_bytes",
 ];
 

@@ -76,7 +76,6 @@ fn costs() -> Value {
         "prologue",
         "return_convention",
         "stack_bytes",
-        "thread_bytes",
         "code_bytes",
         "mca_pwr9",
         "mca_pwr10",

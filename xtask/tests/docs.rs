@@ -145,8 +145,6 @@ fn numbers_are_those_of_the_bench() {
         "abi.md",
         &format!("{more} instructions a call more than `epilogue`"),
     );
-    let bytes = of("livepatch-stack thread_bytes");
-    must_say("abi.md", &format!("every thread keeps {bytes} bytes"));
     let each = of("livepatch-stack stack_bytes") - of("epilogue stack_bytes");
     must_say(
         "abi.md",

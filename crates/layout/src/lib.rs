@@ -105,15 +105,15 @@ pub struct CpuEntry {
     pub toc: AtomicU64,
     /// Address of the handler, `extern "C" fn(&mut TrapFrame)`.
     pub handler: AtomicU64,
-    /// Lowest r1 of the running stack at which an interrupt still fits.
+    /// Lowest r1 of the running stack at which an interrupt still fits:
+    /// [`INTERRUPT_ROOM`] above the top of the livepatch stack. That one lies at the low end of
+    /// the same memory and grows upwards, so the hand-off `livepatch-stack` pushes by
+    /// raising the floor.
     pub stack_floor: AtomicU64,
     /// Highest r1 of the running stack.
     pub stack_top: AtomicU64,
     /// Top of the stack to use when r1 is not between the two.
     pub fallback_stack: AtomicU64,
-    /// Top of the running thread's second stack, which grows upwards: the hand-off
-    /// `livepatch-stack` keeps what its callers need there.
-    pub second_stack: AtomicU64,
     /// What the running thread's innermost sanitised call is to be compared with.
     pub watched: AtomicU64,
     /// Not zero while a guarded ftrace callback runs: calls that are traced

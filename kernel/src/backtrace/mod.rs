@@ -1,21 +1,27 @@
 //! Who called whom, from a stack: return addresses, seen through what tracing
 //! and interrupts have put between them.
+//!
+//! - `steps`: the one walk; `returns`: return addresses that are kept elsewhere;
+//! - `reliable`: whether a stack can be relied on, and which functions are on it;
+//! - `reach`: whether a thread can still get into code that is to be freed.
 
 mod reach;
 mod reliable;
 mod returns;
+mod steps;
 
 pub use reach::{any_in, caller_is_in, held};
 pub use reliable::{Found, Unreliable, check, check_running};
-pub use returns::{Returns, set_returns};
+pub use returns::{Real, Returns, set_returns};
 
 use crate::{
-    arch::{self, Walk},
-    ftrace, stack,
+    arch, stack,
     thread::{self, Activity, Thread},
-    tracing::graph,
 };
-use layout::{CallFrame, TrapFrame};
+use core::{mem::offset_of, ptr};
+use layout::FrameHeader;
+use returns::Resolver;
+use steps::Steps;
 
 /// What a step of a backtrace is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -32,6 +38,9 @@ pub enum What {
     /// A call of a replaced function: its return address, which the hand-off keeps
     /// elsewhere.
     Helped,
+    /// A return address is that of the tracer's hook, or of the hand-off's helper, and
+    /// nothing says what it stands for.
+    Lost,
     /// Interrupted here, at this vector.
     Interrupted(u64),
 }
@@ -49,6 +58,7 @@ impl Step {
     /// An address inside the instruction that the step is about: a return
     /// address is behind its call, which may be a function's last instruction.
     #[must_use]
+    #[inline(always)] // once for each frame of each thread
     pub fn place(&self) -> u64 {
         match self.what {
             What::Interrupted(_) | What::Traced => self.code,
@@ -61,19 +71,21 @@ impl Step {
 /// With `interrupted`, the function that the frame belongs to was interrupted.
 ///
 /// # Safety
-/// Nobody changes the stack that `r1` is on while the steps are taken.
+/// Nobody changes the stack that `r1` is on while the steps are taken, and the running
+/// thread takes them itself.
 pub unsafe fn steps(r1: u64, interrupted: bool) -> impl Iterator<Item = Step> {
-    let current = |real: fn(&Thread, usize) -> Option<u64>| {
-        move |n| thread::with_current(|thread| real(thread, n)).flatten()
-    };
-    let kept = Kept {
-        hooked: current(|thread, n| thread.returns.parent(n)),
-        helped: current(returns::real),
-    };
+    let thread = thread::with_current(ptr::from_ref);
+    // SAFETY: the thread is kept for as long as it runs, and takes the steps itself, says
+    // the caller.
+    let thread = thread.map(|thread| unsafe { &*thread });
     // SAFETY: the bounds are the kernel's stacks, or memory that one of them has
     // overrun; the frames stay as they are, says the caller.
     let frames = unsafe { arch::walk(r1, stack::bounds(r1)) };
-    seen(frames, interrupted, kept)
+    let mut steps = Steps::new(frames, Resolver::new(thread));
+    if interrupted {
+        steps = steps.interrupted(r1 + offset_of!(FrameHeader, lr_save) as u64);
+    }
+    told(steps)
 }
 
 /// The steps of a thread that does not run, from where it gave way outwards; none
@@ -86,63 +98,17 @@ pub unsafe fn steps_of(thread: &Thread) -> impl Iterator<Item = Step> {
         Activity::Waiting(r1) | Activity::Preempted(r1) => r1,
         Activity::Running => 0,
     };
-    let kept = Kept {
-        hooked: |n| thread.returns.parent(n),
-        helped: |n| returns::real(thread, n),
-    };
     // SAFETY: the thread's own stack, on which nothing happens, says the caller.
     let frames = unsafe { arch::walk(r1, [thread.stack().range()]) };
-    seen(frames, false, kept)
+    told(Steps::new(frames, Resolver::new(Some(thread))))
 }
 
-/// Where return addresses are that are not on the stack itself: the n-th from the
-/// innermost, of those that the graph tracer has hooked, and of those that the
-/// hand-off has put elsewhere.
-struct Kept<H, V> {
-    hooked: H,
-    helped: V,
-}
-
-/// Frames as steps.
-fn seen<H, V, const N: usize>(
-    frames: Walk<N>,
-    interrupted: bool,
-    kept: Kept<H, V>,
-) -> impl Iterator<Item = Step>
-where
-    H: Fn(usize) -> Option<u64>,
-    V: Fn(usize) -> Option<u64>,
-{
-    let mut stale = interrupted;
-    let (mut hooks, mut helps) = (0, 0);
-    let helper = returns::helper();
-    frames.filter(|frame| frame.code != 0).map(move |frame| {
-        let mut step = Step {
-            code: frame.code,
-            what: What::Call,
-        };
-        if frame.code == helper {
-            step.code = (kept.helped)(helps).unwrap_or(frame.code);
-            step.what = What::Helped;
-            helps += 1;
-        }
-        if let Some(TrapFrame { vector, .. }) = frame.trap {
-            step.what = What::Interrupted(*vector);
-        } else if ftrace::in_trampoline(frame.code) {
-            // SAFETY: a frame that code in a trampoline has called from is the
-            // trampoline's own, and the walk has found it on a stack.
-            step.code = unsafe { (*(frame.address as *const CallFrame)).nip };
-            step.what = What::Traced;
-        } else if step.code == graph::hook() {
-            step.code = (kept.hooked)(hooks).unwrap_or(step.code);
-            step.what = What::Hooked;
-            hooks += 1;
-        } else if stale {
-            step.what = What::PerhapsStale;
-        }
-        stale = frame.trap.is_some();
-        step
-    })
+/// What is told of a walk.
+fn told<'a, const N: usize>(
+    steps: Steps<'a, Resolver<'a>, N>,
+) -> impl Iterator<Item = Step> + use<'a, N> {
+    let steps = steps.map(|seen| seen.step);
+    steps.filter(|step| step.code != 0)
 }
 
 /// Writes down the steps from the caller outwards; returns how many there are

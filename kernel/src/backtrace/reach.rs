@@ -1,14 +1,18 @@
 //! Whether anybody can still get into a piece of code, so that its memory must stay.
 
-use super::returns::Resolver;
+use super::{
+    What,
+    returns::{self, Resolver},
+    steps::{Seen, Steps},
+};
 use crate::{
-    arch, ftrace, stack, text,
+    arch, stack, text,
     thread::{self, Activity, Thread},
 };
 use alloc::vec::Vec;
 use consistency::Ranges;
 use core::{ops::Range, sync::atomic::Ordering};
-use layout::{CallFrame, TrapFrame};
+use layout::TrapFrame;
 use ppc64::insn;
 
 /// Instructions to look through for a function's end.
@@ -83,35 +87,45 @@ fn look_at(thread: &Thread, ranges: &Ranges, take: &mut impl FnMut(u64)) {
     }
 }
 
-/// Looks at return addresses, hooked ones too, at the function that a trampoline is
-/// about to enter, and at whatever an interrupted function had in its registers: it
-/// may have been about to jump there.
+/// Looks at return addresses, at every one that is kept elsewhere, at the function that a
+/// trampoline is about to enter, and at whatever an interrupted function had in its
+/// registers: it may have been about to jump there.
 #[inline]
 fn look<const N: usize>(
-    frames: arch::Walk<N>,
+    frames: arch::Walk<'_, N>,
     thread: Option<&Thread>,
     ranges: &Ranges,
     take: &mut impl FnMut(u64),
 ) {
-    let kernel = text::kernel_text();
-    let mut returns = Resolver::new(thread);
-    for frame in frames {
-        see(frame.code, ranges, take);
-        if let Some(trap) = frame.trap {
-            look_at_registers(&frame, trap, ranges, take);
-        } else if let Some(real) = returns.resolve(frame.code).filter(|&one| one != frame.code) {
-            see(real, ranges, take);
-        } else if (kernel.start..kernel.end).contains(&frame.code) {
-            // No trampoline: most frames.
-        } else if ftrace::in_trampoline(frame.code) {
-            // SAFETY: a frame that code in a trampoline has called from is the
-            // trampoline's own, and the walk has found it on a stack.
-            see(
-                unsafe { (*(frame.address as *const CallFrame)).nip },
-                ranges,
-                take,
-            );
+    if let Some(thread) = thread {
+        returns::each(thread, |address| see(address, ranges, take));
+        if let Some(real) = returns::by_slot() {
+            // Whatever is in the slot: the function that is to save LR there may not have
+            // come to it.
+            let all = frames.clone().filter_map(|frame| real(thread, frame.slot));
+            all.for_each(|address| see(address, ranges, take));
         }
+    }
+    let mut resolver = Resolver::new(thread);
+    let mut steps = Steps::new(frames, &mut resolver);
+    while let Some(()) = steps.show(|seen| look_at_step(&seen, ranges, take)) {}
+}
+
+#[inline(always)] // once for each frame of each thread
+fn look_at_step(seen: &Seen<'_>, ranges: &Ranges, take: &mut impl FnMut(u64)) {
+    see(seen.frame.code, ranges, take);
+    // Nothing else is to be seen of most frames.
+    if seen.step.what != What::Call {
+        look_closer(seen, ranges, take);
+    }
+}
+
+/// Looks at what a step is that is not plainly a call.
+#[inline(never)]
+fn look_closer(seen: &Seen<'_>, ranges: &Ranges, take: &mut impl FnMut(u64)) {
+    see(seen.step.code, ranges, take);
+    if let Some(trap) = seen.frame.trap {
+        look_at_registers(&seen.frame, trap, ranges, take);
     }
 }
 

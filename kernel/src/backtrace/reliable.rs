@@ -5,16 +5,18 @@
 //! not hold for a function that was interrupted (`arch/powerpc/kernel/stacktrace.c`
 //! in Linux says the same of an exception frame).
 
-use super::returns::Resolver;
+use super::{
+    What,
+    returns::Resolver,
+    steps::{Seen, Steps},
+};
 use crate::{
-    arch, ftrace, module,
+    arch, module,
     symbols::Place,
-    text,
     thread::{Activity, Thread},
 };
 use consistency::Ranges;
 use core::fmt;
-use layout::CallFrame;
 
 /// Why nobody can tell which functions are on a stack.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -101,38 +103,14 @@ pub fn check_running(thread: &Thread, wanted: &Ranges) -> Result<Found, Unreliab
 /// `r1` is a frame of the thread's stack, and those above it stay as they are.
 unsafe fn look(thread: &Thread, r1: u64, wanted: &Ranges) -> Result<Found, Unreliable> {
     let (bottom, top) = thread.stack().range();
-    let kernel = text::kernel_text();
-    let mut returns = Resolver::new(Some(thread));
     let mut last = r1;
     // SAFETY: as the caller promises.
-    for frame in unsafe { arch::walk(r1, [(bottom, top)]) } {
-        if frame.trap.is_some() {
-            return Err(Unreliable::InterruptFrame { at: frame.code });
-        }
-        last = frame.address;
-        let code = returns
-            .resolve(frame.code)
-            .ok_or(Unreliable::HookedReturn)?;
-        // A return address is behind its call, which may be a function's last
-        // instruction.
-        let call = code.wrapping_sub(4);
-        if let Some(found) = wanted.find(call) {
-            return Ok(Some(found));
-        }
-        if kernel.start <= call && call < kernel.end {
-            continue;
-        }
-        if ftrace::in_trampoline(call) {
-            // SAFETY: a frame that code in a trampoline has called from is the
-            // trampoline's own, and the walk has found it on the stack.
-            let next = unsafe { (*(frame.address as *const CallFrame)).nip };
-            if let Some(found) = wanted.find(next) {
-                return Ok(Some(found));
-            }
-            continue;
-        }
-        if !module::is_code(call) {
-            return Err(Unreliable::UnknownCode { at: code });
+    let frames = unsafe { arch::walk(r1, [(bottom, top)]) };
+    let mut returns = Resolver::new(Some(thread));
+    let mut steps = Steps::new(frames, &mut returns);
+    while let Some(looked) = steps.show(|seen| look_at(&seen, wanted, &mut last)) {
+        if let Some(result) = looked {
+            return result;
         }
     }
     // The base frame is the stack's last, and its back chain is zero.
@@ -141,5 +119,25 @@ unsafe fn look(thread: &Thread, r1: u64, wanted: &Ranges) -> Result<Found, Unrel
         Ok(None)
     } else {
         Err(Unreliable::BrokenChain { at: last })
+    }
+}
+
+/// Looks at a step. Yields what is known of the stack then, if no other step matters.
+#[inline(always)] // once for each frame of each thread
+fn look_at(seen: &Seen<'_>, wanted: &Ranges, last: &mut u64) -> Option<Result<Found, Unreliable>> {
+    let step = seen.step;
+    match step.what {
+        What::Interrupted(_) => return Some(Err(Unreliable::InterruptFrame { at: step.code })),
+        What::Lost => return Some(Err(Unreliable::HookedReturn)),
+        _ => *last = seen.frame.address,
+    }
+    let place = step.place();
+    if let Some(found) = wanted.find(place) {
+        return Some(Ok(Some(found)));
+    }
+    if seen.is_kernel || step.what == What::Traced || module::is_code(place) {
+        None
+    } else {
+        Some(Err(Unreliable::UnknownCode { at: step.code }))
     }
 }

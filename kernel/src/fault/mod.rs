@@ -231,6 +231,7 @@ fn print_backtrace(frame: &TrapFrame) {
             What::Traced => println!(" (traced)"),
             What::Helped => println!(" (through the hand-off's helper)"),
             What::Hooked => println!(" (return hooked)"),
+            What::Lost => println!(" (where it returns to is lost)"),
             What::Interrupted(vector) => println!(" (interrupt {vector:#x})"),
         }
     }

@@ -27,11 +27,12 @@ pub use error::FtraceError;
 pub use filter::Filter;
 pub use ops::{Callback, Flags, HandOff, Ops};
 pub use registry::{
-    add_sites, attached, detach_at, in_trampoline, is_busy, is_enabled, redirect_at, register,
-    register_at, remove_sites, set_enabled, trampoline_of, unregister,
+    add_sites, attached, detach_at, is_busy, is_enabled, redirect_at, register, register_at,
+    remove_sites, set_enabled, trampoline_at, trampoline_of, unregister,
 };
 pub use retired::{count as retired, reclaim, retire, wait as wait_for_retired};
 pub use sites::{
     Counts, Kind, Refused, Site, Table, at_entry, bring_to_rest, counts, find as find_site,
     from_record, refused, sites, start,
 };
+pub use trampoline::in_trampoline;

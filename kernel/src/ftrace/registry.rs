@@ -5,7 +5,7 @@ use super::{
     sets::{Edit, OPS_ON_A_SITE, Sets},
     sites,
 };
-use crate::{mm::code, sync::IrqLock};
+use crate::sync::IrqLock;
 use alloc::{sync::Arc, vec::Vec};
 use arrayvec::ArrayVec;
 use core::fmt;
@@ -189,16 +189,10 @@ pub fn trampoline_of(address: u64) -> Option<impl fmt::Display> {
     Some(fmt::from_fn(move |f| f.write_str(&names.join(", "))))
 }
 
-/// Whether an address is in a trampoline. For stack walks, also of a kernel that
-/// is going down: while the registry is in use, all code that was made at run
-/// time counts as such.
+/// The code of the trampoline that begins at an address.
 #[must_use]
-pub fn in_trampoline(address: u64) -> bool {
-    let region = code::region();
-    (region.start..region.end).contains(&address)
-        && REGISTRY
-            .try_lock()
-            .is_none_or(|registry| registry.sets.is_trampoline(address) || retired::holds(address))
+pub fn trampoline_at(address: u64) -> Option<Range> {
+    REGISTRY.lock().sets.trampoline(address)
 }
 
 /// Adds the sites of a module, by address. They must be at rest.

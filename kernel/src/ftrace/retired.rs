@@ -69,16 +69,6 @@ pub fn wait() {
     }
 }
 
-/// Whether an address is in retired code.
-pub fn holds(address: u64) -> bool {
-    RETIRED.try_lock().is_none_or(|retired| {
-        retired
-            .blocks
-            .iter()
-            .any(|one| range(one).contains(&address))
-    })
-}
-
 /// How many blocks wait to be given back.
 #[must_use]
 pub fn count() -> usize {

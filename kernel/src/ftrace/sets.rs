@@ -11,6 +11,7 @@ use super::{
 use crate::text::{self, Change};
 use alloc::vec::Vec;
 use arrayvec::ArrayVec;
+use memmap::Range;
 use ppc64::insn;
 
 /// How many ops one site can have.
@@ -401,16 +402,10 @@ impl Sets {
             .map(|set| set.ops.clone())
     }
 
-    /// Whether an address is in a trampoline that sites go to.
-    pub fn is_trampoline(&self, address: u64) -> bool {
-        let live = self
-            .sets
-            .iter()
-            .flatten()
-            .filter_map(|set| set.trampoline.as_ref());
-        { live }.any(|trampoline| {
-            let range = trampoline.range();
-            (range.start..range.end).contains(&address)
-        })
+    /// The code of the trampoline that begins at an address.
+    pub fn trampoline(&self, entry: u64) -> Option<Range> {
+        let all = self.sets.iter().flatten();
+        let mut ranges = all.filter_map(|set| Some(set.trampoline.as_ref()?.range()));
+        ranges.find(|range| range.start == entry)
     }
 }

@@ -7,7 +7,7 @@
 
 use super::{Flags, Ops};
 use crate::{
-    mm::code::{CodeBlock, NoCodeMemory},
+    mm::code::{self, CodeBlock, NoCodeMemory},
     symbols,
     text::{self, Change, TextError},
 };
@@ -122,7 +122,8 @@ impl Trampoline {
         words.extend_from_slice(exit);
         words.push(insn::bctr());
 
-        let block = CodeBlock::new(words.len()).map_err(TrampolineError::NoCodeMemory)?;
+        let mut block = CodeBlock::new(words.len()).map_err(TrampolineError::NoCodeMemory)?;
+        block.mark();
         for (index, callback) in branches {
             let from = block.start() + 4 * index as u64;
             let branch = insn::branch(from, local_entry(callback), true);
@@ -157,6 +158,14 @@ impl Trampoline {
     pub fn range(&self) -> Range {
         self.block.range()
     }
+}
+
+/// Whether an address is in a trampoline, or in one that is [retired](super::retired) and
+/// still there. Takes no lock: a stack walk asks.
+#[must_use]
+#[inline]
+pub fn in_trampoline(address: u64) -> bool {
+    code::is_marked(address)
 }
 
 /// Puts an ops's address into the two words of a call piece that are there for it.

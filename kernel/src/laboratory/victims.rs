@@ -188,6 +188,14 @@ pub extern "C" fn pause() {
     INSIDE.pass();
 }
 
+/// Waits until a flag is not zero. A leaf that opens no frame.
+#[inline(never)]
+pub extern "C" fn wait_for(flag: &AtomicU64) {
+    while flag.load(Ordering::Relaxed) == 0 {
+        core::hint::spin_loop();
+    }
+}
+
 /// A value, and one; the replacement calls [`look_here`].
 #[inline(never)]
 pub extern "C" fn look(value: u64) -> u64 {

@@ -5,7 +5,10 @@
 
 use crate::sync::IrqLock;
 use alloc::alloc::Layout;
-use core::ptr::NonNull;
+use core::{
+    ptr::NonNull,
+    sync::atomic::{AtomicU64, Ordering},
+};
 use linked_list_allocator::Heap;
 use memmap::{Map, Range};
 
@@ -29,6 +32,10 @@ const FAR_BYTES: u64 = 1 << 20;
 /// such memory.
 static FAR: IrqLock<Heap> = IrqLock::new(Heap::empty());
 
+/// A bit for each [`ALIGN`] bytes of the region that lie in a marked block.
+static MARKS: [AtomicU64; BYTES as usize / ALIGN / 64] =
+    [const { AtomicU64::new(0) }; BYTES as usize / ALIGN / 64];
+
 /// A block of code memory. Dropping it gives the memory back, so its owner
 /// drops it only when nothing can run in it any more.
 #[derive(Debug)]
@@ -41,6 +48,8 @@ pub struct CodeBlock {
     layout: Layout,
     /// Whether it is out of reach of the kernel's TOC pointer.
     far: bool,
+    /// Whether it is marked.
+    marked: bool,
 }
 
 /// There is no free block of that size.
@@ -103,7 +112,30 @@ impl CodeBlock {
             size,
             layout,
             far,
+            marked: false,
         })
+    }
+
+    /// Marks the block until it is dropped: [`is_marked`] knows its addresses. Blocks
+    /// in the far region can't be marked.
+    pub fn mark(&mut self) {
+        self.marked = !self.far;
+        self.set_marks(self.marked);
+    }
+
+    fn set_marks(&self, on: bool) {
+        // A block begins and ends at multiples of `ALIGN`, so no bit is another's too.
+        let end = self.start + self.layout.size() as u64;
+        for address in (self.start..end).step_by(ALIGN) {
+            let Some((word, bit)) = mark_of(address) else {
+                return;
+            };
+            if on {
+                word.fetch_or(bit, Ordering::Relaxed);
+            } else {
+                word.fetch_and(!bit, Ordering::Relaxed);
+            }
+        }
     }
 
     /// The block's memory.
@@ -145,6 +177,9 @@ impl Drop for CodeBlock {
         let Some(block) = NonNull::new(self.start as *mut u8) else {
             return;
         };
+        if self.marked {
+            self.set_marks(false);
+        }
         // Zero is no instruction: who still gets here traps, and does not run on in
         // what was there.
         // SAFETY: the block is ours, and nothing runs in it any more, says the owner.
@@ -165,6 +200,25 @@ fn heap(far: bool) -> &'static IrqLock<Heap> {
 #[inline]
 pub fn region() -> Range {
     REGION.get().copied().unwrap_or(Range { start: 0, end: 0 })
+}
+
+/// The bit of an address in the region.
+#[inline]
+fn mark_of(address: u64) -> Option<(&'static AtomicU64, u64)> {
+    let region = region();
+    if !(region.start..region.end).contains(&address) {
+        return None;
+    }
+    let number = (address - region.start) as usize / ALIGN;
+    Some((MARKS.get(number / 64)?, 1 << (number % 64)))
+}
+
+/// Whether an address lies in a [marked](CodeBlock::mark) block. Takes no lock, so the
+/// answer is right whatever was interrupted or has failed.
+#[must_use]
+#[inline]
+pub fn is_marked(address: u64) -> bool {
+    mark_of(address).is_some_and(|(word, bit)| word.load(Ordering::Relaxed) & bit != 0)
 }
 
 /// Bytes of code memory in use.

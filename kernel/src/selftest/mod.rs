@@ -10,6 +10,7 @@ mod entry;
 mod exercises;
 mod ftrace;
 mod heap;
+mod in_steps;
 mod livepatch;
 mod machine;
 mod module;

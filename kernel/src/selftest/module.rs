@@ -2,6 +2,7 @@
 
 mod conventions;
 mod descriptor;
+mod unload;
 
 use crate::{
     arch::{self, HandedOver},

@@ -216,7 +216,7 @@ crate::selftest! {
         Ok(())
     }
 
-    /// Recursion that is deeper than the shadow stack goes unhooked, and comes
+    /// Recursion that is deeper than the return stack goes unhooked, and comes
     /// home.
     fn deep_recursion_comes_home() {
         reset()?;

@@ -6,10 +6,7 @@ use crate::{
     mm, stack,
 };
 use alloc::alloc::Layout;
-use core::{
-    ptr::NonNull,
-    sync::atomic::{AtomicUsize, Ordering},
-};
+use core::ptr::NonNull;
 
 // Every stack has at least room for an interrupt beside its guard; see `ThreadStack::new`.
 const _: () = assert!(arch::LEAST_STACK <= layout::INTERRUPT_ROOM);
@@ -17,22 +14,11 @@ const _: () = assert!(arch::LEAST_STACK <= layout::INTERRUPT_ROOM);
 /// Stacks begin at a cache block's start.
 pub(super) const ALIGN: usize = 128;
 
-/// Bytes that stacks made from now on have for a second stack.
-static SECOND_STACK: AtomicUsize = AtomicUsize::new(0);
-
-/// Sets how many bytes threads that are made from now on have for a second stack.
-/// Those that there are make do with the room that is kept for interrupts.
-pub fn reserve_second_stacks(bytes: usize) {
-    SECOND_STACK.store(bytes, Ordering::Relaxed);
-}
-
 /// A stack whose memory is given back when it is dropped, or the main stack, which
 /// stays.
 #[derive(Debug)]
 pub struct ThreadStack {
     stack: Stack,
-    /// Bytes above the guard that its second stack may take.
-    second: u64,
     /// Nothing for the main stack.
     layout: Option<Layout>,
 }
@@ -40,9 +26,8 @@ pub struct ThreadStack {
 impl ThreadStack {
     /// A stack of about so many bytes, its guard filled in.
     pub(super) fn new(bytes: usize) -> Result<Self, NoMemory> {
-        let second = SECOND_STACK.load(Ordering::Relaxed);
         let least = stack::GUARD_BYTES as usize + 2 * layout::INTERRUPT_ROOM;
-        let size = bytes.max(least).checked_add(second).ok_or(NoMemory)?;
+        let size = bytes.max(least);
         let size = size.checked_next_multiple_of(ALIGN).ok_or(NoMemory)?;
         let layout = Layout::from_size_align(size, ALIGN).map_err(|_| NoMemory)?;
         let bottom = mm::allocate_stack(layout).ok_or(NoMemory)?;
@@ -54,13 +39,12 @@ impl ThreadStack {
         unsafe { stack::fill_guard(&stack) };
         Ok(Self {
             stack,
-            second: second as u64,
             layout: Some(layout),
         })
     }
 
     /// The address just above the guard, aligned to [`ALIGN`]: what the thread takes
-    /// along lies there until it has begun.
+    /// along lies there until it has begun. The livepatch stack begins there too.
     pub(super) fn low_end(&self) -> *mut u8 {
         let address = self.stack.bottom() + stack::GUARD_BYTES;
         core::ptr::with_exposed_provenance_mut(address as usize)
@@ -73,7 +57,6 @@ impl ThreadStack {
         let stack = unsafe { Stack::new(bottom, top) };
         Self {
             stack,
-            second: 0,
             layout: None,
         }
     }
@@ -83,19 +66,6 @@ impl ThreadStack {
     #[inline]
     pub fn stack(&self) -> &Stack {
         &self.stack
-    }
-
-    /// Where its second stack begins.
-    #[inline]
-    pub(super) fn second_base(&self) -> u64 {
-        self.stack.bottom() + stack::GUARD_BYTES
-    }
-
-    /// Bytes between the guard and what its first stack may use.
-    #[must_use]
-    #[inline]
-    pub fn second_bytes(&self) -> u64 {
-        self.second
     }
 
     /// Its lowest address and its end.

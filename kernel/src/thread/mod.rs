@@ -1,7 +1,7 @@
 //! Preemptive threads.
 //!
 //! Each has a stack of its own with a guard, a name, and what the kernel keeps for
-//! it: the shadow stack of hooked returns, and its patch state. The scheduler is
+//! it: the return stack of hooked calls, and its patch state. The scheduler is
 //! round robin; a tick takes a thread off the CPU after its time slice, wherever it
 //! is, unless interrupts are off. Threads give way by [`yield_now`], [`sleep`],
 //! [`park`] and [`Handle::join`].
@@ -12,16 +12,16 @@ mod returns;
 mod scheduler;
 mod wait;
 
-pub use memory::{ThreadStack, reserve_second_stacks};
+pub use memory::ThreadStack;
 pub use patch_state::{on_safe_point, safe_point, set_pending};
-pub use returns::{DEPTH, Hooked, ReturnStack};
+pub use returns::{DEPTH, Hooked, Kept, ReturnStack};
 pub use scheduler::{
     Activity, all, count, end_stopped, find, is_busy, preempt, sleep, start, stopped, tick,
     yield_now,
 };
 pub use wait::{WaitQueue, park, park_until};
 
-use crate::arch;
+use crate::{arch, stack};
 use alloc::{collections::TryReserveError, sync::Arc};
 use arrayvec::ArrayString;
 use core::{
@@ -55,14 +55,18 @@ pub const NAME_BYTES: usize = 32;
 /// What a thread takes along is no larger than this, in bytes.
 const ROOM: usize = layout::INTERRUPT_ROOM;
 
-/// Calls the closure that lies at an address, and ends its life there.
+/// Takes up the closure that lies at an address, turns interrupts on, and calls it. Until
+/// then they must be off: the livepatch stack begins at that address, and an interrupt's
+/// handler may call a patched function.
 type Runner = unsafe fn(*mut u8);
 
 /// # Safety
-/// A `F` lies at `body`, and nobody uses it afterwards.
+/// Interrupts are off. A `F` lies at `body`, and nobody uses it afterwards.
 unsafe fn run<F: FnOnce()>(body: *mut u8) {
     // SAFETY: as the caller promises.
     let body = unsafe { body.cast::<F>().read() };
+    // SAFETY: the thread has just begun, so it holds no guard.
+    unsafe { arch::interrupts_on() };
     body();
 }
 
@@ -75,8 +79,9 @@ pub struct Thread {
     stack: ThreadStack,
     /// r1 while it does not run.
     r1: AtomicU64,
-    /// The top of its second stack while it does not run.
-    second: AtomicU64,
+    /// While it does not run: the lowest r1 that its stack allows, which the top of its
+    /// livepatch stack decides.
+    floor: AtomicU64,
     state: AtomicU8,
     /// While it does not run: whether an interrupt took it off the CPU.
     preempted: AtomicBool,
@@ -110,7 +115,7 @@ impl Thread {
             id,
             name: own,
             r1: AtomicU64::new(0),
-            second: AtomicU64::new(stack.second_base()),
+            floor: AtomicU64::new(stack::lowest_floor(stack.stack())),
             state: AtomicU8::new(State::Ready as u8),
             preempted: AtomicBool::new(false),
             token: AtomicBool::new(false),
@@ -179,15 +184,17 @@ impl Thread {
         self.universe.store(universe, Ordering::Relaxed);
     }
 
-    /// Where its second stack begins, and the top of it.
+    /// Where its livepatch stack begins, and the top of it.
     #[must_use]
-    pub fn second_stack(&self) -> (u64, u64) {
-        let top = if self.state() == State::Running {
-            arch::cpu().entry.second_stack.load(Ordering::Relaxed)
+    pub fn livepatch_stack(&self) -> (u64, u64) {
+        let floor = if self.state() == State::Running {
+            arch::cpu().entry.stack_floor.load(Ordering::Relaxed)
         } else {
-            self.second.load(Ordering::Relaxed)
+            self.floor.load(Ordering::Relaxed)
         };
-        (self.stack.second_base(), top)
+        let lowest = stack::lowest_floor(self.stack.stack());
+        let room = layout::INTERRUPT_ROOM as u64;
+        (lowest - room, floor - room)
     }
 
     /// Wakes it from [`park`], or lets its next [`park`] return at once.

@@ -10,9 +10,21 @@ use core::{
 /// are counted.
 pub const DEPTH: usize = 64;
 
+/// A return address that is kept elsewhere than where the ABI has a callee save it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Kept {
+    /// Address of the LR save doubleword that it was taken from: of the caller's frame
+    /// (ELFv2 2.2.2.1).
+    pub slot: u64,
+    /// Where the call returns to.
+    pub address: u64,
+}
+
 /// A hooked call.
 #[derive(Debug)]
 pub struct Hooked {
+    /// Where its caller's frame has the hook in place of the return address.
+    pub slot: AtomicU64,
     /// Where it returns to.
     pub parent: AtomicU64,
     /// Behind its site.
@@ -41,6 +53,7 @@ impl ReturnStack {
         Self {
             calls: [const {
                 Hooked {
+                    slot: AtomicU64::new(0),
                     parent: AtomicU64::new(0),
                     ip: AtomicU64::new(0),
                     start: AtomicU64::new(0),
@@ -50,11 +63,17 @@ impl ReturnStack {
         }
     }
 
-    /// The real return address of the n-th hooked call from the innermost.
+    /// The return address of the n-th hooked call from the innermost. One that was taken and is not yet
+    /// filled in holds what it held before.
     #[inline(always)]
     #[must_use]
-    pub fn parent(&self, n: usize) -> Option<u64> {
-        let index = self.used.load(Ordering::Relaxed).checked_sub(n + 1)?;
-        Some(self.calls.get(index)?.parent.load(Ordering::Relaxed))
+    pub fn kept(&self, n: usize) -> Option<Kept> {
+        let used = self.used.load(Ordering::Relaxed);
+        let index = used.checked_sub(1)?.checked_sub(n)?;
+        let call = self.calls.get(index)?;
+        Some(Kept {
+            slot: call.slot.load(Ordering::Relaxed),
+            address: call.parent.load(Ordering::Relaxed),
+        })
     }
 }

@@ -57,10 +57,6 @@ pub fn start() -> Result<(), NoMemory> {
         scheduler.all.push_back(main.clone());
         scheduler.next_id = 1;
     }
-    arch::cpu()
-        .entry
-        .second_stack
-        .store(main.second.load(Ordering::Relaxed), Ordering::Relaxed);
     arch::cpu().current.store(
         Arc::as_ptr(&main).expose_provenance() as u64,
         Ordering::Relaxed,
@@ -119,12 +115,11 @@ extern "C" fn begin() -> ! {
     let cpu = arch::cpu();
     cpu.in_interrupt.store(0, Ordering::Relaxed);
     cpu.entry.tracing.store(0, Ordering::Relaxed);
-    // SAFETY: the thread has just begun, so it holds no guard.
-    unsafe { arch::interrupts_on() };
     let body = with_current(|me| (me.runner, me.stack.low_end()));
     if let Some((runner, low_end)) = body {
         // SAFETY: `spawn` has put what `runner` is for there, once, and so has
-        // `start` for the idle thread; the main thread does not begin here.
+        // `start` for the idle thread; the main thread does not begin here. Interrupts
+        // are off since this one was switched to.
         unsafe { runner(low_end) };
     }
     end(State::Ended)
@@ -210,17 +205,14 @@ fn give_way(state: State) {
     // interrupts are off; the next one's r1 was saved when it gave way.
     unsafe {
         let r1 = (*next).r1.load(Ordering::Relaxed);
-        (*me).second.store(
-            cpu.entry.second_stack.load(Ordering::Relaxed),
+        (*me).floor.store(
+            cpu.entry.stack_floor.load(Ordering::Relaxed),
             Ordering::Relaxed,
         );
-        cpu.entry
-            .second_stack
-            .store((*next).second.load(Ordering::Relaxed), Ordering::Relaxed);
-        let stack = (*next).stack();
-        stack::use_stack(stack.stack(), stack.second_bytes());
+        let floor = (*next).floor.load(Ordering::Relaxed);
+        stack::use_stack((*next).stack().stack(), floor);
         // No call between these two: the graph tracer would look for its return on
-        // the wrong thread's shadow stack.
+        // the wrong thread's return stack.
         cpu.current
             .store(next.expose_provenance() as u64, Ordering::Relaxed);
         arch::switch_context((*me).r1.as_ptr(), r1);

@@ -1,10 +1,10 @@
 //! The function graph tracer: how long each call took, and what it called.
 //!
 //! At a function's entry its return address is replaced by that of the *return
-//! hook*, and the real one goes onto the thread's shadow stack. The hook notes how long the
-//! call took, and returns to the real address. A stack walk that meets the hook
-//! takes the real address from the shadow stack: the n-th hook from the top of
-//! the stack belongs to the n-th entry from the top.
+//! hook*, and the real one goes onto the thread's return stack, with the address of the
+//! slot that it was taken from. The hook notes how long the call took, and returns to the
+//! real address. A stack walk that meets the hook in a slot takes the real address from
+//! the return stack's entry of that slot.
 
 use super::record::{self, Event};
 use crate::{
@@ -36,17 +36,29 @@ pub fn hook() -> u64 {
     return_hook as *const () as u64
 }
 
-/// The real return address in place of the hook's: of the innermost hooked call.
+/// The real return address in place of the hook's: of the innermost hooked call, or of
+/// the one in whose place that was called.
 #[inline(always)]
 #[must_use]
 pub fn real_parent(parent: u64) -> u64 {
     if parent == hook() {
-        thread::with_current(|thread| thread.returns.parent(0))
-            .flatten()
-            .unwrap_or(parent)
+        thread::with_current(|thread| unhooked(&thread.returns)).unwrap_or(parent)
     } else {
         parent
     }
+}
+
+#[inline(always)]
+fn unhooked(stack: &ReturnStack) -> u64 {
+    let mut n = 0;
+    while let Some(kept) = stack.kept(n) {
+        if kept.address != hook() {
+            return kept.address;
+        }
+        // Checked, it would call what panics, and open a frame on every way.
+        n = n.wrapping_add(1);
+    }
+    hook()
 }
 
 /// How many calls were too deep to be hooked.
@@ -74,13 +86,17 @@ extern "C" fn enter(ip: u64, parent: u64, _: &Ops, frame: &mut CallFrame) {
 
 #[inline(always)]
 fn hook_return(stack: &ReturnStack, ip: u64, parent: u64, frame: &mut CallFrame) {
-    // Reserved before it is filled: an interrupt in between pushes above it.
-    let index = stack.used.fetch_add(1, Ordering::Relaxed);
+    let index = stack.used.load(Ordering::Relaxed);
     let Some(call) = stack.calls.get(index) else {
-        stack.used.fetch_sub(1, Ordering::Relaxed);
         MISSED.fetch_add(1, Ordering::Relaxed);
         return;
     };
+    // Taken before it is filled in: an interrupt from here on pushes above it. One
+    // before has given back what it took.
+    stack.used.store(index + 1, Ordering::Relaxed);
+    let caller = frame.header.back_chain;
+    let slot = caller.wrapping_add(offset_of!(FrameHeader, lr_save) as u64);
+    call.slot.store(slot, Ordering::Relaxed);
     call.parent.store(parent, Ordering::Relaxed);
     call.ip.store(ip, Ordering::Relaxed);
     record::push(Event::Enter {
@@ -88,10 +104,9 @@ fn hook_return(stack: &ReturnStack, ip: u64, parent: u64, frame: &mut CallFrame)
         depth: index as u64,
     });
     call.start.store(arch::timebase(), Ordering::Relaxed);
-    let caller = frame.header.back_chain as *mut FrameHeader;
     // SAFETY: the back chain leads to the caller's frame, where the trampoline
     // has put the return address that it will go on with.
-    unsafe { (*caller).lr_save = hook() };
+    unsafe { *(slot as *mut u64) = hook() };
 }
 
 /// A hooked function has returned. Returns where it was to return to.

@@ -9,12 +9,13 @@ use core::{
 
 klp::module! {
     name: "cases-target",
-    provides: [outer, calls_kernel, calls_inside],
+    provides: [outer, calls_kernel, calls_inside, waits],
 }
 
 unsafe extern "C" {
     safe fn lab_leaf(value: u64) -> u64;
     safe fn lab_inside(value: u64) -> u64;
+    safe fn lab_wait_for(flag: &AtomicU64);
 }
 
 /// What the functions add behind the call, which takes this module's own TOC.
@@ -39,4 +40,11 @@ pub extern "C" fn calls_kernel(value: u64) -> u64 {
 /// A: calls a function of the kernel's whose replacement waits.
 pub extern "C" fn calls_inside(value: u64) -> u64 {
     lab_inside(black_box(value)) + MORE.load(Ordering::Relaxed)
+}
+
+/// A: calls a leaf of the kernel's that opens no frame, and stays in it until a flag is
+/// not zero.
+pub extern "C" fn waits(flag: &AtomicU64) -> u64 {
+    lab_wait_for(flag);
+    MORE.load(Ordering::Relaxed)
 }

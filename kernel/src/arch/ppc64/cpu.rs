@@ -40,7 +40,6 @@ static BOOT_CPU: Cpu = Cpu {
         stack_floor: AtomicU64::new(0),
         stack_top: AtomicU64::new(0),
         fallback_stack: AtomicU64::new(0),
-        second_stack: AtomicU64::new(0),
         watched: AtomicU64::new(0),
         tracing: AtomicU64::new(0),
     },

@@ -1,6 +1,7 @@
 //! Walks a stack along the back chain (ELFv2 2.2.2.1).
 
-use layout::{FrameHeader, TrapFrame};
+use core::{marker::PhantomData, mem::offset_of};
+use layout::{CallFrame, FrameHeader, TrapFrame};
 
 /// One step of a walk.
 #[derive(Clone, Copy, Debug)]
@@ -10,8 +11,11 @@ pub struct Frame<'a> {
     /// Where its function goes on: the return address that the callee saved in
     /// it, or the interrupted instruction.
     pub code: u64,
-    /// What is in the LR save doubleword behind this frame: the same, or, where an
-    /// interrupt has put its state, what the interrupted function's frame has there.
+    /// Address of the LR save doubleword that `code` is from (ELFv2 2.2.2.1); where an
+    /// interrupt has put its state, of the one in the frame that the interrupted
+    /// function had, or 0 if there is none.
+    pub slot: u64,
+    /// What is in it.
     pub lr_save: u64,
     /// Set where an interrupt has put its state on the stack.
     pub trap: Option<&'a TrapFrame>,
@@ -19,11 +23,12 @@ pub struct Frame<'a> {
 
 /// An iterator over frames, from the innermost out, on one of `N` pieces of stack memory
 /// or from one to the other.
-#[derive(Debug)]
-pub struct Walk<const N: usize> {
+#[derive(Clone, Debug)]
+pub struct Walk<'a, const N: usize> {
     /// A frame's header is there, or it is 0: the walk has ended.
     next: u64,
     bounds: [(u64, u64); N],
+    stacks: PhantomData<&'a TrapFrame>,
 }
 
 /// Walks from the frame at `start`, inside the given ranges of stack memory
@@ -31,17 +36,30 @@ pub struct Walk<const N: usize> {
 /// outside the ranges, unaligned, or not above its callee's.
 ///
 /// # Safety
-/// The ranges are memory that stays readable while the walk lasts, and nobody
-/// writes to the frames in it.
+/// The ranges are memory that stays readable for `'a`, and the frames in it stay as they
+/// are.
 #[must_use]
 #[inline]
-pub unsafe fn walk<const N: usize>(start: u64, bounds: [(u64, u64); N]) -> Walk<N> {
-    let mut walk = Walk { next: 0, bounds };
+pub unsafe fn walk<'a, const N: usize>(start: u64, bounds: [(u64, u64); N]) -> Walk<'a, N> {
+    let mut walk = Walk {
+        next: 0,
+        bounds,
+        stacks: PhantomData,
+    };
     walk.go_on_at(start);
     walk
 }
 
-impl<const N: usize> Walk<N> {
+impl<'a, const N: usize> Walk<'a, N> {
+    /// The frame of the ftrace trampoline that `frame.code` lies in, if one fits there.
+    #[must_use]
+    pub fn call_frame(&self, frame: &Frame<'a>) -> Option<&'a CallFrame> {
+        let fits = self.holds(frame.address, size_of::<CallFrame>());
+        // SAFETY: inside the bounds and aligned, and what `walk`'s caller promises of
+        // them. Any bits are a `CallFrame`.
+        fits.then(|| unsafe { &*(frame.address as *const CallFrame) })
+    }
+
     /// Whether `size` bytes at `address` are stack memory.
     #[inline]
     fn holds(&self, address: u64, size: usize) -> bool {
@@ -69,8 +87,8 @@ impl<const N: usize> Walk<N> {
     }
 }
 
-impl<const N: usize> Iterator for Walk<N> {
-    type Item = Frame<'static>;
+impl<'a, const N: usize> Iterator for Walk<'a, N> {
+    type Item = Frame<'a>;
 
     // The compiler's own choice varies with what else is in the kernel, and a transition
     // walks every thread's stack: a call for each frame costs it a third more.
@@ -91,16 +109,22 @@ impl<const N: usize> Iterator for Walk<N> {
         }
         // SAFETY: as above, for the caller's header, where a callee saves LR.
         let lr_save = || unsafe { (*(caller as *const FrameHeader)).lr_save };
+        let slot = caller.wrapping_add(offset_of!(FrameHeader, lr_save) as u64);
         // A smaller frame is none that an interrupt has made.
         let is_large = caller.wrapping_sub(address) >= size_of::<TrapFrame>() as u64;
         if is_large && self.holds(address, size_of::<TrapFrame>()) {
             // SAFETY: as above, for the whole trap frame.
             let trap = unsafe { &*(address as *const TrapFrame) };
             if trap.is_marked(address) {
+                let (slot, lr_save) = match self.next {
+                    0 => (0, 0),
+                    _ => (slot, lr_save()),
+                };
                 return Some(Frame {
                     address,
                     code: trap.nip,
-                    lr_save: if self.next == 0 { 0 } else { lr_save() },
+                    slot,
+                    lr_save,
                     trap: Some(trap),
                 });
             }
@@ -112,6 +136,7 @@ impl<const N: usize> Iterator for Walk<N> {
         Some(Frame {
             address: caller,
             code,
+            slot,
             lr_save: code,
             trap: None,
         })

@@ -234,7 +234,6 @@ fn settled(
         return Err(format!("the parts make {sum} instructions, the call {all}"));
     }
     costs.push(variant, "stack_bytes", BYTES, call.path.stacks.iter().sum());
-    costs.push(variant, "thread_bytes", BYTES, variant.thread_bytes as u64);
     costs.push(variant, "code_bytes", BYTES, ground.code_bytes());
     for stop in &call.path.stops {
         console::report(&Record::Path {

@@ -26,8 +26,8 @@ pub(super) struct Stop {
     pub word: u32,
     /// r1.
     stack: u64,
-    /// The end of the second stack.
-    second: u64,
+    /// The stack's floor, which rises and falls with the livepatch stack.
+    floor: u64,
 }
 
 /// What happens between a call and its return.
@@ -35,7 +35,7 @@ pub(super) struct Stop {
 pub(super) struct Path {
     /// From the function's first instruction to the last before the caller's next.
     pub stops: Vec<Stop>,
-    /// The most that was taken of the thread's stack and of the second one, in bytes.
+    /// The most that was taken of the thread's stack and of the livepatch stack, in bytes.
     pub stacks: [u64; 2],
 }
 
@@ -72,10 +72,10 @@ pub(super) unsafe fn walk(function: u64) -> Result<Path, Problem> {
     let entry = stops.iter().position(|stop| stop.address == function);
     stops.drain(..entry.ok_or("a call does not come to its function")?);
     let stack = stops.iter().map(|stop| stop.stack).min();
-    let second = stops.iter().map(|stop| stop.second).max();
+    let floor = stops.iter().map(|stop| stop.floor).max();
     let stacks = [
         start.stack - stack.unwrap_or(start.stack),
-        second.unwrap_or(start.second) - start.second,
+        floor.unwrap_or(start.floor) - start.floor,
     ];
     Ok(Path { stops, stacks })
 }
@@ -96,7 +96,7 @@ fn watch(frame: &mut TrapFrame) -> bool {
             address: frame.nip,
             word: text::read(frame.nip),
             stack: frame.gpr[1],
-            second: arch::cpu().entry.second_stack.load(Ordering::Relaxed),
+            floor: arch::cpu().entry.stack_floor.load(Ordering::Relaxed),
         });
     }
     true

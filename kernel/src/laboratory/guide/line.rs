@@ -3,10 +3,10 @@
 use super::{
     operand::{self, Access},
     paths::short,
-    reservation,
     stop::{Part, State, Stop},
     words::{Owner, Words},
 };
+use crate::single_step::reservation;
 use alloc::{format, string::String, vec::Vec};
 
 /// What an instruction has changed.

@@ -11,7 +11,7 @@
 //!
 //! - `known`: which functions, called with what;
 //! - `situation`: how calls of them go; `map`: where the code on the way is;
-//! - `stepper`, `reservation`: at every instruction, in the interrupt handler;
+//! - `stepper`: at every instruction, in the interrupt handler;
 //! - `stop`: what is written down there; `parts`: what is told of it afterwards;
 //! - `words`: what numbers mean; `operand`: what an instruction loads or stores;
 //! - `paths`: paths of functions, and their last parts;
@@ -24,7 +24,6 @@ mod operand;
 mod parts;
 mod paths;
 mod print;
-mod reservation;
 mod situation;
 mod stepper;
 mod stop;
@@ -209,7 +208,11 @@ fn stepped(
     if let Some(target) = target {
         match stub.filter(|stub| stub.contains(&target)) {
             Some(stub) => words.name_code(stub, "stub"),
-            None => words.name_code(target..trampoline_end(target), "trampoline"),
+            None => {
+                let range = ftrace::trampoline_at(target);
+                let end = range.map_or(target, |range| range.end);
+                words.name_code(target..end, "trampoline");
+            }
         }
     }
     let new = module::at(stepped.new.start).map(|module| {
@@ -245,15 +248,6 @@ fn stepped(
     Ok(outcome)
 }
 
-/// Where a trampoline ends.
-fn trampoline_end(start: u64) -> u64 {
-    let mut end = start;
-    while ftrace::in_trampoline(end) {
-        end += 4;
-    }
-    end
-}
-
 /// What A does not find as it should. What the hand-off writes into the reserved word is
 /// the variant's idea.
 fn judge(
@@ -279,8 +273,8 @@ fn judge(
             findings.push(format!("{one}"));
         }
     });
-    if !stepped.second_stack_is_back {
-        findings.push("the second stack's top is not where it was".into());
+    if !stepped.livepatch_stack_is_back {
+        findings.push("the livepatch stack's top is not where it was".into());
     }
     let result = call.results()[0];
     Outcome {

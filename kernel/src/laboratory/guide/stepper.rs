@@ -4,13 +4,15 @@
 
 use super::{
     map::Map,
-    reservation::{self, Reservation},
     stop::{Part, Stop},
 };
 use crate::{
     arch::{self, sanitiser::SanitisedCall, sanitiser::sanitised_home},
     interrupt, mm,
-    single_step::{self, Fault, MOST_STOPS},
+    single_step::{
+        self, Fault, MOST_STOPS,
+        reservation::{self, Reservation},
+    },
     symbols,
     sync::IrqLock,
     text,
@@ -64,8 +66,8 @@ pub struct Stepped {
     pub instructions: u32,
     /// Why it did not come back.
     pub fault: Option<Fault>,
-    /// The second stack was as before.
-    pub second_stack_is_back: bool,
+    /// The livepatch stack was as before.
+    pub livepatch_stack_is_back: bool,
     /// The replacement; empty if it was not entered.
     pub new: Range<u64>,
 }
@@ -102,14 +104,14 @@ pub unsafe fn step(call: &mut SanitisedCall, map: Map) -> Option<Stepped> {
         stepping.as_ref().is_some_and(|one| one.fault.is_some())
     };
     // SAFETY: as the caller promises, and the watcher is there.
-    let second_stack_is_back = unsafe { single_step::make(call, is_lost) };
+    let livepatch_stack_is_back = unsafe { single_step::make(call, is_lost) };
     interrupt::watch(None);
     let ended = mem::take(&mut *STEPPING.lock())?;
     Some(Stepped {
         stops: ended.stops,
         instructions: ended.instructions,
         fault: ended.fault,
-        second_stack_is_back,
+        livepatch_stack_is_back,
         new: ended.new,
     })
 }

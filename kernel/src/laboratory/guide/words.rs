@@ -63,14 +63,14 @@ pub struct Words {
     tocs: Vec<(u64, String)>,
     /// From A's outwards in.
     frames: Vec<Frame>,
-    /// The second stack's top at the call.
-    second_stack: u64,
+    /// The livepatch stack's top at the call.
+    livepatch_stack: u64,
     /// What the site leads to, and what that is called.
     made: Vec<(Range<u64>, &'static str)>,
 }
 
-/// How far the second stack is looked at.
-const SECOND_STACK: u64 = 4096;
+/// How far the livepatch stack is looked at.
+const LIVEPATCH_STACK: u64 = 4096;
 
 /// What the header's places are for.
 const SLOTS: [(usize, &str); 5] = [
@@ -103,7 +103,8 @@ impl Words {
                 address: frame,
                 of: Owner::Caller,
             }]),
-            second_stack: entry.second_stack.load(Ordering::Relaxed),
+            livepatch_stack: entry.stack_floor.load(Ordering::Relaxed)
+                - layout::INTERRUPT_ROOM as u64,
             made: Vec::new(),
         }
     }
@@ -155,7 +156,7 @@ impl Words {
         if let Some(frame) = self.frames.iter().find(|frame| frame.address == value) {
             return Some(frame.of.frame().into());
         }
-        self.second(value)
+        self.on_livepatch_stack(value)
             .or_else(|| self.made_code(value))
             .or_else(|| self.symbol(value))
     }
@@ -198,10 +199,9 @@ impl Words {
         }
     }
 
-    fn second(&self, address: u64) -> Option<String> {
-        let offset = address.checked_sub(self.second_stack)?;
-        (self.second_stack != 0 && offset < SECOND_STACK)
-            .then(|| format!("second stack+{offset:#x}"))
+    fn on_livepatch_stack(&self, address: u64) -> Option<String> {
+        let offset = address.checked_sub(self.livepatch_stack)?;
+        (offset < LIVEPATCH_STACK).then(|| format!("livepatch stack+{offset:#x}"))
     }
 
     fn made_code(&self, address: u64) -> Option<String> {
@@ -212,7 +212,7 @@ impl Words {
         Some(format!("{name}+{:#x}", address - range.start))
     }
 
-    /// A place in memory that has a name here: in a frame, on the second stack, in the
+    /// A place in memory that has a name here: in a frame, on the livepatch stack, in the
     /// CPU's own data.
     pub fn place(&self, address: u64) -> Option<String> {
         let lowest = self.frames.last()?.address;
@@ -221,7 +221,7 @@ impl Words {
             let frame = self.frames.iter().find(|frame| frame.address <= address)?;
             return Some(in_frame(frame, (address - frame.address) as usize));
         }
-        self.second(address).or_else(|| in_cpu(address))
+        self.on_livepatch_stack(address).or_else(|| in_cpu(address))
     }
 
     /// Whether a place is one that A or the variant keeps something in, or an argument.
@@ -231,7 +231,7 @@ impl Words {
             let is_header = address - frame.address < size_of::<FrameHeader>() as u64;
             frame.of == Owner::Caller || frame.of == Owner::HandOff && is_header
         });
-        in_frame || self.second(address).is_some() || in_cpu(address).is_some()
+        in_frame || self.on_livepatch_stack(address).is_some() || in_cpu(address).is_some()
     }
 }
 
@@ -278,7 +278,10 @@ fn in_call_frame(offset: usize) -> Option<String> {
 fn in_cpu(address: u64) -> Option<String> {
     let entry = &arch::cpu().entry;
     let fields = [
-        (entry.second_stack.as_ptr() as u64, "the second stack's top"),
+        (
+            entry.stack_floor.as_ptr() as u64,
+            "the stack's floor, and so the livepatch stack's top",
+        ),
         (entry.tracing.as_ptr() as u64, "the tracing guard"),
         (
             entry.toc.as_ptr() as u64,

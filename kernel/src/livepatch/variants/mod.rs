@@ -21,7 +21,6 @@ use crate::{
     ftrace::HandOff,
     module::{self, TocChoice},
     sync::IrqLock,
-    thread,
 };
 use core::fmt;
 use klp::{Convention, VariantNote};
@@ -53,10 +52,8 @@ pub struct Variant {
     pub toc: Toc,
     /// Whether functions of modules can be patched, not the kernel's alone.
     pub patches_modules: bool,
-    /// How C returns, if not to A.
-    pub returns: fn() -> Option<Returns>,
-    /// Memory of each thread that it takes, in bytes.
-    pub thread_bytes: usize,
+    /// How C returns, if not to A, and where the real return addresses are.
+    pub returns: Option<&'static Returns>,
     /// Whether this machine can do it, and if not, why.
     pub needs: fn() -> Result<(), &'static str>,
     /// Whether it gives A its r2 back at all, so that compiled code can rest on it.
@@ -77,8 +74,7 @@ impl Variant {
         hand_off: || &[],
         toc: Toc::Own,
         patches_modules: true,
-        returns: || None,
-        thread_bytes: 0,
+        returns: None,
         needs: || Ok(()),
         gives_back_toc: true,
         expects: &[],
@@ -206,8 +202,7 @@ pub fn adopt(variant: &'static Variant) -> Result<(), ChooseError> {
         return Err(ChooseError::InUse);
     }
     *CURRENT.lock() = variant;
-    backtrace::set_returns((variant.returns)());
-    thread::reserve_second_stacks(variant.thread_bytes);
+    backtrace::set_returns(variant.returns);
     let toc = match variant.toc {
         Toc::Kernels => TocChoice::Kernels,
         Toc::Own | Toc::None => TocChoice::Own,

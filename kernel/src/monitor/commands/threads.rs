@@ -127,6 +127,7 @@ fn bt(session: &mut Session, arguments: &[&str]) -> Outcome {
             What::PerhapsStale => "  (perhaps left over)",
             What::Traced => "  (traced)",
             What::Hooked => "  (return hooked)",
+            What::Lost => "  (where it returns to is lost)",
             What::Helped => "  (replaced; through the hand-off's helper)",
             What::Interrupted(_) => "  (interrupted here)",
         };

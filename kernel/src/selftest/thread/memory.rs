@@ -1,7 +1,10 @@
 //! Many threads, and no memory for one more.
 
-use super::{join, leaves_nothing, spawn};
-use crate::{check, livepatch::variants, mm, stack, thread};
+use super::{join, leaves_nothing, spawn, until};
+use crate::{
+    arch, check, mm, stack,
+    thread::{self, State},
+};
 use alloc::{alloc::Layout, sync::Arc, vec::Vec};
 use core::{
     hint::black_box,
@@ -75,23 +78,32 @@ crate::selftest! {
         Ok(())
     }
 
-    /// Where a thread has a second stack above its guard, what an interrupt needs is kept
-    /// free above that: r1 must not come closer.
-    fn second_stacks_are_kept_free() {
-        const SECOND: u64 = 4096;
-        thread::reserve_second_stacks(SECOND as usize);
-        let seen = Arc::new(AtomicU64::new(0));
+    /// What an interrupt needs is kept free between a thread's stack and its livepatch
+    /// stack: r1 must not come closer. The floor between them is the thread's own, and moves with the
+    /// livepatch stack.
+    fn floors_are_the_threads_own() {
+        const RAISED: u64 = 4096;
+        let floor = || arch::cpu().entry.stack_floor.load(Ordering::Relaxed);
+        let set_floor = |floor| arch::cpu().entry.stack_floor.store(floor, Ordering::Relaxed);
+        let seen = Arc::new(spin::Mutex::new(None));
         let found = seen.clone();
-        let handle = spawn("with a second stack", move || {
+        let before = floor();
+        let handle = spawn("with a livepatch stack", move || {
             let (bottom, _) = stack::running();
-            let lowest = bottom + stack::GUARD_BYTES + SECOND + layout::INTERRUPT_ROOM as u64;
-            let fits = |r1| u64::from(stack::is_running(r1));
-            found.store(fits(lowest) << 1 | fits(lowest - 16), Ordering::Relaxed);
-        });
-        thread::reserve_second_stacks(variants::current().thread_bytes);
-        join(handle?)?;
-        let seen = seen.load(Ordering::Relaxed);
-        check!(seen == 0b10, "r1 may be at the lowest place: {}; below it: {}", seen & 2 != 0, seen & 1 != 0);
+            let lowest = bottom + stack::GUARD_BYTES + layout::INTERRUPT_ROOM as u64;
+            let first = floor();
+            set_floor(lowest + RAISED);
+            thread::sleep(Duration::from_millis(1));
+            let fits = [lowest + RAISED, lowest + RAISED - 16].map(stack::is_running);
+            set_floor(first);
+            *found.lock() = Some((first == lowest, fits));
+        })?;
+        until("its sleep", || handle.thread().state() == State::Asleep)?;
+        let meanwhile = floor();
+        join(handle)?;
+        let seen = seen.lock().take();
+        check!(seen == Some((true, [true, false])), "{seen:?}");
+        check!(meanwhile == before, "this thread's floor has moved from {before:#x} to {meanwhile:#x}");
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 //! stacks can be read.
 
 mod deep;
+pub(super) mod in_use;
 mod life;
 mod memory;
 mod park;

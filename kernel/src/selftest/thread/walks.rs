@@ -4,7 +4,7 @@ use super::{deep, join, spawn, until};
 use crate::{
     arch,
     arch::specimen,
-    backtrace::{self, Step, Unreliable, What},
+    backtrace::{self, Real, Returns, Step, Unreliable, What},
     check,
     ftrace::{self, Filter, Flags, Ops},
     symbols::Place,
@@ -17,7 +17,8 @@ use consistency::Ranges;
 use core::{
     hint::spin_loop,
     ops::Range,
-    sync::atomic::{AtomicBool, AtomicU32, Ordering},
+    slice,
+    sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     time::Duration,
 };
 use layout::{CallFrame, FrameHeader};
@@ -58,7 +59,7 @@ fn unpark(handle: Handle) -> super::super::Result {
 fn finds_all_ten(thread: &Thread) -> super::super::Result {
     let codes = deep::codes()?;
     for code in &codes {
-        let found = look(thread, core::slice::from_ref(code));
+        let found = look(thread, slice::from_ref(code));
         check!(
             found == Ok(Some(code.start)),
             "{}: {found:?}",
@@ -104,6 +105,28 @@ extern "C" fn doze(_: u64, _: u64, _: &Ops, _: &mut CallFrame) {
         while DOZES.load(Ordering::Relaxed) {
             thread::sleep(Duration::from_micros(500));
         }
+    }
+}
+
+/// A hand-off that keeps one return address, which is found by its slot.
+static KEEPER: Returns = Returns {
+    helper: nowhere,
+    real: Real::BySlot(|_, slot| {
+        let [at, real] = [&KEPT[0], &KEPT[1]].map(|word| word.load(Ordering::Relaxed));
+        (slot == at).then_some(real)
+    }),
+};
+static KEPT: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
+
+extern "C" fn nowhere() {}
+
+/// A callback that sleeps until it is let go.
+static NAPS: Ops = Ops::new("naps", naps, Flags::empty());
+static LET_GO: AtomicBool = AtomicBool::new(false);
+
+extern "C" fn naps(_: u64, _: u64, _: &Ops, _: &mut CallFrame) {
+    while !LET_GO.load(Ordering::Relaxed) {
+        thread::park();
     }
 }
 
@@ -222,7 +245,7 @@ crate::selftest! {
     }
 
     /// Functions whose return is hooked are found, by a tracer that came and went while the
-    /// thread slept in them; without the shadow stack they can't be.
+    /// thread slept in them; without the return stack they can't be.
     fn hooked_returns_are_resolved() {
         let filter = Filter::only(&[deep::PATTERN]);
         ftrace::register(&graph::OPS, &filter).map_err(|error| format!("{error}"))?;
@@ -239,6 +262,66 @@ crate::selftest! {
         result?;
         check!(hooked == 10 && depth == 10, "{hooked} of {depth} hooked returns");
         check!(without == Err(Unreliable::HookedReturn), "{without:x?}");
+        Ok(())
+    }
+
+    /// A thread that sleeps in a callback, in front of a function, is in that function,
+    /// which has no frame yet.
+    fn functions_about_to_begin_are_found() {
+        let leaf = crate::victims::leaf as *const () as u64;
+        let code = deep::code_of(leaf)?;
+        LET_GO.store(false, Ordering::Relaxed);
+        ftrace::register(&NAPS, &Filter::only(&["kernel::victims::leaf"])).map_err(|error| format!("{error}"))?;
+        let handle = spawn("napping", || { core::hint::black_box(crate::victims::leaf(1)); })?;
+        let asleep = until("its nap", || handle.thread().state() == State::Asleep);
+        let found = look(handle.thread(), slice::from_ref(&code));
+        LET_GO.store(true, Ordering::Relaxed);
+        handle.thread().unpark();
+        join(handle)?;
+        ftrace::unregister(&NAPS).map_err(|error| format!("{error}"))?;
+        asleep?;
+        check!(found == Ok(Some(code.start)), "{found:x?}");
+        Ok(())
+    }
+
+    /// A return address that a hand-off keeps by its slot is found, by reports, by the check and
+    /// by freeing; and freeing finds it also when the slot does not say so.
+    fn returns_kept_by_slot_are_found() {
+        let handle = parked()?;
+        let frame = chain_of(handle.thread())?;
+        // SAFETY: frames of a thread that sleeps until it is unparked.
+        let slot = unsafe { (*(*frame as *mut FrameHeader)).back_chain } as *mut FrameHeader;
+        // SAFETY: as above.
+        let slot = unsafe { &raw mut (*slot).lr_save };
+        // SAFETY: as above.
+        let real = unsafe { slot.read() };
+        let usual = steps(handle.thread());
+        KEPT[0].store(slot.addr() as u64, Ordering::Relaxed);
+        KEPT[1].store(real, Ordering::Relaxed);
+        backtrace::set_returns(Some(&KEEPER));
+        let wanted = real - 4..real + 4;
+        let in_use = |there: u64| {
+            // SAFETY: as above; it is put back before the thread runs.
+            unsafe { slot.write(there) };
+            backtrace::any_in(slice::from_ref(&wanted))
+        };
+        let here = [nowhere as *const () as u64, 0].map(in_use);
+        // SAFETY: as above.
+        unsafe { slot.write(nowhere as *const () as u64) };
+        let found = look(handle.thread(), slice::from_ref(&wanted));
+        let told = steps(handle.thread());
+        KEPT[0].store(0, Ordering::Relaxed);
+        let lost = look(handle.thread(), &[]);
+        // SAFETY: as above.
+        unsafe { slot.write(real) };
+        backtrace::set_returns(None);
+        unpark(handle)?;
+        let codes = |steps: &[Step]| Vec::from_iter(steps.iter().map(|step| step.code));
+        check!(here == [true, true], "in use: {here:?}");
+        check!(found == Ok(Some(real - 4)), "{found:x?}");
+        check!(codes(&told) == codes(&usual), "{told:x?} instead of {usual:x?}");
+        check!(told.iter().filter(|step| step.what == What::Helped).count() == 1, "{told:x?}");
+        check!(lost == Err(Unreliable::HookedReturn), "{lost:x?}");
         Ok(())
     }
 

@@ -26,9 +26,8 @@ const PARTS: [(&str, &str, &str); 5] = [
 ];
 
 /// Measures of memory.
-const MEMORY: [(&str, &str); 3] = [
+const MEMORY: [(&str, &str); 2] = [
     ("stack_bytes", "Stack of a nested patched call"),
-    ("thread_bytes", "Memory of each thread"),
     ("code_bytes", "Code of each patched function"),
 ];
 

@@ -2,5 +2,6 @@
 
 mod faults;
 mod held;
+mod livepatch_stack;
 mod order;
 mod threads;
