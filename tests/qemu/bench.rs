@@ -29,7 +29,7 @@ const PARTS: [&str; 5] = [
 ];
 
 /// What else is measured of each variant.
-const WHOLE: [&str; 8] = [
+const WHOLE: [&str; 7] = [
     "rest",
     "traced",
     "traced_regs",
