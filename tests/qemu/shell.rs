@@ -28,6 +28,7 @@ pub fn trials() -> Vec<Trial> {
         trial("shell::examples", examples),
         trial("shell::script", script),
         trial("shell::script::passes", passes),
+        trial("shell::variants", variants),
         trial("shell::arguments", arguments),
         trial("shell::editing", editing),
         trial("shell::echo", echo),
@@ -210,6 +211,26 @@ fn passes() -> Result<()> {
         ],
     )?;
     ensure!(done.outcome == Outcome::Guest(0), "{}", done.outcome);
+    Ok(())
+}
+
+/// A module that was loaded for one variant is loaded anew for the next: in another return
+/// convention, or with another TOC.
+fn variants() -> Result<()> {
+    let mut script = String::new();
+    for variant in ["livepatch-stack", "shared-toc", "mini-frame", "epilogue"] {
+        script += &format!(
+            "variant {variant}\nenable two_percent\ncall balance 3\ndisable two_percent\n"
+        );
+    }
+    let done = piped("shell::variants", "default", &script)?;
+    let right = done.transcript.matches("\nbalance(3) = 10612\n").count();
+    ensure!(
+        done.outcome == Outcome::Guest(0) && right == 4,
+        "{}: {right} of 4\n{}",
+        done.outcome,
+        done.transcript
+    );
     Ok(())
 }
 

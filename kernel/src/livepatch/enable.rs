@@ -90,6 +90,12 @@ fn check(patch: &Patch) -> Result<(), LivepatchError> {
             variant: variant.name,
         });
     }
+    if !module.is_as_expected() {
+        return Err(LivepatchError::Toc {
+            module: module.name.clone(),
+            variant: variant.name,
+        });
+    }
     states::are_compatible(patch)
 }
 

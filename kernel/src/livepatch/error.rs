@@ -36,6 +36,13 @@ pub enum LivepatchError {
         /// The variant.
         variant: &'static str,
     },
+    /// The module was relocated against another TOC than the variant in use asks for.
+    Toc {
+        /// The module.
+        module: String,
+        /// The variant.
+        variant: &'static str,
+    },
     /// The variant in use hands over calls of the kernel's functions alone.
     NoModules {
         /// The module whose function was to be replaced.
@@ -105,6 +112,10 @@ impl fmt::Display for LivepatchError {
                 "patch `{module}` follows the return convention `{}`; variant `{variant}` asks for `{}`",
                 found.name(),
                 expected.name()
+            ),
+            Self::Toc { module, variant } => write!(
+                f,
+                "module `{module}` was loaded with another TOC than variant `{variant}` asks for"
             ),
             Self::NoModules { module, variant } => write!(
                 f,

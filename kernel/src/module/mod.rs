@@ -39,6 +39,8 @@ pub struct Module {
     pub toc: u64,
     /// The return convention of its functions.
     pub convention: Convention,
+    /// Whose TOC it was relocated against.
+    pub toc_choice: TocChoice,
     /// Whether it takes the place of all patches before it.
     pub replace: bool,
     /// What it patches: the kernel, if at all, and other modules, whose functions
@@ -62,6 +64,13 @@ impl Module {
     #[must_use]
     pub fn range(&self) -> Range {
         self.block.range()
+    }
+
+    /// Whether it would be loaded again as it is: nobody has chosen a variant since that
+    /// takes other modules.
+    #[must_use]
+    pub fn is_as_expected(&self) -> bool {
+        (self.convention, self.toc_choice) == expected()
     }
 
     /// What it patches in another module, or with none in the kernel.
@@ -165,11 +174,11 @@ fn load_at<'a>(
     } else {
         CodeBlock::unwritten(plan.size(), plan.align())
     }?;
-    let (convention, toc) = expected();
+    let (convention, toc_choice) = expected();
     let base = block.start();
     // SAFETY: the block is fresh, so nothing runs in it and nobody else has it.
     let image = unsafe { block.bytes() };
-    let placed = match toc {
+    let placed = match toc_choice {
         TocChoice::Own => plan.place(base, image, exports::find),
         TocChoice::Kernels => {
             let toc = expected::kernels_toc();
@@ -212,6 +221,7 @@ fn load_at<'a>(
         name: info.name,
         toc: placed.toc,
         convention: info.convention,
+        toc_choice,
         replace: info.replace,
         targets: info.targets,
         replacements: info.replacements,

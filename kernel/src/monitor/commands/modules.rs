@@ -90,10 +90,18 @@ fn modules(session: &mut Session, _: &[&str]) -> Outcome {
     Ok(())
 }
 
-/// The module of a name, loaded if it is not yet, and whether it was loaded just now.
+/// The module of a name, loaded if it is not yet, and whether it was loaded just now. One
+/// that was loaded for another variant, and can't be used by this one, is loaded anew.
 pub fn loaded(name: &str) -> Result<(Arc<Module>, bool), Trouble> {
     if let Some(module) = module::find(name) {
-        return Ok((module, false));
+        if module.is_as_expected() {
+            return Ok((module, false));
+        }
+        drop(module);
+        module::unload(name).map_err(|error| {
+            let reason = "was loaded for another variant, and has to be loaded anew";
+            Trouble::refused(format!("module `{name}` {reason}: {error}"))
+        })?;
     }
     let Ok(file) = module::find_file(name) else {
         if let Some(error) = module::initrd_error() {
