@@ -40,6 +40,7 @@ pub fn build_with(conventions: &Conventions) -> Result<PathBuf> {
 /// The same without a look at what was built before.
 fn build_anew(conventions: &Conventions) -> Result<PathBuf> {
     let mut cargo = tool::cargo_for_kernel()?;
+    eprintln!("klplab: building the kernel");
     // The messages name the file that was linked, wherever it is; what is for
     // people is still printed on standard error.
     cargo.args(["kernel", "--message-format=json-render-diagnostics"]);

@@ -29,6 +29,7 @@ pub fn test(filter: Option<&str>) -> Result<bool> {
     if let Some(filter) = filter {
         cargo.args(["--", filter]);
     }
+    eprintln!("klplab: building the tests; those in QEMU build the kernel when they begin");
     let mut child = tool::spawn(cargo.stdout(Stdio::piped()))?;
     let output = child
         .stdout

@@ -20,10 +20,17 @@ const FOLDER: &str = "modules";
 pub fn pack(kernel: &Path, conventions: &Conventions) -> Result<()> {
     let conventions = conventions.resolved_by(kernel);
     let initrd = initrd_of(kernel, &conventions);
-    let built = conventions.iter().try_fold(Vec::new(), |mut all, one| {
-        all.extend(build_all(kernel, one)?);
-        Ok(all)
-    });
+    let count = conventions.iter().count();
+    let built = (1..)
+        .zip(conventions.iter())
+        .try_fold(Vec::new(), |mut all, (number, one)| {
+            let name = one.name();
+            eprintln!(
+                "klplab: building the patch modules, {number} of {count}: convention `{name}`"
+            );
+            all.extend(build_all(kernel, one)?);
+            Ok(all)
+        });
     let modules = match built {
         Ok(modules) => modules,
         Err(error) => {
