@@ -1,11 +1,13 @@
 //! What things cost, in instructions: exact, and compared with what was accepted.
 
 use crate::golden;
-use crate::harness::{Boot, Run, kernel, trial};
+use crate::harness::{Boot, Run, kernel, own_variants, trial};
 use anyhow::{Result, bail, ensure};
+use klp::Convention;
 use libtest_mimic::Trial;
 use serde_json::Value;
 use std::fmt::Write as _;
+use std::path::Path;
 use xtask::bench::{MACHINE, NEWER};
 use xtask::outcome::Outcome;
 
@@ -86,14 +88,25 @@ fn counts() -> Result<()> {
         many.iter().all(|(_, cost)| *cost == many[0].1),
         "with more patched functions, a call costs something else: {many:?}"
     );
-    check(&first, |name| name != "pcrel")?;
+    variants(&first, kernel()?)?;
     let settled = |variant: &str| value(&first, variant, "settled");
     ensure!(
         settled("shared-toc")? < settled("epilogue")?,
         "nothing to be brought back costs nothing less"
     );
-    golden::compare(GOLDEN[0], "mode=bench", &rows(&first, &LOOSE)?)?;
-    golden::compare(GOLDEN[1], "mode=bench", &costs(&first)?)
+    golden::compare(GOLDEN[0], "mode=bench", &rows(&first, &LOOSE)?)
+}
+
+/// The costs of variants in a run of `mode=bench`: within their limits, and as accepted,
+/// the reader's own aside.
+pub fn variants(run: &Run, kernel: &Path) -> Result<()> {
+    let is_newer = |name: &str| {
+        let all = xtask::variants::of(kernel).unwrap_or_default();
+        let convention = all.iter().find(|(known, _)| known == name);
+        convention.is_some_and(|(_, convention)| *convention == Convention::Pcrel)
+    };
+    check(run, kernel, |name| !is_newer(name))?;
+    golden::compare(GOLDEN[1], "mode=bench", &costs(run, kernel)?)
 }
 
 /// The variant that the other machine can't do, and no other.
@@ -101,9 +114,9 @@ fn newer() -> Result<()> {
     let append = "mode=bench variant=pcrel";
     let run = Boot::new("bench::newer", NEWER, append)?.run()?;
     run.expect(&Outcome::Guest(0))?;
-    check(&run, |name| name == "pcrel")?;
+    check(&run, kernel()?, |name| name == "pcrel")?;
     ensure!(run.events("measure").is_empty(), "more than was asked for");
-    golden::compare(GOLDEN[2], append, &costs(&run)?)
+    golden::compare(GOLDEN[2], append, &costs(&run, kernel()?)?)
 }
 
 /// A variant that there is not, and one that the machine can't do.
@@ -122,11 +135,11 @@ fn refused() -> Result<()> {
 /// Everything is there of each variant that should be, within its limits, and in the
 /// form of the file; the parts make the whole; and the instructions are there one by
 /// one.
-fn check(run: &Run, wanted: impl Fn(&str) -> bool) -> Result<()> {
+fn check(run: &Run, kernel: &Path, wanted: impl Fn(&str) -> bool) -> Result<()> {
     let rows = xtask::bench::rows(&run.records);
     let file = xtask::bench::file(&rows);
     ensure!(file["schema"] == 1, "{file}");
-    let known = xtask::variants::of(kernel()?)?;
+    let known = xtask::variants::of(kernel)?;
     let known = known.iter().map(|(name, _)| name.as_str());
     let known: Vec<&str> = known.filter(|name| wanted(name)).collect();
     let all = file["rows"].as_array().map_or(0, Vec::len);
@@ -181,10 +194,18 @@ fn value(run: &Run, variant: &str, measure: &str) -> Result<u64> {
     }
 }
 
-/// The costs of variants, a line each.
-fn costs(run: &Run) -> Result<String> {
+/// The costs of variants, a line each. Those of the reader's own are only shown.
+fn costs(run: &Run, kernel: &Path) -> Result<String> {
+    let own = own_variants(kernel)?;
     let mut text = String::new();
     for row in xtask::bench::rows(&run.records) {
+        if own.contains(&row.variant) {
+            println!(
+                "{} {}: {} {}",
+                row.variant, row.measure, row.value, row.unit
+            );
+            continue;
+        }
         let limit = row
             .limit
             .map_or(String::new(), |limit| format!(", at most {limit}"));

@@ -2,7 +2,7 @@
 //! the solutions in tests/exercises all are, and with wrong ones each is told what is
 //! wrong.
 
-use crate::harness::{Boot, kernel, trial};
+use crate::harness::{Boot, kernel, own_variants, trial};
 use anyhow::{Context, Result, ensure};
 use libtest_mimic::Trial;
 use std::collections::BTreeSet;
@@ -17,6 +17,8 @@ const SOLUTIONS: &str = "tests/exercises";
 
 /// What is a reader's to change, in an exercise of its own.
 const OWN: [&str; 2] = ["docs/exercises/", "patches/exercise_"];
+/// Where a variant of the reader's is.
+const VARIANTS: &str = "kernel/src/livepatch/variants/";
 
 /// What is said of the wrong solutions, from the first exercise on.
 const WRONG: [&str; 10] = [
@@ -118,7 +120,11 @@ fn as_cloned(tree: &Tree) -> Result<()> {
         Ok(output.stdout)
     };
     let listed = String::from_utf8(git(&["ls-tree", "-r", "-z", "--name-only", "HEAD"])?)?;
-    let is_own = |file: &&str| OWN.iter().any(|start| file.starts_with(start));
+    let mut own = OWN.to_vec();
+    if !own_variants(kernel()?)?.is_empty() {
+        own.push(VARIANTS);
+    }
+    let is_own = |file: &&str| own.iter().any(|start| file.starts_with(start));
     for file in listed.split('\0').filter(is_own) {
         let content = git(&["show", &format!("HEAD:{file}")])?;
         let path = tree.path().join(file);

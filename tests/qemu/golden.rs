@@ -6,10 +6,11 @@
 //! `make accept FILTER=golden` writes the new text; look at what it changed
 //! before you commit it. (Without make: `INSTA_UPDATE=always cargo test`.)
 
-use crate::harness::{Boot, trial};
+use crate::harness::{Boot, kernel, own_variants, trial};
 use anyhow::{Result, anyhow, ensure};
 use libtest_mimic::Trial;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use xtask::outcome::Outcome;
 
 /// Kinds of crash and the status that each ends with.
@@ -36,6 +37,9 @@ const CRASHES: [(&str, u8); 20] = [
     ("low-sleep", 5),
 ];
 
+/// The refusal that lists the variants.
+const VARIANT: &str = "variant";
+
 /// Boot arguments that the kernel refuses.
 const REFUSED: [(&str, &str); 10] = [
     ("unknown-key", "mood=run"),
@@ -47,7 +51,7 @@ const REFUSED: [(&str, &str); 10] = [
     ("test-without-mode", "test=heap::*"),
     ("no-such-test", "mode=selftest test=no::such"),
     ("crash-kind", "crash=boredom"),
-    ("variant", "variant=telepathy"),
+    (VARIANT, "variant=telepathy"),
 ];
 
 /// What differs without meaning anything: a pattern and what replaces it.
@@ -80,9 +84,12 @@ pub fn trials() -> Vec<Trial> {
             golden(&name, &format!("crash={kind}"), status)
         })
     };
-    let refusal = |(what, append): (&str, &'static str)| {
+    let refusal = |(what, append): (&'static str, &'static str)| {
         let name = format!("golden::refused-{what}");
-        trial(&name.clone(), move || golden(&name, append, 2))
+        trial(&name.clone(), move || match what {
+            VARIANT => refused_variant(&name, kernel()?),
+            _ => golden(&name, append, 2),
+        })
     };
     CRASHES
         .map(crash)
@@ -119,6 +126,19 @@ fn complete() -> Trial {
         }
         Ok(())
     })
+}
+
+/// The list of variants, without the reader's own.
+pub fn refused_variant(label: &str, kernel: &Path) -> Result<()> {
+    let (file, append) = ("refused-variant", "variant=telepathy");
+    let run = Boot::new(label, "default", append)?.kernel(kernel).run()?;
+    run.expect(&Outcome::Guest(2))?;
+    let mut text = run.finished.transcript;
+    for own in own_variants(kernel)? {
+        ensure!(text.contains(&format!(", {own}")), "no {own} in {text}");
+        text = text.replace(&format!(", {own}"), "");
+    }
+    compare(file, append, &text)
 }
 
 fn golden(name: &str, append: &str, status: u8) -> Result<()> {

@@ -40,6 +40,25 @@ pub fn kernel() -> Result<&'static Path> {
         .map_err(|error| anyhow!("no kernel to boot: {error}"))
 }
 
+/// The variants that came with the tree. Others are the reader's own: no accepted output
+/// knows them.
+const SHIPPED: [&str; 6] = [
+    "epilogue",
+    "epilogue-as-posted",
+    "mini-frame",
+    "livepatch-stack",
+    "shared-toc",
+    "pcrel",
+];
+
+/// The variants of a kernel that did not come with the tree.
+pub fn own_variants(kernel: &Path) -> Result<Vec<String>> {
+    let all = xtask::variants::of(kernel)?
+        .into_iter()
+        .map(|(name, _)| name);
+    Ok(all.filter(|name| !SHIPPED.contains(&&name[..])).collect())
+}
+
 /// A boot to be made.
 pub struct Boot {
     machine: Machine,
@@ -48,6 +67,7 @@ pub struct Boot {
     report: PathBuf,
     /// In place of the one that was built.
     initrd: Option<PathBuf>,
+    kernel: PathBuf,
 }
 
 /// A boot that has ended.
@@ -70,7 +90,14 @@ impl Boot {
             append: append.to_owned(),
             report: Path::new(env!("CARGO_TARGET_TMPDIR")).join(file),
             initrd: None,
+            kernel: kernel()?.to_owned(),
         })
+    }
+
+    /// Another kernel than the tree's, with modules of all return conventions.
+    pub fn kernel(mut self, kernel: &Path) -> Boot {
+        kernel.clone_into(&mut self.kernel);
+        self
     }
 
     /// Another time limit than the machine's.
@@ -87,7 +114,7 @@ impl Boot {
 
     /// What is to be started.
     pub fn qemu(&self) -> Result<Qemu> {
-        let mut qemu = Qemu::new(self.machine.clone(), kernel()?, &self.append)
+        let mut qemu = Qemu::new(self.machine.clone(), &self.kernel, &self.append)
             .with_modules(&Conventions::all());
         qemu.report = Some(self.report.clone());
         if self.initrd.is_some() {

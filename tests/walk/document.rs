@@ -8,6 +8,12 @@ const FENCE: &str = "```";
 /// What stands in front of a command.
 const PROMPT: &str = "$ ";
 
+/// What stands in front of what is typed to a command that runs: the kernel's shell, which
+/// shows what it reads, and the debugger, which does not.
+const SHELL: &str = "klplab> ";
+/// The debugger's.
+pub const DEBUGGER: &str = "(gdb) ";
+
 /// What a block is.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Kind {
@@ -18,6 +24,8 @@ pub enum Kind {
         /// Whether each must fail.
         fails: bool,
     },
+    /// What is typed to the kernel's shell: each command must do what it was asked.
+    Typed,
     /// A change to files.
     Diff,
     /// The whole text of a file.
@@ -49,6 +57,16 @@ pub struct Exchange {
 }
 
 impl Exchange {
+    /// What is typed to the command while it runs.
+    #[must_use]
+    pub fn input(&self) -> String {
+        let typed = |line: &String| {
+            let typed = line.strip_prefix(SHELL).or(line.strip_prefix(DEBUGGER))?;
+            Some(format!("{typed}\n"))
+        };
+        self.expected.iter().filter_map(typed).collect()
+    }
+
     /// How many lines of the document the command takes.
     #[must_use]
     pub fn lines_of_command(&self) -> usize {
@@ -69,7 +87,14 @@ pub fn blocks(text: &str) -> Result<Vec<Block>> {
                 block.text.push_str(line);
                 block.text.push('\n');
             }
-            Some(_) => blocks.extend(open.take()),
+            Some(block) => {
+                ensure!(
+                    block.kind != Kind::Figure || !looks_like_commands(&block.text),
+                    "line {}: commands are no figure",
+                    block.line
+                );
+                blocks.extend(open.take());
+            }
             None => {
                 let inner = line.trim_start();
                 if inner.starts_with(FENCE) || inner.starts_with("~~~") {
@@ -93,16 +118,26 @@ pub fn blocks(text: &str) -> Result<Vec<Block>> {
     }
 }
 
+/// Whether a block has a line that a reader would type.
+fn looks_like_commands(text: &str) -> bool {
+    const BEGINS: [&str; 5] = [PROMPT, SHELL, DEBUGGER, "make ", "cargo "];
+    text.lines()
+        .any(|line| BEGINS.iter().any(|begin| line.starts_with(begin)))
+}
+
 /// What an info string says.
 fn kind(info: &str) -> Result<Kind> {
     Ok(match info {
         "sh" => Kind::Commands,
         "console" => Kind::Dialogue { fails: false },
         "console fails" => Kind::Dialogue { fails: true },
+        "klplab" => Kind::Typed,
         "diff" => Kind::Diff,
-        "text" => Kind::Figure,
+        "text" | "asm" | "rust" | "toml" | "json" => Kind::Figure,
         _ => match info.split_once(" file=") {
             Some((_, path)) if !path.is_empty() => Kind::File(path.to_owned()),
+            // A drawing of frames: which of the structs it shows.
+            _ if info.starts_with("text ") => Kind::Figure,
             _ => bail!("nobody knows what to do with a block of kind `{info}`"),
         },
     })
@@ -148,7 +183,8 @@ mod tests {
     #[test]
     fn blocks_are_found_with_their_kinds_and_lines() {
         let text = "# T\n\n```sh\na\n\nb\n```\ntext `x`\n```console\n$ c\n```\n```console fails\n$ d\n```\n\
-            ```diff\n-x\n```\n```rust file=a/b.rs\nfn f() {}\n```\n```text\n+--+\n```\n";
+            ```diff\n-x\n```\n```rust file=a/b.rs\nfn f() {}\n```\n```text\n+--+\n```\n\
+            ```klplab\nreset\n```\n```text FrameHeader\n```\n";
         let found = blocks(text).unwrap();
         let found: Vec<_> = (found.iter())
             .map(|block| (block.line, block.kind.clone(), block.text.as_str()))
@@ -160,6 +196,8 @@ mod tests {
             (15, Kind::Diff, "-x\n"),
             (18, Kind::File("a/b.rs".into()), "fn f() {}\n"),
             (21, Kind::Figure, "+--+\n"),
+            (24, Kind::Typed, "reset\n"),
+            (27, Kind::Figure, ""),
         ];
         assert_eq!(found, expected);
     }
@@ -176,6 +214,8 @@ mod tests {
                 "line 1: nobody knows what to do with a block of kind ``",
             ),
             ("```rust file=\n```\n", "line 1: nobody knows"),
+            ("```text\nmake x\n```\n", "line 1: commands are no figure"),
+            ("```toml\n$ x\n```\n", "line 1: commands are no figure"),
             ("```consoles\n```\n", "line 1: nobody knows"),
             ("- x\n  ```sh\n  ```\n", "line 2: a block has to begin with"),
             ("~~~sh\n~~~\n", "line 1: a block has to begin with"),
@@ -200,6 +240,9 @@ mod tests {
             [of(3, "a b", &["c", ""]), of(6, "d \\\n  e", &["f"])]
         );
         assert_eq!(found[1].lines_of_command(), 2);
+        let text = "```console\n$ a\nx\nklplab> b c\ny\n(gdb) d\n```\n";
+        let typing = exchanges(&blocks(text).unwrap()[0]).unwrap();
+        assert_eq!(typing[0].input(), "b c\nd\n");
         for (text, problem) in [
             (
                 "```console\na\n$ b\n```\n",

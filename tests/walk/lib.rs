@@ -4,7 +4,7 @@
 //! - [`document`] finds the blocks;
 //! - [`expect`] compares output with what a document shows;
 //! - [`tree`] is the copy of the tree, which keeps what was built before;
-//! - [`shell`] runs commands there, under a time limit.
+//! - [`shell`] runs commands there, and ends those that fall silent.
 //!
 //! [`walk`] puts them together. A failure names the document's line.
 //!
@@ -15,12 +15,16 @@
 //! | `sh` | commands, the whole block in one shell; each must succeed |
 //! | `console` | commands behind `$ `, each with what it prints; each must succeed |
 //! | `console fails` | the same, and each must fail |
+//! | `klplab` | lines for the kernel's shell, each of which must do what it was asked |
 //! | `diff` | a change for `git apply` |
 //! | any with `file=PATH` | the whole text of a file |
-//! | `text` | only to look at |
+//! | `text`, `asm`, `rust`, `toml`, `json` | only to look at |
 //!
-//! Anything else is an error, so that nothing is left out in silence. In what a
-//! command prints, a line `...` stands for any lines, and `...` in a line for any text.
+//! Anything else is an error, so that nothing is left out in silence, and so is a block
+//! only to look at with lines that one would type. In a `console`, what stands behind
+//! `klplab> ` or `(gdb) ` is typed to the command that runs. In what a command prints, a
+//! line `...` stands for any lines, and `...` in a line for any text; addresses and times
+//! may be others.
 
 pub mod document;
 pub mod expect;
@@ -38,24 +42,43 @@ use tree::Tree;
 /// # Errors
 /// When the document makes no sense, or a step has another result than it says.
 pub fn walk(tree: &Tree, document: &str) -> Result<()> {
+    walk_but(tree, document, |_| false)
+}
+
+/// The same, but for those commands of `sh` blocks, by the line, that `elsewhere` knows.
+///
+/// # Errors
+/// When the document makes no sense, or a step has another result than it says.
+pub fn walk_but(tree: &Tree, document: &str, elsewhere: impl Fn(&str) -> bool) -> Result<()> {
     let text = std::fs::read_to_string(tree.path().join(document))
         .with_context(|| format!("{document} could not be read"))?;
     let blocks = document::blocks(&text).with_context(|| document.to_owned())?;
     let acting = blocks.iter().filter(|block| block.kind != Kind::Figure);
     ensure!(acting.count() > 0, "{document} has nothing that can be run");
     for block in &blocks {
-        step(tree, block).with_context(|| document.to_owned())?;
+        step(tree, block, &elsewhere).with_context(|| document.to_owned())?;
     }
     Ok(())
 }
 
+/// A line of an `sh` block without what is said of it.
+#[must_use]
+pub fn command_of(line: &str) -> &str {
+    line.split(" #").next().unwrap_or(line).trim()
+}
+
 /// Does what a block says.
-fn step(tree: &Tree, block: &Block) -> Result<()> {
+fn step(tree: &Tree, block: &Block, elsewhere: &impl Fn(&str) -> bool) -> Result<()> {
     let line = block.line;
     match &block.kind {
         Kind::Figure => Ok(()),
         Kind::Commands => {
-            let (well, printed) = shell::run(tree, &format!("set -eu\n{}", block.text))?;
+            let here = block
+                .text
+                .lines()
+                .filter(|line| !elsewhere(command_of(line)));
+            let here: String = here.map(|line| format!("{line}\n")).collect();
+            let (well, printed) = shell::run(tree, &format!("set -eu\n{here}"))?;
             ensure!(well, "line {line}: the commands failed:\n{printed}");
             Ok(())
         }
@@ -65,11 +88,24 @@ fn step(tree: &Tree, block: &Block) -> Result<()> {
             }
             Ok(())
         }
+        Kind::Typed => {
+            let (well, printed) = shell::run_typing(tree, "make shell", &block.text)?;
+            ensure!(well, "line {line}: a command failed:\n{printed}");
+            Ok(())
+        }
         Kind::Diff => {
+            ensure!(
+                tree.is_copy(),
+                "line {line}: a change needs a copy of the tree"
+            );
             let well = shell::feed(tree, &["git", "apply", "-"], &block.text);
             well.with_context(|| format!("line {line}: the change does not apply"))
         }
         Kind::File(path) => {
+            ensure!(
+                tree.is_copy(),
+                "line {line}: a file needs a copy of the tree"
+            );
             let inside = Path::new(path);
             let plain = |part| matches!(part, std::path::Component::Normal(_));
             ensure!(
@@ -85,21 +121,23 @@ fn step(tree: &Tree, block: &Block) -> Result<()> {
 
 /// Runs a command, and compares what it prints.
 fn talk(tree: &Tree, exchange: &Exchange, fails: bool) -> Result<()> {
-    let Exchange {
-        line,
-        command,
-        expected,
-    } = exchange;
-    let (well, printed) =
-        shell::run(tree, command).with_context(|| format!("line {line}: `{command}`"))?;
+    let Exchange { line, command, .. } = exchange;
+    let (well, printed) = shell::run_typing(tree, command, &exchange.input())
+        .with_context(|| format!("line {line}: `{command}`"))?;
     if well == fails {
         let how = if well { "succeeded" } else { "failed" };
         bail!("line {line}: `{command}` {how}, and should not have; it printed:\n{printed}");
     }
-    if let Err(missing) = expect::compare(expected, &printed) {
+    // The debugger shows its prompt, and not what it reads.
+    let said = printed.replace(document::DEBUGGER, "");
+    let (places, expected): (Vec<usize>, Vec<String>) = (exchange.expected.iter().enumerate())
+        .filter(|(_, line)| !line.starts_with(document::DEBUGGER))
+        .map(|(place, line)| (place, line.clone()))
+        .unzip();
+    if let Err(missing) = expect::compare(&expected, &said) {
         let (line, wanted) = match expected.get(missing) {
             Some(wanted) => (
-                line + exchange.lines_of_command() + missing,
+                line + exchange.lines_of_command() + places[missing],
                 wanted.as_str(),
             ),
             None => (*line, "(nothing more)"),
@@ -135,6 +173,16 @@ mod tests {
     }
 
     #[test]
+    fn what_is_typed_reaches_the_command_and_what_is_run_elsewhere_is_left_out() {
+        let tree = Tree::bare("typing").unwrap();
+        let text = "```console\n$ read a; read b; echo $a at 0x1f0, $b\n(gdb) one\n(gdb) two\n\
+            one at 0x200, two\n```\n```sh\ntrue\nfalse x   # a word on it\n```\n";
+        std::fs::write(tree.path().join("d.md"), text).unwrap();
+        walk_but(&tree, "d.md", |line| line == "false x").unwrap();
+        assert!(walk(&tree, "d.md").is_err());
+    }
+
+    #[test]
     fn what_is_not_as_the_document_says_is_told_with_its_line() {
         for (text, problem) in [
             (
@@ -165,6 +213,11 @@ mod tests {
             (
                 "```rust file=../x\n```\n",
                 "line 1: ../x does not name a file in the tree",
+            ),
+            (
+                "```console\n$ read a; echo $a\n(gdb) x\ny\n```\n",
+                "d.md: line 4: `read a; echo $a` did not print what the document shows, first:\ny\n\
+                 It printed:\nx\n",
             ),
             ("```text\n```\n", "d.md has nothing that can be run"),
             ("```python\n```\n", "d.md: line 1: nobody knows what to do"),

@@ -1,4 +1,4 @@
-//! Runs commands in a tree, under a time limit.
+//! Runs commands in a tree, as long as they print something now and then.
 
 use crate::tree::Tree;
 use anyhow::{Context, Result, bail, ensure};
@@ -7,46 +7,75 @@ use nix::unistd::Pid;
 use std::io::{Read, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
-use std::sync::mpsc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 use xtask::tool;
 
-/// How long a command may take: a first build on a machine that is busy.
-const LIMIT: Duration = Duration::from_secs(300);
+/// How long a command may print nothing: cargo does so while it compiles the kernel, on a
+/// machine that is busy.
+const LIMIT: Duration = Duration::from_secs(600);
 
 /// Runs commands in a shell. Says whether they ended well, and what they printed,
 /// errors included.
 ///
 /// # Errors
-/// When they can't be run, or don't end: then they are killed.
+/// When they can't be run, or print nothing for too long: then they are killed.
 pub fn run(tree: &Tree, commands: &str) -> Result<(bool, String)> {
-    run_within(tree, commands, LIMIT)
+    run_within(tree, commands, "", LIMIT)
 }
 
-fn run_within(tree: &Tree, commands: &str, limit: Duration) -> Result<(bool, String)> {
+/// The same for commands that read something.
+///
+/// # Errors
+/// Those of [`run`].
+pub fn run_typing(tree: &Tree, commands: &str, input: &str) -> Result<(bool, String)> {
+    run_within(tree, commands, input, LIMIT)
+}
+
+fn run_within(
+    tree: &Tree,
+    commands: &str,
+    input: &str,
+    silence: Duration,
+) -> Result<(bool, String)> {
     let mut command = Command::new("sh");
     command.args(["-c", &format!("exec 2>&1\n{commands}")]);
-    command.stdin(Stdio::null()).stdout(Stdio::piped());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
     // A group of its own, so that whatever it starts can be killed with it.
     command.process_group(0);
     let mut child = tool::spawn(tree.prepare(&mut command))?;
     let group = Pid::from_raw(child.id().cast_signed());
+    if let Some(mut to) = child.stdin.take() {
+        // Fits into the pipe. A command that does not read it says why itself.
+        let _ = to.write_all(input.as_bytes());
+    }
     let mut output = child.stdout.take().context("no output")?;
     let (sender, receiver) = mpsc::channel();
     // Ends with the last process that could print.
     std::thread::spawn(move || {
-        let mut printed = Vec::new();
         let mut buffer = [0; 4096];
         while let Ok(count @ 1..) = output.read(&mut buffer) {
-            printed.extend_from_slice(&buffer[..count]);
+            if sender.send(buffer[..count].to_vec()).is_err() {
+                break;
+            }
         }
-        let _ = sender.send(printed);
     });
-    let Ok(printed) = receiver.recv_timeout(limit) else {
-        let _ = killpg(group, Signal::SIGKILL);
-        let _ = child.wait();
-        bail!("it did not end within {} s", limit.as_secs_f64());
-    };
+    let mut printed = Vec::new();
+    loop {
+        match receiver.recv_timeout(silence) {
+            Ok(bytes) => printed.extend(bytes),
+            Err(RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Timeout) => {
+                let _ = killpg(group, Signal::SIGKILL);
+                let _ = child.wait();
+                let said = String::from_utf8_lossy(&printed);
+                bail!(
+                    "it printed nothing for {} s, and before that:\n{said}",
+                    silence.as_secs_f64()
+                );
+            }
+        }
+    }
     let status = child.wait().context("its end can't be seen")?;
     Ok((
         status.success(),
@@ -81,15 +110,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_command_is_run_in_the_tree_and_killed_when_it_does_not_end() {
+    fn a_command_is_run_in_the_tree_and_killed_when_it_falls_silent() {
         let tree = Tree::bare("shell").unwrap();
         let (well, printed) = run(&tree, "pwd; echo b >&2; exit 3").unwrap();
         assert!(!well);
         assert_eq!(printed, format!("{}\nb\n", tree.path().display()));
-        let limit = Duration::from_millis(50);
+        let read = run_typing(&tree, "read a; read b; echo $b$a", "x\ny\n").unwrap();
+        assert_eq!(read, (true, "yx\n".to_owned()));
+        // Slow, but never silent for long.
+        let silence = Duration::from_secs(1);
+        let slow = "for a in 1 2 3 4 5; do echo $a; sleep 0.3; done";
+        assert!(run_within(&tree, slow, "", silence).unwrap().0);
         // The background process holds the output open, and is killed too.
-        let error = run_within(&tree, "sleep 1000 & sleep 1000", limit).unwrap_err();
-        assert_eq!(error.to_string(), "it did not end within 0.05 s");
+        let error = run_within(&tree, "echo a; sleep 1000 & sleep 1000", "", silence);
+        assert_eq!(
+            error.unwrap_err().to_string(),
+            "it printed nothing for 1 s, and before that:\na\n"
+        );
     }
 
     #[test]

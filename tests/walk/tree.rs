@@ -53,6 +53,16 @@ impl Tree {
         Ok(tree)
     }
 
+    /// The tree itself, for commands that change nothing but what is built.
+    #[must_use]
+    pub fn original() -> Tree {
+        Tree {
+            path: tool::workspace().to_owned(),
+            out: tool::target_dir(),
+            _lock: None,
+        }
+    }
+
     /// An empty folder, for tests of what needs no more.
     #[cfg(test)]
     pub(crate) fn bare(name: &str) -> Result<Tree> {
@@ -68,10 +78,22 @@ impl Tree {
         Ok(tree)
     }
 
+    /// Whether it is a copy, which may be changed.
+    #[must_use]
+    pub fn is_copy(&self) -> bool {
+        self.path != tool::workspace()
+    }
+
     /// Where it is.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// A file that was built from it, by its path below cargo's target folder.
+    #[must_use]
+    pub fn built(&self, file: &str) -> PathBuf {
+        self.out.join(file)
     }
 
     /// Lets a command run in it.

@@ -195,6 +195,38 @@ fn the_tour_leads_to_definitions() {
 }
 
 #[test]
+fn what_documents_tell_to_make_is_a_target() {
+    let makefile = std::fs::read_to_string(root().join("Makefile")).expect("the Makefile");
+    let is_word = |c: char| c.is_ascii_lowercase() || c == '-';
+    let targets: Vec<&str> = (makefile.lines())
+        .filter_map(|line| line.split_once(':'))
+        .map(|(target, _)| target)
+        .filter(|target| !target.is_empty() && target.chars().all(is_word))
+        .collect();
+    let mut count = 0;
+    for document in documents() {
+        let text = std::fs::read_to_string(&document).expect("a document can be read");
+        for told in ["`make ", "$ make "]
+            .map(|before| text.split(before).skip(1))
+            .into_iter()
+            .flatten()
+        {
+            let target = told.split(|c: char| !is_word(c)).next().unwrap_or_default();
+            // One may name variables alone.
+            if !target.is_empty() {
+                count += 1;
+                assert!(
+                    targets.contains(&target),
+                    "{}: make {target}",
+                    document.display()
+                );
+            }
+        }
+    }
+    assert!(count > 50, "only {count} commands");
+}
+
+#[test]
 fn wrong_links_are_noticed() {
     let tour = root().join("docs/tour.md");
     let wrong = [
