@@ -10,6 +10,7 @@ use std::process::Command;
 use walk::document::{Block, Kind, blocks};
 use walk::shell;
 use walk::tree::Tree;
+use xtask::outcome::Outcome;
 use xtask::tool;
 
 /// Documents that change the tree, and are done in a copy of it.
@@ -178,7 +179,9 @@ fn add_a_variant() -> Result<Completion> {
     ensure!(own_variants(&kernel)? == ["mini-frame-copying"]);
     golden::refused_variant("walk::refused-variant", &kernel)?;
     let bench = Boot::new("walk::bench", xtask::bench::MACHINE, "mode=bench")?.kernel(&kernel);
-    bench::variants(&bench.run()?, &kernel)?;
+    let bench = bench.run()?;
+    bench.expect(&Outcome::Guest(0))?;
+    bench::variants(&bench, &kernel)?;
     Ok(Completion::Completed)
 }
 
