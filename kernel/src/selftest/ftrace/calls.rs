@@ -12,7 +12,10 @@ use crate::{
     victims::{self, CALLS},
 };
 use alloc::{format, vec, vec::Vec};
-use core::{hint::black_box, sync::atomic::Ordering};
+use core::{
+    hint::black_box,
+    sync::atomic::{AtomicU64, Ordering},
+};
 use layout::CallFrame;
 use ppc64::insn;
 
@@ -38,6 +41,17 @@ extern "C" fn slow(_: u64, _: u64, _: &Ops, _: &mut CallFrame) {
     let ticks = time::ticks();
     while time::ticks() < ticks + 3 {
         arch::wait();
+    }
+}
+
+/// The same, and then calls what it traces.
+static SLOW_NESTED: Ops = Ops::new("slow and nested", slow_nested, Flags::empty());
+static SLOW_CALLS: AtomicU64 = AtomicU64::new(0);
+
+extern "C" fn slow_nested(ip: u64, parent: u64, ops: &Ops, frame: &mut CallFrame) {
+    if SLOW_CALLS.fetch_add(1, Ordering::Relaxed) == 0 {
+        slow(ip, parent, ops, frame);
+        nested(ip, parent, ops, frame);
     }
 }
 
@@ -334,6 +348,15 @@ crate::selftest! {
         })??;
         PLAIN.take();
         check!(hits >= 3, "{hits} hits in three ticks");
+        Ok(())
+    }
+
+    /// An interrupt that comes while a callback is being run leaves its guard in place.
+    fn guards_outlive_interrupts() {
+        SLOW_CALLS.store(0, Ordering::Relaxed);
+        let found = with(&SLOW_NESTED, "kernel::victims::leaf", || victims::leaf(2))?;
+        let calls = SLOW_CALLS.load(Ordering::Relaxed);
+        check!(found == 7 && calls == 1, "{found}; the callback was called {calls} times");
         Ok(())
     }
 

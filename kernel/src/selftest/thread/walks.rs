@@ -337,6 +337,34 @@ crate::selftest! {
         result
     }
 
+    /// A call that is a function's last instruction is that function's, although its
+    /// return address is the next one's.
+    fn calls_at_a_functions_end_are_found() {
+        const BCTRL: u32 = 0x4e80_0421;
+        extern "C" fn wait() {
+            thread::park();
+        }
+        let words = specimen::relay_words();
+        let call = words.iter().position(|&word| word == BCTRL).ok_or("it has no call")?;
+        let start = words.as_ptr() as u64;
+        let (behind, end) = (start + 4 * (call as u64 + 1), start + 4 * words.len() as u64);
+        let handle = spawn("relayed", || {
+            // SAFETY: the routine is a function of this type.
+            let relay: extern "C" fn(extern "C" fn()) = unsafe {
+                core::mem::transmute(specimen::relay_words().as_ptr())
+            };
+            relay(wait);
+        })?;
+        until("its park", || handle.thread().state() == State::Asleep)?;
+        let (found, next) = (
+            look(handle.thread(), &[start..behind]),
+            look(handle.thread(), &[behind..end]),
+        );
+        unpark(handle)?;
+        check!(found == Ok(Some(start)) && next == Ok(None), "{found:x?}, and behind the call {next:x?}");
+        Ok(())
+    }
+
     /// A return address in memory that holds no code makes a stack unreliable.
     fn unknown_code_is_noticed() {
         let words: Vec<u32> = specimen::relay_words().into();
