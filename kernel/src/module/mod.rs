@@ -22,9 +22,11 @@ use crate::{
     mm::code::CodeBlock,
     symbols::{self, FunctionEntry},
     sync::IrqLock,
-    thread, tracing,
+    thread::{self, WaitQueue},
+    tracing,
 };
 use alloc::{format, string::String, sync::Arc, vec::Vec};
+use core::sync::atomic::{AtomicBool, Ordering};
 use klp::Convention;
 use memmap::Range;
 use symtab::{Kind, Symbol};
@@ -141,6 +143,28 @@ pub fn notify(coming: Coming, going: Going) {
     NOTIFIED.call_once(|| (coming, going));
 }
 
+/// The right to let modules come and go: one thread at a time has it. So a name that is free
+/// is free until its module is there, and a module is gone before another of its name comes.
+struct Change(());
+
+static IS_CHANGING: AtomicBool = AtomicBool::new(false);
+static CHANGED: WaitQueue = WaitQueue::new();
+
+impl Change {
+    /// Waits for it. A thread that has it already waits for good.
+    fn wait() -> Self {
+        CHANGED.wait_until(|| !IS_CHANGING.swap(true, Ordering::Relaxed));
+        Self(())
+    }
+}
+
+impl Drop for Change {
+    fn drop(&mut self) {
+        IS_CHANGING.store(false, Ordering::Relaxed);
+        CHANGED.wake_all();
+    }
+}
+
 /// Loads a module, if it is of the convention that is [`expected`].
 ///
 /// # Errors
@@ -169,6 +193,7 @@ fn load_at<'a>(
     far: bool,
 ) -> Result<Arc<Module>, ModuleError<'a>> {
     let plan = modload::Module::parse(file).map_err(ModuleError::File)?;
+    let _change = Change::wait();
     let mut block = if far {
         CodeBlock::far(plan.size(), plan.align())
     } else {
@@ -319,6 +344,7 @@ fn is_running(range: core::ops::Range<u64>) -> bool {
 /// When there is none of this name, when somebody still holds on to it, or when
 /// its code is on the stack; nothing has changed then.
 pub fn unload(name: &str) -> Result<(), ModuleError<'_>> {
+    let _change = Change::wait();
     let (place, module) = {
         let mut loaded = LOADED.lock();
         let place = loaded.iter().position(|module| module.name == name);

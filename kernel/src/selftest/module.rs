@@ -2,6 +2,7 @@
 
 mod conventions;
 mod descriptor;
+mod twice;
 mod unload;
 
 use crate::{
