@@ -5,10 +5,11 @@
 //! `linker.ld` and the crate `symtab`), so a kernel that did not go through that
 //! step still runs, with addresses instead of names.
 
-use crate::{mm, sync::IrqLock};
-use alloc::{
-    boxed::Box, collections::TryReserveError, format, string::String, sync::Arc, vec::Vec,
+use crate::{
+    mm,
+    sync::{IrqGuard, IrqLock},
 };
+use alloc::{boxed::Box, format, string::String, sync::Arc, vec::Vec};
 use core::{fmt, ops::ControlFlow, ptr::NonNull};
 use memmap::Range;
 use symtab::{Kind, ParseError, Symbol, Table};
@@ -86,18 +87,24 @@ struct Extra {
 
 static EXTRA: IrqLock<Vec<Extra>> = IrqLock::new(Vec::new());
 
+/// Why a module's symbols can't be had.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum AddError {
+    /// The table is none.
+    Table(ParseError),
+    /// There is no memory for one table more.
+    NoMemory,
+}
+
 /// Adds the symbols of code that lies in `range`; `bytes` are a table that was
 /// just encoded.
 ///
 /// # Errors
-/// When there is no memory for the entry. A table that is damaged, which one
-/// that was encoded just now is not, is left out.
-pub fn add(range: Range, bytes: Box<[u8]>) -> Result<(), TryReserveError> {
-    let Ok(table) = ModuleTable::new(bytes) else {
-        return Ok(());
-    };
+/// [`AddError`]; nothing has changed then.
+pub fn add(range: Range, bytes: Box<[u8]>) -> Result<(), AddError> {
+    let table = ModuleTable::new(bytes).map_err(AddError::Table)?;
     let mut extra = EXTRA.lock();
-    extra.try_reserve(1)?;
+    extra.try_reserve(1).map_err(|_| AddError::NoMemory)?;
     extra.push(Extra {
         range,
         table: Arc::new(table),
@@ -111,15 +118,23 @@ pub fn remove(start: u64) {
 }
 
 /// Looks an address up and hands what covers it to `look`: a symbol, and the
-/// offset into it.
+/// offset into it. While the list of modules is being changed it finds none of theirs:
+/// for reports, which must not wait for what they have interrupted.
 fn with_symbol_at<T>(address: u64, look: impl FnOnce(Symbol<'_>, u64) -> T) -> Option<T> {
+    look_up(address, || EXTRA.try_lock(), look)
+}
+
+fn look_up<T>(
+    address: u64,
+    modules: impl FnOnce() -> Option<IrqGuard<'static, Vec<Extra>>>,
+    look: impl FnOnce(Symbol<'_>, u64) -> T,
+) -> Option<T> {
     let image = mm::kernel_image();
     if (image.start..image.end).contains(&address) {
         let (symbol, offset) = table().ok()?.at(address)?;
         return Some(look(symbol, offset));
     }
-    // Not while the list is being changed: a report must not wait for that.
-    let extra = EXTRA.try_lock()?;
+    let extra = modules()?;
     let of = extra
         .iter()
         .find(|extra| (extra.range.start..extra.range.end).contains(&address))?;
@@ -129,11 +144,12 @@ fn with_symbol_at<T>(address: u64, look: impl FnOnce(Symbol<'_>, u64) -> T) -> O
     Some(look(symbol, offset))
 }
 
-/// How many bytes the function has whose global entry is at an address.
+/// How many bytes the function has whose global entry is at an address; nothing if that
+/// is not known. Waits while the list of modules is being changed.
 #[must_use]
 pub fn size_at(address: u64) -> Option<u64> {
-    let size = |symbol: Symbol<'_>, offset| (offset == 0).then_some(symbol.size);
-    with_symbol_at(address, size).flatten()
+    let size = |symbol: Symbol<'_>, offset| (offset == 0 && symbol.size > 0).then_some(symbol.size);
+    look_up(address, || Some(EXTRA.lock()), size).flatten()
 }
 
 /// Whether an address is inside a symbol.
@@ -151,16 +167,17 @@ pub struct FunctionEntry {
     pub local_entry: u8,
 }
 
-/// The function that covers an address, of the kernel or of a module.
+/// The function that covers an address, of the kernel or of a module. Waits while the list
+/// of modules is being changed.
 #[must_use]
 pub fn function_at(address: u64) -> Option<FunctionEntry> {
-    with_symbol_at(address, |symbol, _| {
+    let entry = |symbol: Symbol<'_>, _| {
         (symbol.kind == Kind::Function).then_some(FunctionEntry {
             address: symbol.address,
             local_entry: symbol.local_entry,
         })
-    })
-    .flatten()
+    };
+    look_up(address, || Some(EXTRA.lock()), entry).flatten()
 }
 
 /// Shows every symbol to `look`: the kernel's, by address, and those of modules, in the

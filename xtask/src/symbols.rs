@@ -31,9 +31,18 @@ pub fn read(elf: &[u8]) -> Result<Vec<SymbolSpec>> {
 /// The ELF file with its symbol table written into `.ksyms`.
 ///
 /// # Errors
-/// When the file is none, has no `.ksyms`, or the table does not fit there.
+/// When the file is none, has no `.ksyms`, a function in it has no size, or the table does
+/// not fit there.
 pub fn embed(mut elf: Vec<u8>) -> Result<Vec<u8>> {
-    let table = symtab::encode_indexed(&mut read(&elf)?);
+    let mut symbols = read(&elf)?;
+    for symbol in &symbols {
+        ensure!(
+            symbol.kind != Kind::Function || symbol.size > 0,
+            "{}",
+            no_size(&symbol.name)
+        );
+    }
+    let table = symtab::encode_indexed(&mut symbols);
     let place = reserved(&elf)?;
     ensure!(
         table.len() <= place.len(),
@@ -83,6 +92,12 @@ pub(crate) fn parse(elf: &[u8]) -> Result<ElfFile64<'_, Endianness>> {
         "not a little-endian ppc64 ELF file: found {machine:?}, {endian:?}"
     );
     Ok(file)
+}
+
+/// What is wrong with a function without a size: a live patch could not tell whether a
+/// thread is in it, nor a backtrace that it is.
+pub(crate) fn no_size(function: &str) -> String {
+    format!("function {function} has no size: let `.size` follow it in its assembly")
 }
 
 fn reserved(elf: &[u8]) -> Result<Range<usize>> {

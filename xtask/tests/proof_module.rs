@@ -13,12 +13,14 @@ struct Parts {
     restores: bool,
     checks: bool,
     frame: usize,
+    sizes: bool,
 }
 
 const GOOD: Parts = Parts {
     restores: true,
     checks: true,
     frame: stack::MOST_FRAME,
+    sizes: true,
 };
 
 /// A linked module that replaces a function of the kernel's by `first`, which calls
@@ -62,7 +64,7 @@ end second
 helper: stdu    1,-{frame}(1)
         ld      1,0(1)
         blr
-end helper
+{end} helper
 
         .section .text.nobody, "ax"
         .globl  nobody
@@ -114,6 +116,8 @@ list:   .org    list + {functions}
         functions = offset_of!(Object, functions),
         function_count = offset_of!(Object, function_count),
         frame = parts.frame,
+        // Another label, where no size is to be.
+        end = if parts.sizes { "end" } else { ".globl" },
     );
     let file = |end: &str| PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name.to_owned() + end);
     std::fs::write(file(".s"), source).unwrap();
@@ -232,6 +236,17 @@ fn a_convention_that_nobody_knows_is_an_error() {
     module[place] = 99;
     let error = prove(&module).unwrap_err().to_string();
     assert!(error.contains("convention 99"), "{error}");
+}
+
+#[test]
+fn a_function_without_a_size_is_named() {
+    let parts = Parts {
+        sizes: false,
+        ..GOOD
+    };
+    let error = prove(&module("sizeless", Convention::Epilogue, parts)).unwrap_err();
+    let error = error.to_string();
+    assert!(error.contains("function helper has no size"), "{error}");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use common::{kernel, with_symbols};
 use object::Architecture::{PowerPc64, X86_64};
 use object::Endianness::{Big, Little};
 use object::elf::STT_FUNC;
-use object::{Object, ObjectSection};
+use object::{Object, ObjectSection, ObjectSymbol};
 use symtab::{Kind, Symbol, Table};
 use xtask::symbols;
 
@@ -69,6 +69,20 @@ fn a_rust_function_at_another_ones_address_is_refused() {
     assert!(error.contains("`bcmp`"), "{error}");
     // Two names that somebody has given in C or assembly are meant.
     check(["memcmp", "bcmp"]).unwrap();
+}
+
+#[test]
+fn a_function_without_a_size_is_refused_by_name() {
+    /// Where an ELF symbol's `st_size` is.
+    const SIZE: usize = 16;
+    let mut elf = kernel(PowerPc64, Little, Some(4096));
+    let file = object::File::parse(elf.as_slice()).unwrap();
+    let symbol = file.symbol_by_name("with_toc").unwrap();
+    let table = file.section_by_name(".symtab").unwrap();
+    let entry = table.file_range().unwrap().0 as usize + 24 * symbol.index().0;
+    elf[entry + SIZE..entry + SIZE + 8].fill(0);
+    let error = symbols::embed(elf).unwrap_err().to_string();
+    assert!(error.contains("function with_toc has no size"), "{error}");
 }
 
 #[test]

@@ -62,7 +62,9 @@ fn try_enable(
     for (old, registered) in new {
         REGISTRY.lock().functions.insert(old, registered);
     }
-    let result = transition::begin(claim, &patch, &Way::In(&functions, module.replace));
+    let way = Way::In(&functions, module.replace);
+    let result = transition::unsettle(claim, &patch, &way)
+        .and_then(|()| transition::begin(claim, &patch, &way));
     if let Err(error) = result {
         forget_unused(&functions);
         cancel(&patch);
@@ -112,6 +114,7 @@ fn prepare(patch: &Patch) -> Result<(Vec<Function>, New), LivepatchError> {
     for &index in &present {
         functions.extend(objects::functions(patch, index)?);
     }
+    objects::must_have_sizes(&functions)?;
     // Tables by address then grow at their ends.
     functions.sort_unstable_by_key(|function| function.old);
     log::info!("livepatch: '{name}': initializing patching transition");
@@ -182,6 +185,7 @@ pub fn disable(name: &str) -> Result<(), LivepatchError> {
         };
     }
     log::info!("livepatch: '{name}': initializing unpatching transition");
+    transition::unsettle(&claim, &patch, &Way::Out)?;
     for index in objects::present(&patch) {
         patch.pre_unpatch(index);
     }

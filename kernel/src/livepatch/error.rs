@@ -64,6 +64,12 @@ pub enum LivepatchError {
         /// Its global entry.
         function: u64,
     },
+    /// The size of a function is not known, of one that is replaced or of one that
+    /// replaces it.
+    NoSize {
+        /// Its path.
+        function: String,
+    },
     /// A callback before patching has refused.
     PrePatch {
         /// The object.
@@ -129,6 +135,10 @@ impl fmt::Display for LivepatchError {
             Self::NoSite { function } => {
                 write!(f, "{} can't be patched: it has no site", Place(*function))
             }
+            Self::NoSize { function } => write!(
+                f,
+                "the size of {function} is not known, so nobody could tell whether a thread is in it; in assembly, `.size` gives it"
+            ),
             Self::PrePatch { object, code } => {
                 write!(
                     f,

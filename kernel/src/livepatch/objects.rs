@@ -73,6 +73,19 @@ fn functions_in(target: &Target, module: &Module) -> Result<Vec<Function>, Livep
     target.functions.iter().map(find).collect()
 }
 
+/// Refuses functions whose size is not known: a transition is about whether threads are in
+/// the old functions, or in the new ones. Every patch's functions come by here, and symbols
+/// stay as long as their code, so all sizes are known in all later transitions.
+pub(super) fn must_have_sizes(functions: &[Function]) -> Result<(), LivepatchError> {
+    let mut codes = functions.iter().flat_map(|one| [one.old, one.new]);
+    match codes.find(|&code| symbols::size_at(code).is_none()) {
+        None => Ok(()),
+        Some(code) => Err(LivepatchError::NoSize {
+            function: symbols::Path(code).to_string(),
+        }),
+    }
+}
+
 fn missing(module: &str, path: &str, reason: &str) -> LivepatchError {
     LivepatchError::NoFunction {
         module: module.to_string(),
@@ -144,6 +157,7 @@ fn apply(
     module: &Module,
 ) -> Result<(), LivepatchError> {
     let functions = functions_in(&patch.module.targets[index], module)?;
+    must_have_sizes(&functions)?;
     pre_patch(patch, &[index])?;
     let new = register(&functions)?;
     {

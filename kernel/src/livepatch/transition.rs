@@ -1,7 +1,8 @@
 //! A transition: threads go over one by one, until all have.
 
 use super::{
-    How, LivepatchError, Patch, objects, patched,
+    How, LivepatchError, Patch, objects,
+    patched::{self, Registered},
     registry::{CHANGED, Claim, Crossing, REGISTRY},
     watch::{self, Event},
 };
@@ -10,8 +11,11 @@ use crate::{
     thread::{self, Thread},
 };
 use alloc::{string::ToString, sync::Arc, vec::Vec};
-use consistency::{Code, Direction, Function, Ranges};
-use core::sync::atomic::{AtomicUsize, Ordering};
+use consistency::{Code, Direction, Function, Ranges, Refused};
+use core::{
+    convert::Infallible,
+    sync::atomic::{AtomicUsize, Ordering},
+};
 
 /// What a transition is about.
 pub(super) enum Way<'a> {
@@ -21,25 +25,19 @@ pub(super) enum Way<'a> {
     Out,
 }
 
-/// Starts a transition of `patch`. All functions that it touches are registered.
+/// Starts a transition of `patch`. All functions that it touches are registered, and
+/// [unsettled](unsettle).
+///
+/// # Errors
+/// When the model refuses; nothing has changed then.
 pub(super) fn begin(
     claim: &Claim,
     patch: &Arc<Patch>,
     way: &Way<'_>,
 ) -> Result<(), LivepatchError> {
-    unsettle(patch, way)?;
-    {
-        let mut registry = REGISTRY.lock();
-        match way {
-            Way::In(functions, replace) => {
-                registry.model.enable(patch.id, functions, *replace)?;
-                registry.patches.push(patch.clone());
-            }
-            Way::Out => {
-                registry.model.disable(patch.id)?;
-            }
-        }
-        registry.publish();
+    if let Err(refused) = change_model(patch, way) {
+        settle(&registered());
+        return Err(refused.into());
     }
     debugger::ways_changed(patched::sides());
     let direction = match way {
@@ -51,6 +49,26 @@ pub(super) fn begin(
     cross(claim, || watch::tell(&Event::Started { patch, direction }));
     thread::set_pending(true);
     Ok(())
+}
+
+fn change_model(patch: &Arc<Patch>, way: &Way<'_>) -> Result<(), Refused> {
+    let mut registry = REGISTRY.lock();
+    match way {
+        Way::In(functions, replace) => {
+            registry.model.enable(patch.id, functions, *replace)?;
+            registry.patches.push(patch.clone());
+        }
+        Way::Out => {
+            registry.model.disable(patch.id)?;
+        }
+    }
+    registry.publish();
+    Ok(())
+}
+
+/// The functions that are diverted, by their global entries.
+fn registered() -> Vec<Code> {
+    REGISTRY.lock().functions.keys().copied().collect()
 }
 
 /// Makes known what it takes to go over, after every change of that. Until then
@@ -73,7 +91,7 @@ pub(super) fn cross(_: &Claim, tell: impl FnOnce()) {
             number: transition.number(),
             reversed: transition.reversed(),
             goal,
-            leaving: Ranges::new(leaving.into_iter().filter_map(range_of)),
+            leaving: Ranges::new(leaving.into_iter().map(range_of)),
         })
     });
     // Off, so that nobody goes over by the new one before it is told.
@@ -85,15 +103,22 @@ pub(super) fn cross(_: &Claim, tell: impl FnOnce()) {
     drop(before);
 }
 
-fn range_of(code: Code) -> Option<core::ops::Range<u64>> {
-    let size = symbols::size_at(code)?;
-    Some(code..code + size)
+/// The addresses of a function that a patch replaces, or of one that replaces it.
+fn range_of(code: Code) -> core::ops::Range<u64> {
+    // Left out, it would let threads go over that are in it.
+    let size = symbols::size_at(code).expect("patches' functions have a known size");
+    code..code + size
 }
 
-/// Sends the calls of all functions that will move through the trampoline.
-fn unsettle(patch: &Patch, way: &Way<'_>) -> Result<(), LivepatchError> {
+/// Sends the calls of all functions that will move through the trampoline. What can go
+/// wrong in a transition goes wrong here: so it comes before any callback that only makes
+/// sense when the transition begins.
+///
+/// # Errors
+/// When a site can't be written; nothing has changed then.
+pub(super) fn unsettle(_: &Claim, patch: &Patch, way: &Way<'_>) -> Result<(), LivepatchError> {
     let touched: Vec<Code> = match way {
-        Way::In(_, true) => REGISTRY.lock().functions.keys().copied().collect(),
+        Way::In(_, true) => registered(),
         Way::In(functions, false) => functions.iter().map(|function| function.old).collect(),
         Way::Out => {
             let registry = REGISTRY.lock();
@@ -101,10 +126,28 @@ fn unsettle(patch: &Patch, way: &Way<'_>) -> Result<(), LivepatchError> {
             own.map(|function| function.old).collect()
         }
     };
-    // One by one, so that interrupts are not off for all of them together.
-    for old in touched {
-        if let Some(function) = REGISTRY.lock().functions.get(&old) {
-            function.unsettle()?;
+    let unsettled = on_each(&touched, Registered::unsettle);
+    if unsettled.is_err() {
+        settle(&touched);
+    }
+    unsettled
+}
+
+/// Sends the calls of these functions the short way, where there is one.
+fn settle(functions: &[Code]) {
+    let settled = on_each(functions, |function| {
+        function.settle();
+        Ok::<_, Infallible>(())
+    });
+    let Ok(()) = settled;
+}
+
+/// Does something with each of these functions that is registered, up to the first error.
+/// One by one, so that interrupts are not off for all of them together.
+fn on_each<E>(functions: &[Code], body: impl Fn(&Registered) -> Result<(), E>) -> Result<(), E> {
+    for old in functions {
+        if let Some(function) = REGISTRY.lock().functions.get(old) {
+            body(function)?;
         }
     }
     Ok(())
@@ -161,7 +204,11 @@ pub(super) fn at_safe_point() {
         })
     });
     drop(off);
-    if switched == Some(true) && REMAINING.fetch_sub(1, Ordering::Relaxed) <= 1 {
+    // Threads that were made since then have not been counted.
+    let one_less = |remaining: usize| Some(remaining.saturating_sub(1));
+    if switched == Some(true)
+        && REMAINING.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less) <= Ok(1)
+    {
         super::worker::wake();
     }
 }
@@ -215,14 +262,10 @@ pub(super) fn end(_: &Claim) {
     let released: Vec<_> = (completed.released.iter())
         .filter_map(|old| REGISTRY.lock().functions.remove(old))
         .collect();
-    let touched: Vec<Code> = REGISTRY.lock().functions.keys().copied().collect();
+    let touched = registered();
     // Waits for threads that are on the way through their trampolines.
     patched::release(released);
-    for old in touched {
-        if let Some(function) = REGISTRY.lock().functions.get(&old) {
-            function.settle();
-        }
-    }
+    settle(&touched);
     ftrace::reclaim();
     debugger::ways_changed(patched::sides());
     for index in objects::present(&patch) {

@@ -1,10 +1,11 @@
 //! Why a module was refused.
 
-use crate::{ftrace::FtraceError, mm::code::NoCodeMemory};
+use crate::{ftrace::FtraceError, mm::code::NoCodeMemory, symbols::AddError};
 use alloc::{collections::TryReserveError, string::String};
 use core::fmt;
 use klp::{Convention, info::BUILD_ID_BYTES};
 use modload::LoadError;
+use symtab::ParseError;
 
 /// Why a module was not loaded, or not unloaded. Nothing has changed then.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub enum ModuleError<'a> {
         /// Bytes that a descriptor has.
         expected: u64,
     },
+    /// Its symbols make no table.
+    Symbols(ParseError),
     /// Its descriptor is of another format or version.
     Magic {
         /// The word found.
@@ -307,6 +310,7 @@ impl fmt::Display for ModuleError<'_> {
             Self::Running(name) => write!(f, "code of module `{name}` is running"),
             Self::NoCodeMemory(error) => error.fmt(f),
             Self::NoMemory => f.write_str("no memory"),
+            Self::Symbols(error) => error.fmt(f),
         }
     }
 }
@@ -314,6 +318,15 @@ impl fmt::Display for ModuleError<'_> {
 impl From<TryReserveError> for ModuleError<'_> {
     fn from(_: TryReserveError) -> Self {
         Self::NoMemory
+    }
+}
+
+impl From<AddError> for ModuleError<'_> {
+    fn from(error: AddError) -> Self {
+        match error {
+            AddError::Table(error) => Self::Symbols(error),
+            AddError::NoMemory => Self::NoMemory,
+        }
     }
 }
 

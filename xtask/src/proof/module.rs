@@ -81,6 +81,7 @@ impl<'data> Module<'data> {
         for symbol in file.symbols() {
             if symbol.kind() == SymbolKind::Text && !symbol.is_undefined() {
                 let name = symbol.name().context("a symbol's name")?;
+                ensure!(symbol.size() > 0, symbols::no_size(name));
                 functions.push(code(&file, &symbol).with_context(|| format!("function {name}"))?);
             }
         }

@@ -4,4 +4,6 @@ mod faults;
 mod held;
 mod livepatch_stack;
 mod order;
+mod refused;
+mod sizes;
 mod threads;
