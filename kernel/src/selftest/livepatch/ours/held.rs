@@ -2,8 +2,8 @@
 //! meanwhile.
 
 use super::super::{
-    OLD, Staying, disable, enable, ends_as, file, held_by, is, is_busy, refused, remove, returns,
-    start, text, undisturbed, unload,
+    OLD, Staying, disable, enable, ends_as, file, held_by, is, is_busy, refused, remove, replacing,
+    returns, start, text, undisturbed, unload,
 };
 use crate::{
     check,
@@ -11,12 +11,26 @@ use crate::{
     module, thread,
     victims::live,
 };
+use alloc::vec::Vec;
 use consistency::Direction;
 use core::time::Duration;
 
 const STAYS: &str = "test_klp_stays";
 const IN_OLD: &str = "kernel::victims::live::stays is on its stack";
 const IN_NEW: &str = "test_klp_stays::stays is on its stack";
+
+/// The file of [`STAYS`] under another name, as long as its own.
+fn renamed(file: &[u8], name: &str) -> Vec<u8> {
+    let mut file = file.to_vec();
+    let mut at = 0;
+    while let Some(found) =
+        { file[at..].windows(name.len()) }.position(|text| text == STAYS.as_bytes())
+    {
+        at += found;
+        file[at..at + name.len()].copy_from_slice(name.as_bytes());
+    }
+    file
+}
 
 crate::selftest! {
     /// Who holds a transition up, and by which function, is named; everybody else has
@@ -215,5 +229,31 @@ crate::selftest! {
         disable(FORCED)?;
         let staying = Staying::in_victim("after", 0, live::ASLEEP, 0)?;
         staying.returns(1)
+    }
+
+    /// Forced, a patch that takes the place of another leaves both modules loaded for good:
+    /// a thread may be in the replaced one, and nobody knows when it has left it.
+    fn forced_replace() {
+        const UNDER: &str = "test_klp_under";
+        const ABOVE: &str = "test_klp_above";
+        println!();
+        live::close();
+        klp::load(&renamed(file(STAYS)?, UNDER), Options::default()).map_err(text)?;
+        ends_as(UNDER, Some(Status::Enabled))?;
+        let staying = Staying::in_victim("sleeper", 0, live::ASLEEP, 0)?;
+        klp::load(&renamed(&replacing(STAYS)?, ABOVE), Options::default()).map_err(text)?;
+        held_by("sleeper", "test_klp_under::stays is on its stack")?;
+        klp::force().map_err(text)?;
+        ends_as(ABOVE, Some(Status::Enabled))?;
+        is(UNDER, None)?;
+        let stay = |why: &str| {
+            refused(why, module::unload(UNDER), "module `test_klp_under` is in use")
+        };
+        stay("unloading it with a thread inside")?;
+        staying.returns(2)?;
+        stay("unloading it when the thread has left")?;
+        disable(ABOVE)?;
+        stay("unloading it when no patch is enabled")?;
+        refused("unloading the other", module::unload(ABOVE), "module `test_klp_above` is in use")
     }
 }
