@@ -12,6 +12,7 @@ const MODULES: usize = 16;
 const NAME_BYTES: usize = 32;
 
 /// A module that has gone.
+#[derive(Clone)]
 struct Gone {
     name: ArrayString<NAME_BYTES>,
     range: Range,
@@ -59,19 +60,22 @@ pub struct PathAt {
 impl fmt::Display for PathAt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { address, time } = *self;
-        let table = TABLE.lock();
-        let was_there = |gone: &&Gone| {
-            time <= gone.time && (gone.range.start..gone.range.end).contains(&address)
+        let is_in = |range: &Range| (range.start..range.end).contains(&address);
+        // Not locked while it is written: that may take long.
+        let (gone, forgotten) = {
+            let table = TABLE.lock();
+            let mut modules = table.modules.iter();
+            let gone = modules.find(|gone| time <= gone.time && is_in(&gone.range));
+            (gone.cloned(), table.forgotten)
         };
-        if let Some(gone) = table.modules.iter().find(was_there) {
-            let offset = address - gone.range.start;
-            return write!(f, "{}+{offset:#x} (gone)", gone.name);
+        match gone {
+            Some(Gone { name, range, .. }) => {
+                write!(f, "{name}+{:#x} (gone)", address - range.start)
+            }
+            None if time <= forgotten && is_in(&mm::code::region()) => {
+                write!(f, "{address:#x} (gone)")
+            }
+            None => Path(address).fmt(f),
         }
-        let code = mm::code::region();
-        if time <= table.forgotten && (code.start..code.end).contains(&address) {
-            return write!(f, "{address:#x} (gone)");
-        }
-        drop(table);
-        Path(address).fmt(f)
     }
 }
