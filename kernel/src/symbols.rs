@@ -6,7 +6,7 @@
 //! step still runs, with addresses instead of names.
 
 use crate::{
-    mm,
+    arch, mm,
     sync::{IrqGuard, IrqLock},
 };
 use alloc::{boxed::Box, format, string::String, sync::Arc, vec::Vec};
@@ -82,6 +82,8 @@ impl Drop for ModuleTable {
 /// Which code a table is about.
 struct Extra {
     range: Range,
+    /// When it was added, as timebase.
+    since: u64,
     table: Arc<ModuleTable>,
 }
 
@@ -107,6 +109,7 @@ pub fn add(range: Range, bytes: Box<[u8]>) -> Result<(), AddError> {
     extra.try_reserve(1).map_err(|_| AddError::NoMemory)?;
     extra.push(Extra {
         range,
+        since: arch::timebase(),
         table: Arc::new(table),
     });
     Ok(())
@@ -115,6 +118,19 @@ pub fn add(range: Range, bytes: Box<[u8]>) -> Result<(), AddError> {
 /// Forgets what was added for the code that starts at `start`.
 pub fn remove(start: u64) {
     EXTRA.lock().retain(|extra| extra.range.start != start);
+}
+
+/// Since when there have been symbols for the code around an address, as timebase: 0 for
+/// the kernel's own; none if there are none.
+#[must_use]
+pub fn since(address: u64) -> Option<u64> {
+    let is_in = |range: &Range| (range.start..range.end).contains(&address);
+    if is_in(&mm::kernel_image()) {
+        return Some(0);
+    }
+    let extra = EXTRA.lock();
+    let of = extra.iter().find(|extra| is_in(&extra.range))?;
+    Some(of.since)
 }
 
 /// Looks an address up and hands what covers it to `look`: a symbol, and the

@@ -296,6 +296,31 @@ crate::selftest! {
         Ok(())
     }
 
+    /// More modules have gone than are remembered by name: then an address is shown as it
+    /// is, and not as what is there now.
+    fn modules_that_are_forgotten() {
+        let three = || module::find_file("three_percent")?.load().map_err(|error| format!("{error}"));
+        let unload = || module::unload("three_percent").map_err(|error| format!("{error}"));
+        reset()?;
+        enable("two_percent")?;
+        set("set_ftrace_filter", "two_percent::*")?;
+        set("current_tracer", "function")?;
+        black_box(bank::balance(0, 2));
+        set("current_tracer", "nop")?;
+        livepatch::unload("two_percent").map_err(|error| format!("{error}"))?;
+        for _ in 0..16 {
+            three()?;
+            unload()?;
+        }
+        three()?;
+        let trace = get("trace")?;
+        unload()?;
+        reset()?;
+        check!(!trace.contains("percent"), "{trace}");
+        check!(events(&trace).iter().filter(|line| line.contains(": 0x") && line.contains(" (gone) <-")).count() >= 2, "{trace}");
+        Ok(())
+    }
+
     /// What is attached can be turned off when the functions that the filter names have
     /// gone.
     fn off_when_the_functions_have_gone() {

@@ -1,12 +1,17 @@
 //! Modules that have gone, for records that name their code. What is loaded later may lie
 //! where they were, so an address has a name only together with a time.
 
-use crate::{arch, mm, symbols::Path, sync::IrqLock};
+use crate::{
+    arch,
+    symbols::{self, Path},
+    sync::IrqLock,
+    text,
+};
 use arrayvec::{ArrayString, ArrayVec};
 use core::fmt;
 use memmap::Range;
 
-/// How many are remembered by name.
+/// How many are remembered by name: those that went last.
 const MODULES: usize = 16;
 /// Names are no longer than this, in bytes; the rest is cut off.
 const NAME_BYTES: usize = 32;
@@ -16,34 +21,30 @@ const NAME_BYTES: usize = 32;
 struct Gone {
     name: ArrayString<NAME_BYTES>,
     range: Range,
-    /// When, as timebase.
-    time: u64,
+    /// When it came and went, as timebase.
+    time: Range,
 }
 
-struct Table {
-    /// The oldest first.
-    modules: ArrayVec<Gone, MODULES>,
-    /// When the newest of those went that there was no room for.
-    forgotten: u64,
-}
+/// The oldest first.
+static GONE: IrqLock<ArrayVec<Gone, MODULES>> = IrqLock::new(ArrayVec::new_const());
 
-static TABLE: IrqLock<Table> = IrqLock::new(Table {
-    modules: ArrayVec::new_const(),
-    forgotten: 0,
-});
-
-/// Takes note of a module that goes now. No code of it runs any more.
+/// Takes note of a module that goes now. No code of it runs any more, and its symbols are
+/// still there.
 pub fn note(name: &str, range: Range) {
     let mut own = ArrayString::new();
     own.push_str(&name[..name.floor_char_boundary(NAME_BYTES)]);
-    let mut table = TABLE.lock();
-    if table.modules.is_full() {
-        table.forgotten = table.modules.remove(0).time;
+    let time = Range {
+        start: symbols::since(range.start).unwrap_or(0),
+        end: arch::timebase(),
+    };
+    let mut modules = GONE.lock();
+    if modules.is_full() {
+        modules.remove(0);
     }
-    table.modules.push(Gone {
+    modules.push(Gone {
         name: own,
         range,
-        time: arch::timebase(),
+        time,
     });
 }
 
@@ -60,22 +61,21 @@ pub struct PathAt {
 impl fmt::Display for PathAt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { address, time } = *self;
-        let is_in = |range: &Range| (range.start..range.end).contains(&address);
-        // Not locked while it is written: that may take long.
-        let (gone, forgotten) = {
-            let table = TABLE.lock();
-            let mut modules = table.modules.iter();
-            let gone = modules.find(|gone| time <= gone.time && is_in(&gone.range));
-            (gone.cloned(), table.forgotten)
+        if symbols::since(address).is_some_and(|since| since <= time) {
+            return Path(address).fmt(f);
+        }
+        let is_it = |gone: &&Gone| {
+            (gone.range.start..gone.range.end).contains(&address)
+                && (gone.time.start..=gone.time.end).contains(&time)
         };
+        // Not locked while it is written: that may take long.
+        let gone = { GONE.lock().iter().find(is_it).cloned() };
         match gone {
             Some(Gone { name, range, .. }) => {
                 write!(f, "{name}+{:#x} (gone)", address - range.start)
             }
-            None if time <= forgotten && is_in(&mm::code::region()) => {
-                write!(f, "{address:#x} (gone)")
-            }
-            None => Path(address).fmt(f),
+            None if text::is_code(address) => write!(f, "{address:#x} (gone)"),
+            None => write!(f, "{address:#x}"),
         }
     }
 }
