@@ -67,6 +67,23 @@ fn look_at_report(frame: &mut TrapFrame) {
     }
 }
 
+/// The same for a report that must show each hooked call once, and nothing else of them.
+fn look_at_hooks(frame: &mut TrapFrame) {
+    if !WANTED.lock().contains(&frame.nip) {
+        return;
+    }
+    LOOKS.fetch_add(1, Ordering::Relaxed);
+    let (mut hooked, mut lost) = (0, 0);
+    // SAFETY: as above.
+    for step in unsafe { backtrace::steps(frame.gpr[1], true) } {
+        hooked += usize::from(step.what == What::Hooked);
+        lost += usize::from(step.code == graph::hook());
+    }
+    if (hooked, lost) != (graph::depth(), 0) && MISSES.fetch_add(1, Ordering::Relaxed) == 0 {
+        FIRST.store(frame.nip, Ordering::Relaxed);
+    }
+}
+
 /// The code of the function around an address.
 fn code_around(address: u64) -> Result<Range<u64>, String> {
     let table = symbols::table().map_err(|error| format!("{error}"))?;
@@ -164,6 +181,18 @@ crate::selftest! {
         ftrace::register(&graph::OPS, &Filter::only(&["kernel::victims::outer", "kernel::victims::inner"])).map_err(text)?;
         // Behind the site, where the call has been hooked.
         let result = never_misses(look_at_report, outer, site.ip()..code.end);
+        ftrace::unregister(&graph::OPS).map_err(text)?;
+        result
+    }
+
+    /// An entry of the return stack is the caller's of its own slot alone: a function that
+    /// is not hooked, and is interrupted, takes none.
+    fn reports_match_hooks_by_slot() {
+        let text = |error| format!("{error}");
+        let [outer, inner] = [crate::victims::outer as *const () as u64, crate::victims::inner as *const () as u64];
+        let code = code_around(inner)?;
+        ftrace::register(&graph::OPS, &Filter::only(&["kernel::victims::outer"])).map_err(text)?;
+        let result = never_misses(look_at_hooks, outer, code);
         ftrace::unregister(&graph::OPS).map_err(text)?;
         result
     }
