@@ -4,10 +4,12 @@ use super::{deep, join, spawn, until};
 use crate::{
     arch::{self, specimen},
     backtrace, check,
+    ftrace::{self, Filter},
     symbols::Place,
     thread::{self, Activity, State, Thread},
+    tracing::graph,
 };
-use alloc::sync::Arc;
+use alloc::{format, sync::Arc};
 use core::{
     ops::Range,
     slice,
@@ -55,6 +57,36 @@ crate::selftest! {
         });
         let seen = seen.load(Ordering::Relaxed);
         check!(seen == 10 && !backtrace::caller_is_in(&codes), "{seen} of ten were seen");
+        Ok(())
+    }
+
+    /// What the graph tracer keeps of a thread counts, also where the frames lead nowhere.
+    fn kept_returns_are_seen_without_frames() {
+        let codes = deep::codes()?;
+        let text = |error| format!("{error}");
+        ftrace::register(&graph::OPS, &Filter::only(&[deep::PATTERN])).map_err(text)?;
+        let handle = spawn("parked", || { deep::call(&thread::park); })?;
+        let asleep = until("its park", || handle.thread().state() == State::Asleep);
+        ftrace::unregister(&graph::OPS).map_err(text)?;
+        let off = arch::interrupts_off();
+        let missed = match handle.thread().activity() {
+            Activity::Waiting(r1) => {
+                let chain = r1 as *mut u64;
+                // SAFETY: the frame of a thread that sleeps; it is put back before it can run.
+                let whole = unsafe { chain.replace(0) };
+                // The tenth has called what is not hooked.
+                let missed = codes[..9].iter().filter(|code| !backtrace::any_in(slice::from_ref(code))).count();
+                // SAFETY: as above.
+                unsafe { chain.write(whole) };
+                missed
+            }
+            _ => 10,
+        };
+        drop(off);
+        handle.thread().unpark();
+        join(handle)?;
+        asleep?;
+        check!(missed == 0, "{missed} of nine callers were not seen");
         Ok(())
     }
 
