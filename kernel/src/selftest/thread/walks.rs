@@ -357,8 +357,8 @@ crate::selftest! {
         })?;
         until("its park", || handle.thread().state() == State::Asleep)?;
         let (found, next) = (
-            look(handle.thread(), &[start..behind]),
-            look(handle.thread(), &[behind..end]),
+            look(handle.thread(), slice::from_ref(&(start..behind))),
+            look(handle.thread(), slice::from_ref(&(behind..end))),
         );
         unpark(handle)?;
         check!(found == Ok(Some(start)) && next == Ok(None), "{found:x?}, and behind the call {next:x?}");
