@@ -6,8 +6,7 @@ use libtest_mimic::{Completion, Trial};
 use report::Verdict;
 use serde_json::{Value, json};
 use std::process::Command;
-use std::time::Duration;
-use xtask::guest::{Finished, Guest};
+use xtask::guest::{Finished, Guest, Limits};
 use xtask::machine::{Firmware, Machine};
 use xtask::outcome::Outcome;
 
@@ -47,9 +46,6 @@ pub fn trials() -> Vec<Trial> {
     trials
 }
 
-/// How long a kernel may take to find that it can't run.
-const SOON: Duration = Duration::from_secs(20);
-
 /// Boot arguments that are too long: there is no device tree then, and the kernel says so,
 /// with its status, and powers off.
 fn arguments() -> Result<()> {
@@ -88,7 +84,7 @@ fn no_terminal() -> Result<()> {
             command.arg(argument);
         }
     }
-    let finished = Guest::start_command(command, false, Some(SOON))?.finish();
+    let finished = Guest::start_command(command, false, Some(Limits::default()))?.finish();
     ensure!(
         finished.outcome == Outcome::NoVerdict,
         "{}\n{}",

@@ -5,14 +5,10 @@ use anyhow::{Context, Result, bail, ensure};
 use libtest_mimic::Trial;
 use serde_json::Value;
 use std::collections::BTreeSet;
-use std::time::Duration;
 use xtask::outcome::Outcome;
 
 /// Where it is shown: on each processor, and with exact time.
 const MACHINES: [&str; 4] = ["default", "power8", "power10", "icount"];
-
-/// The most wall time that it may take, with other work going on beside it.
-const LIMIT: Duration = Duration::from_secs(10);
 
 /// The patch and the direction of each transition, and whether it is reversed.
 const TRANSITIONS: [(&str, &str, bool); 6] = [
@@ -57,7 +53,6 @@ fn demo(name: &str, machine: &str) -> Result<()> {
     held(&run)?;
     let wall = run.finished.wall;
     println!("{name} took {:.2} s", wall.as_secs_f64());
-    ensure!(wall < LIMIT, "it took {wall:?}");
     Ok(())
 }
 

@@ -6,12 +6,8 @@ use anyhow::{Context, Result, ensure};
 use libtest_mimic::Trial;
 use serde_json::Value;
 use std::collections::BTreeSet;
-use std::time::Duration;
 use xtask::explore::{CONTROLS, MACHINE, variants};
 use xtask::outcome::Outcome;
-
-/// A sample of all variants takes a few seconds.
-const LIMIT: Duration = Duration::from_secs(60);
 
 /// The situations that a variant is explored in.
 const SITUATIONS: usize = 8;
@@ -45,9 +41,7 @@ pub fn trials() -> Vec<Trial> {
 
 /// All variants in all situations, and no findings.
 fn sample() -> Result<()> {
-    let run = Boot::new("explore::sample", MACHINE, "mode=explore short=yes")?
-        .limit(LIMIT)
-        .run()?;
+    let run = Boot::new("explore::sample", MACHINE, "mode=explore short=yes")?.run()?;
     run.expect(&Outcome::Guest(0))?;
     let records = run.events("explored");
     let variants = variants(kernel()?)?;
@@ -78,7 +72,7 @@ fn sample() -> Result<()> {
 /// A control has findings, where they must be and nowhere else.
 fn found(name: &str, control: &str) -> Result<()> {
     let append = format!("mode=explore variant={control}");
-    let run: Run = Boot::new(name, MACHINE, &append)?.limit(LIMIT).run()?;
+    let run: Run = Boot::new(name, MACHINE, &append)?.run()?;
     run.expect(&Outcome::Guest(1))?;
     let transcript = &run.finished.transcript;
     let expected = FOUND.iter().find(|(name, _)| *name == control);

@@ -8,7 +8,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
-use xtask::guest::{Finished, Guest};
+use xtask::guest::{Finished, Guest, Limits};
 use xtask::machine::Machine;
 use xtask::modules::Conventions;
 use xtask::outcome::Outcome;
@@ -63,7 +63,7 @@ pub fn own_variants(kernel: &Path) -> Result<Vec<String>> {
 pub struct Boot {
     machine: Machine,
     append: String,
-    limit: Duration,
+    limits: Limits,
     report: PathBuf,
     /// In place of the one that was built.
     initrd: Option<PathBuf>,
@@ -85,7 +85,7 @@ impl Boot {
         let machine = Machine::find(machine)?;
         let file = format!("{}.jsonl", label.replace("::", "-"));
         Ok(Boot {
-            limit: machine.time_limit(),
+            limits: Limits::default(),
             machine,
             append: append.to_owned(),
             report: Path::new(env!("CARGO_TARGET_TMPDIR")).join(file),
@@ -100,9 +100,9 @@ impl Boot {
         self
     }
 
-    /// Another time limit than the machine's.
-    pub fn limit(mut self, limit: Duration) -> Boot {
-        self.limit = limit;
+    /// Lets the guest be silent for so long, instead of the usual time.
+    pub fn silence(mut self, silence: Duration) -> Boot {
+        self.limits.silence = silence;
         self
     }
 
@@ -125,15 +125,15 @@ impl Boot {
 
     /// Starts the guest, for a dialogue with it.
     pub fn start(&self) -> Result<Guest> {
-        Guest::start(&self.qemu()?, false, Some(self.limit))
+        Guest::start(&self.qemu()?, false, Some(self.limits))
     }
 
-    /// Starts the guest halted, with a debugger's port, and without a report.
+    /// Starts the guest halted, with a debugger's port. Its report is not kept.
     pub fn start_halted(&self, port: u16) -> Result<Guest> {
         let mut qemu = self.qemu()?;
         qemu.report = None;
         qemu.gdb = Some(port);
-        Guest::start(&qemu, false, Some(self.limit))
+        Guest::start(&qemu, false, Some(self.limits))
     }
 
     /// Boots, waits for the end and reads the report, if QEMU got so far as to open it.

@@ -5,7 +5,6 @@ use crate::golden::compare_filtered;
 use crate::harness::{Boot, trial};
 use anyhow::{Result, ensure};
 use libtest_mimic::Trial;
-use std::time::Duration;
 use xtask::outcome::Outcome;
 
 /// The groups of `kernel/src/selftest/livepatch`.
@@ -27,9 +26,6 @@ const FATAL: [&str; 4] = [
     "outside_the_patch",
     "with_a_lock_held",
 ];
-
-/// They take a few seconds, and more where other work goes on.
-const LIMIT: Duration = Duration::from_secs(60);
 
 /// What differs from run to run.
 const FILTERS: [(&str, &str); 5] = [
@@ -69,7 +65,7 @@ pub fn is_golden(name: &str) -> bool {
 
 fn run(name: &str, group: &str) -> Result<()> {
     let append = format!("mode=selftest test=livepatch::{group}::*");
-    let run = Boot::new(name, "default", &append)?.limit(LIMIT).run()?;
+    let run = Boot::new(name, "default", &append)?.run()?;
     run.expect(&Outcome::Guest(0))?;
     let file = format!("livepatch-{group}");
     compare_filtered(&file, &append, &run.finished.transcript, &FILTERS)

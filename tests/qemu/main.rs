@@ -8,6 +8,7 @@
 mod bench;
 mod boots;
 mod browser;
+mod busy;
 mod demo;
 mod dialogues;
 mod disassembly;
@@ -42,6 +43,7 @@ fn trials() -> Vec<Trial> {
     // those that use the copy of the tree should not meet: one would only wait.
     let groups = [
         walks::first(),
+        busy::trials(),
         soak::trials(),
         shell::trials(),
         selftests::trials(),

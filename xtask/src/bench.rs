@@ -134,12 +134,11 @@ fn measure(
     all: &[(String, Convention)],
 ) -> Result<(Outcome, Vec<Value>)> {
     let machine = Machine::find(boot.machine)?;
-    let limit = machine.time_limit();
     let report = records::path("bench");
     let mut qemu = Qemu::new(machine, kernel, &boot.append).with_modules(&Conventions::all());
     qemu.report = Some(report.clone());
     progress.say(&tool::shell_line(&qemu.command()));
-    let finished = progress.watch(boot.machine, &qemu, limit, |_| ())?;
+    let finished = progress.watch(boot.machine, &qemu, |_| ())?;
     let passed = finished.outcome.passed();
     let shown = if passed {
         general(&finished.transcript, all)

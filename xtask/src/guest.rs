@@ -1,8 +1,8 @@
-//! One QEMU at work: its console, its input, its time limit and its end.
+//! One QEMU at work: its console, its input, its limits and its end.
 //!
 //! QEMU's exit status says nothing about the guest, so the verdict is the
-//! guest's last line on the console. From then on QEMU has a short grace to
-//! power off by itself.
+//! guest's last line on the console. From then on QEMU has as long to power off
+//! by itself as the guest may be silent.
 //!
 //! A QEMU never outlives its [`Guest`]: it is killed when the value is dropped,
 //! and on Linux also when the thread that started it ends, however it ends. A
@@ -10,19 +10,22 @@
 //! [`Guest::start`] has to live as long as it.
 
 mod dialogue;
+mod limits;
 mod told;
+
+pub use limits::{Limits, Signs};
 
 use crate::outcome::Outcome;
 use crate::pipes::{die_with_this_thread, forward, pass_on};
 use crate::qemu::Qemu;
-use crate::tool;
+use crate::{records, tool};
 use anyhow::Result;
+use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 
-/// How long QEMU may take to end after the guest's verdict.
-const GRACE: Duration = Duration::from_secs(2);
 /// How long to wait for output that is still under way when QEMU has ended.
 /// Only a stray child of QEMU that holds the pipe open makes us wait for it.
 const DRAIN: Duration = Duration::from_secs(1);
@@ -71,9 +74,12 @@ pub struct Guest {
     /// Start in `console` of what no [`Guest::expect`] has matched yet.
     unread: usize,
     started: Instant,
-    limit: Option<Duration>,
+    limits: Option<Limits>,
+    signs: Signs,
     verdict_at: Option<Instant>,
     end: Option<End>,
+    /// The report, where nobody else has asked for it.
+    scratch: Option<PathBuf>,
 }
 
 #[derive(Debug)]
@@ -82,31 +88,42 @@ enum Chunk {
     Stderr(Vec<u8>),
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum End {
     Exited(ExitStatus, Instant),
-    Killed(Instant),
+    /// By us: at a limit, or because it was asked for or did not power off.
+    Killed(Instant, Option<Outcome>),
 }
 
 impl Guest {
     /// Starts QEMU. With `live`, its command line goes to standard error first,
-    /// and what it prints is passed on at once. Without a `limit` it may run
+    /// and what it prints is passed on at once. Without `limits` it may run
     /// for ever.
     ///
     /// # Errors
     /// When it can't be started.
-    pub fn start(qemu: &Qemu, live: bool, limit: Option<Duration>) -> Result<Guest> {
-        Self::start_command(qemu.command(), live, limit)
+    pub fn start(qemu: &Qemu, live: bool, limits: Option<Limits>) -> Result<Guest> {
+        let mut qemu = qemu.clone();
+        let scratch = (limits.is_some() && qemu.report.is_none()).then(scratch);
+        if scratch.is_some() {
+            qemu.report.clone_from(&scratch);
+        }
+        let report = qemu.report.clone();
+        let mut guest = Self::start_command(qemu.command(), live, limits)?;
+        guest.signs = Signs::new(report);
+        guest.scratch = scratch;
+        Ok(guest)
     }
 
-    /// Like [`Guest::start`], but with a command that the caller has adapted.
+    /// Like [`Guest::start`], but with a command that the caller has adapted. Its report
+    /// channel is not watched.
     ///
     /// # Errors
     /// When it can't be started.
     pub fn start_command(
         mut command: Command,
         live: bool,
-        limit: Option<Duration>,
+        limits: Option<Limits>,
     ) -> Result<Guest> {
         command
             .stdin(Stdio::piped())
@@ -137,9 +154,11 @@ impl Guest {
             line: 0,
             unread: 0,
             started,
-            limit,
+            limits,
+            signs: Signs::new(None),
             verdict_at: None,
             end: None,
+            scratch: None,
         })
     }
 
@@ -163,16 +182,21 @@ impl Guest {
     /// Ends QEMU now.
     pub fn kill_now(&mut self) {
         if self.end.is_none() {
-            self.kill();
+            self.kill(None);
         }
     }
 
-    /// Waits for the end, up to the time limit, and judges.
+    /// Counts as a sign of life: the guest has nothing to do as long as nobody types.
+    pub fn excuse_silence(&mut self) {
+        self.signs.note();
+    }
+
+    /// Waits for the end, up to the limits, and judges.
     #[must_use]
     pub fn finish(mut self) -> Finished {
         let end = loop {
             self.step(Instant::now() + POLL * 100);
-            if let Some(end) = self.end {
+            if let Some(end) = self.end.clone() {
                 break end;
             }
         };
@@ -192,13 +216,11 @@ impl Guest {
                     at,
                 )
             }
-            End::Killed(at) => match (self.verdict_at, self.limit) {
-                (None, Some(limit)) => (Outcome::TimedOut { limit }, at),
-                _ => (
-                    status.map_or(Outcome::NoVerdict, Outcome::DidNotPowerOff),
-                    at,
-                ),
-            },
+            End::Killed(at, Some(outcome)) => (outcome, at),
+            End::Killed(at, None) => (
+                status.map_or(Outcome::NoVerdict, Outcome::DidNotPowerOff),
+                at,
+            ),
         };
         Finished {
             outcome,
@@ -213,23 +235,10 @@ impl Guest {
             if self.end.is_some() {
                 return Step::Ended;
             }
-            let now = Instant::now();
-            let deadline = match self.verdict_at {
-                Some(at) => Some(at + GRACE),
-                None => self.limit.map(|limit| self.started + limit),
-            };
-            if deadline.is_some_and(|deadline| now >= deadline) {
-                self.kill();
-                return Step::Ended;
-            }
-            if now >= until {
-                return Step::Waited;
-            }
-            let nearest = deadline.map_or(until, |deadline| deadline.min(until));
-            if self.receive(POLL.min(nearest - now)) {
-                return Step::Printed;
-            }
-            if let Ok(Some(status)) = self.child.try_wait() {
+            let left = until.saturating_duration_since(Instant::now());
+            // First what has come while nobody looked.
+            let printed = self.receive(POLL.min(left));
+            if !printed && let Ok(Some(status)) = self.child.try_wait() {
                 self.end = Some(End::Exited(status, Instant::now()));
                 let drained = Instant::now() + DRAIN;
                 while !self.silent && Instant::now() < drained {
@@ -237,7 +246,32 @@ impl Guest {
                 }
                 return Step::Ended;
             }
+            if let Some(limits) = self.limits
+                && self.is_beyond(limits)
+            {
+                return Step::Ended;
+            }
+            if printed {
+                return Step::Printed;
+            }
+            if Instant::now() >= until {
+                return Step::Waited;
+            }
         }
+    }
+
+    /// Ends QEMU if it is beyond a limit. Says whether it is.
+    fn is_beyond(&mut self, Limits { silence, total }: Limits) -> bool {
+        if let Some(at) = self.verdict_at {
+            if at.elapsed() >= silence {
+                self.kill(None);
+            }
+        } else if self.signs.silence() >= silence {
+            self.kill(Some(Outcome::Silent { limit: silence }));
+        } else if self.started.elapsed() >= total {
+            self.kill(Some(Outcome::TimedOut { limit: total }));
+        }
+        self.end.is_some()
     }
 
     /// Takes one chunk of output in, if there is one in time.
@@ -246,7 +280,11 @@ impl Guest {
             std::thread::sleep(within);
             return false;
         }
-        match self.output.recv_timeout(within) {
+        let received = self.output.recv_timeout(within);
+        if received.is_ok() {
+            self.signs.note();
+        }
+        match received {
             Ok(Chunk::Console(bytes)) => {
                 if self.live {
                     pass_on(&mut std::io::stdout(), &bytes);
@@ -283,18 +321,28 @@ impl Guest {
         }
     }
 
-    fn kill(&mut self) {
+    fn kill(&mut self, why: Option<Outcome>) {
         // Fails only if it has ended in this moment.
         let _ = self.child.kill();
         let _ = self.child.wait();
-        self.end = Some(End::Killed(Instant::now()));
+        self.end = Some(End::Killed(Instant::now(), why));
     }
 }
 
 impl Drop for Guest {
     fn drop(&mut self) {
         if !matches!(self.end, Some(End::Exited(..))) {
-            self.kill();
+            self.kill(None);
+        }
+        if let Some(report) = &self.scratch {
+            let _ = std::fs::remove_file(report);
         }
     }
+}
+
+/// A file for a report that only we read.
+fn scratch() -> PathBuf {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    records::path(&format!("signs-{}-{number}", std::process::id()))
 }

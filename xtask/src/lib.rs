@@ -6,7 +6,7 @@
 //!   [`proof`] shows that they keep their return convention.
 //! - [`machine`] is the table of machine shapes, [`qemu`] the only place that
 //!   knows QEMU's arguments.
-//! - [`guest`] runs one QEMU under a time limit, reads its console, holds
+//! - [`guest`] runs one QEMU within limits, reads its console, holds
 //!   dialogues with it and makes sure that it dies; [`outcome`] says how the
 //!   run ended.
 //! - [`cli`] is the command line; [`run`], [`shell`], [`mod@bench`], [`matrix`],

@@ -3,7 +3,6 @@
 use anyhow::{Context, Result, anyhow};
 use serde::Deserialize;
 use std::fmt::Write as _;
-use std::time::Duration;
 
 /// The table, as it was when this program was built.
 const TABLE: &str = include_str!("../../tests/machines.toml");
@@ -18,7 +17,7 @@ pub enum Firmware {
     Slof,
 }
 
-/// A shape of machine and how long a boot on it may take.
+/// A shape of machine.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Machine {
@@ -37,8 +36,6 @@ pub struct Machine {
     pub memory: String,
     /// Whether time counts instructions, at one a nanosecond.
     pub icount: bool,
-    /// Seconds of wall time after which a run is given up.
-    pub timeout: u64,
 }
 
 fn newest() -> String {
@@ -78,12 +75,6 @@ impl Machine {
         }
     }
 
-    /// The time limit of a run.
-    #[must_use]
-    pub fn time_limit(&self) -> Duration {
-        Duration::from_secs(self.timeout)
-    }
-
     /// Size of the memory in bytes; none when [`Machine::memory`] has another
     /// form than the table's.
     #[must_use]
@@ -110,7 +101,6 @@ mod tests {
                 "{name}: memory {}",
                 machine.memory
             );
-            assert!(machine.timeout > 0, "{name}: no time limit");
             assert!(
                 !machines[..index].iter().any(|m| m.name == *name),
                 "{name} twice"

@@ -19,7 +19,7 @@ pub const EXIT_CODES: &str = "Exit codes of run and exec:
   7    the guest lacks something of the machine
   120  QEMU was not started: wrong options here, or the kernel did not build
   123  the guest gave its verdict, but the machine did not power off
-  124  the time limit was reached before a verdict
+  124  the guest was silent for too long, or took too long in all, without a verdict
   125  QEMU failed
   126  QEMU ended, or went on, without a verdict as the guest's last line
 
@@ -31,6 +31,11 @@ gdb-multiarch, CROSS_COMPILE the prefix of the cross tools.";
 pub enum Outcome {
     /// The guest gave its verdict, with this status, and powered off.
     Guest(u8),
+    /// The guest gave no sign of life for so long, and no verdict before.
+    Silent {
+        /// How long a silence may be.
+        limit: Duration,
+    },
     /// The time limit was reached before the guest gave a verdict.
     TimedOut {
         /// The limit.
@@ -65,7 +70,7 @@ impl Outcome {
             Outcome::Guest(status) => *status,
             Outcome::EndedByHand => 0,
             Outcome::DidNotPowerOff(_) => 123,
-            Outcome::TimedOut { .. } => 124,
+            Outcome::Silent { .. } | Outcome::TimedOut { .. } => 124,
             Outcome::Qemu { .. } => 125,
             Outcome::NoVerdict => 126,
         }
@@ -76,6 +81,13 @@ impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Outcome::Guest(status) => write!(f, "{} (status {status})", words(*status)),
+            Outcome::Silent { limit } => {
+                let seconds = limit.as_secs_f64();
+                write!(
+                    f,
+                    "no verdict: the guest printed and reported nothing for {seconds} s"
+                )
+            }
             Outcome::TimedOut { limit } => {
                 write!(
                     f,
@@ -127,6 +139,9 @@ mod tests {
             Outcome::Guest(0),
             Outcome::Guest(7),
             Outcome::DidNotPowerOff(0),
+            Outcome::Silent {
+                limit: Duration::from_secs(1),
+            },
             Outcome::TimedOut {
                 limit: Duration::from_secs(1),
             },
@@ -138,7 +153,7 @@ mod tests {
             Outcome::EndedByHand,
         ];
         let codes = outcomes.map(|outcome| outcome.exit_code());
-        assert_eq!(codes, [0, 7, 123, 124, 125, 126, 0]);
+        assert_eq!(codes, [0, 7, 123, 124, 124, 125, 126, 0]);
         for code in codes.into_iter().chain([NOT_STARTED]) {
             assert!(
                 EXIT_CODES.contains(&format!("\n  {code} ")),

@@ -4,7 +4,7 @@
 //! The bar is on standard error. What is printed while it stands there goes through
 //! [`Progress::print`], or it would garble it.
 
-use crate::guest::{Finished, Guest};
+use crate::guest::{Finished, Guest, Limits};
 use crate::machine::Machine;
 use crate::modules::Conventions;
 use crate::qemu::Qemu;
@@ -16,7 +16,6 @@ use serde_json::Value;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// What a guest's run is of the bar, whatever the guest counts.
 const SHARE: u64 = 1000;
@@ -65,12 +64,12 @@ impl Progress {
         append: &str,
         report: &Path,
     ) -> Result<Finished> {
-        let (name, limit) = (machine.name.clone(), machine.time_limit());
+        let name = machine.name.clone();
         let append = with_colour(append, wants_colour());
         let mut qemu = Qemu::new(machine, kernel, &append).with_modules(&Conventions::all());
         qemu.report = Some(report.to_owned());
         self.say(&tool::shell_line(&qemu.command()));
-        let finished = self.watch(&name, &qemu, limit, |text| self.print(text))?;
+        let finished = self.watch(&name, &qemu, |text| self.print(text))?;
         if !finished.transcript.is_empty() && !finished.transcript.ends_with('\n') {
             self.print("\n");
         }
@@ -92,16 +91,10 @@ impl Progress {
     ///
     /// # Errors
     /// When QEMU can't be started, or the report's file not be made.
-    pub fn watch(
-        &self,
-        name: &str,
-        qemu: &Qemu,
-        limit: Duration,
-        mut tell: impl FnMut(&str),
-    ) -> Result<Finished> {
+    pub fn watch(&self, name: &str, qemu: &Qemu, mut tell: impl FnMut(&str)) -> Result<Finished> {
         let mut tail = qemu.report.clone().map(Tail::new).transpose()?;
         let mut share = 0;
-        let guest = Guest::start(qemu, false, Some(limit))?;
+        let guest = Guest::start(qemu, false, Some(Limits::default()))?;
         let finished = guest.finish_telling(|text| {
             if !text.is_empty() {
                 tell(text);

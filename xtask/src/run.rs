@@ -1,6 +1,6 @@
 //! `run` and `exec`: boots a kernel and says how that went.
 
-use crate::guest::Guest;
+use crate::guest::{Guest, Limits};
 use crate::machine::{Firmware, Machine};
 use crate::modules::Conventions;
 use crate::outcome::Outcome;
@@ -41,7 +41,12 @@ pub struct RunArgs {
     /// between them, or all [default: what the boot arguments ask for]
     #[arg(long, value_name = "NAMES")]
     pub conventions: Option<Conventions>,
-    /// Another time limit than the machine's; none applies with --interactive or --gdb
+    /// How long the guest may print and report nothing [default: 60]; for ever with
+    /// --interactive or --gdb
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub silence: Option<Duration>,
+    /// How long the run may take in all [default: 3600]; for ever with --interactive or
+    /// --gdb
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub timeout: Option<Duration>,
     /// Write the guest's report, one JSON object a line, to this file
@@ -55,7 +60,8 @@ pub struct RunArgs {
     pub interactive: bool,
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
+/// A limit as it is typed.
+pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     let seconds = text
         .parse()
         .map_err(|_| "not a number of seconds".to_owned())?;
@@ -76,6 +82,7 @@ impl Default for RunArgs {
             icount: false,
             append: String::new(),
             conventions: None,
+            silence: None,
             timeout: None,
             report: None,
             gdb: None,
@@ -120,11 +127,8 @@ impl RunArgs {
 /// that is an [`Outcome`].
 pub fn run(kernel: &Path, args: &RunArgs) -> Result<Outcome> {
     let machine = args.shape()?;
-    let limit = if args.interactive || args.gdb.is_some() {
-        args.timeout
-    } else {
-        Some(args.timeout.unwrap_or(machine.time_limit()))
-    };
+    let waits_for_people = args.interactive || args.gdb.is_some();
+    let limits = Limits::asked(args.silence, args.timeout, waits_for_people);
     let mut qemu = Qemu::new(machine, kernel, &with_colour(&args.append, wants_colour()))
         .with_modules(&args.conventions());
     qemu.report.clone_from(&args.report);
@@ -142,7 +146,7 @@ pub fn run(kernel: &Path, args: &RunArgs) -> Result<Outcome> {
         eprintln!("klplab: the guest waits for a debugger at localhost:{port}");
     }
 
-    let mut guest = Guest::start(&qemu, true, limit)?;
+    let mut guest = Guest::start(&qemu, true, limits)?;
     if args.interactive
         && let Some(input) = guest.take_input()
     {

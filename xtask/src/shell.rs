@@ -1,12 +1,12 @@
 //! `shell`: the monitor in the kernel, at a terminal or from a script.
 
-use crate::guest::{Finished, Guest};
+use crate::guest::{Finished, Guest, Limits};
 use crate::kernel;
 use crate::machine::Machine;
 use crate::modules::Conventions;
 use crate::outcome::Outcome;
 use crate::qemu::Qemu;
-use crate::run::wants_colour;
+use crate::run::{seconds, wants_colour};
 use crate::terminal::RawTerminal;
 use anyhow::{Result, ensure};
 use std::io::{IsTerminal, Read, Write};
@@ -32,13 +32,14 @@ pub struct ShellArgs {
         allow_hyphen_values = true
     )]
     pub append: String,
-    /// How long a script may take [default: 600]; nobody hurries who types
-    #[arg(long, value_name = "SECONDS")]
-    pub timeout: Option<u64>,
+    /// How long the guest may print and report nothing while it has a script to do
+    /// [default: 60]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub silence: Option<Duration>,
+    /// How long a script may take in all [default: 3600]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub timeout: Option<Duration>,
 }
-
-/// How long a script may take if nobody says.
-const LIMIT: Duration = Duration::from_secs(600);
 
 /// ^D, which ends a script.
 const END_OF_INPUT: u8 = 4;
@@ -62,11 +63,8 @@ pub fn shell(args: &ShellArgs) -> Result<Outcome> {
     let append = boot_arguments(&args.append, by_hand, wants_colour(), columns);
     let conventions = Conventions::all();
     let kernel = kernel::build_with(&conventions)?;
-    let limit = match args.timeout {
-        Some(seconds) => Some(Duration::from_secs(seconds)),
-        None => (!by_hand).then_some(LIMIT),
-    };
-    let (finished, escaped) = converse(machine, &kernel, &append, by_hand, limit)?;
+    let limits = Limits::asked(args.silence, args.timeout, by_hand);
+    let (finished, escaped) = converse(machine, &kernel, &append, by_hand, limits)?;
     if !finished.transcript.ends_with('\n') {
         println!();
     }
@@ -116,7 +114,7 @@ fn converse(
     kernel: &Path,
     append: &str,
     by_hand: bool,
-    limit: Option<Duration>,
+    limits: Option<Limits>,
 ) -> Result<(Finished, bool)> {
     let qemu = Qemu::new(machine, kernel, append).with_modules(&Conventions::all());
     // Restored when it is dropped, however this ends.
@@ -124,34 +122,56 @@ fn converse(
     if by_hand {
         eprintln!("klplab: ^] ends QEMU, whatever the guest does");
     }
-    let mut guest = Guest::start(&qemu, false, limit)?;
+    let mut guest = Guest::start(&qemu, false, limits)?;
     guest.be_live();
-    let escaped = Arc::new(AtomicBool::new(false));
+    let typist = Arc::new(Typist::default());
     if let Some(input) = guest.take_input() {
-        let escaped = escaped.clone();
+        let typist = typist.clone();
         // Ends with the process: nothing can interrupt a read from a terminal.
-        std::thread::spawn(move || feed(input, by_hand, &escaped));
+        std::thread::spawn(move || feed(input, by_hand, &typist));
     }
     while !guest.has_ended() {
         guest.step(Instant::now() + Duration::from_millis(100));
-        if escaped.load(Ordering::Relaxed) {
+        if typist.escaped.load(Ordering::Relaxed) {
             guest.kill_now();
+        }
+        if typist.pauses.load(Ordering::Relaxed) {
+            guest.excuse_silence();
         }
     }
     let finished = guest.finish();
     drop(terminal);
-    Ok((finished, escaped.load(Ordering::Relaxed)))
+    Ok((finished, typist.escaped.load(Ordering::Relaxed)))
+}
+
+/// Where standard input comes from.
+#[derive(Debug, Default)]
+struct Typist {
+    /// [`ESCAPE`] was typed.
+    escaped: AtomicBool,
+    /// All that has come was passed on, and more may come: a guest that says nothing
+    /// meanwhile waits for it.
+    pauses: AtomicBool,
+}
+
+impl Typist {
+    /// Reads what comes next. Nothing is the end.
+    fn read(&self, bytes: &mut [u8]) -> usize {
+        self.pauses.store(true, Ordering::Relaxed);
+        let count = std::io::stdin().lock().read(bytes).unwrap_or(0);
+        self.pauses.store(false, Ordering::Relaxed);
+        count
+    }
 }
 
 /// Passes standard input on to the guest, until one of them ends.
-fn feed(mut guest: ChildStdin, by_hand: bool, escaped: &AtomicBool) {
-    let mut stdin = std::io::stdin().lock();
+fn feed(mut guest: ChildStdin, by_hand: bool, typist: &Typist) {
     let mut bytes = [0; 4096];
-    while let Ok(count @ 1..) = stdin.read(&mut bytes) {
+    while let count @ 1.. = typist.read(&mut bytes) {
         let mut bytes = &bytes[..count];
         if by_hand && let Some(place) = bytes.iter().position(|&byte| byte == ESCAPE) {
             bytes = &bytes[..place];
-            escaped.store(true, Ordering::Relaxed);
+            typist.escaped.store(true, Ordering::Relaxed);
         }
         if guest.write_all(bytes).and_then(|()| guest.flush()).is_err() {
             return;

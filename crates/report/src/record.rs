@@ -94,13 +94,13 @@ pub enum Record<'a> {
         /// How much.
         value: u64,
     },
-    /// A long run has come so far.
+    /// A long run has come so far. The runner takes it for a sign of life.
     Progress {
         /// What is done now.
         what: &'a str,
         /// How much is done.
         done: u32,
-        /// Of how much in all.
+        /// Of how much in all; 0 if that is not known.
         of: u32,
     },
     /// What something costs with a variant.

@@ -6,11 +6,12 @@
 mod logger;
 mod terminal;
 
-use crate::{arch, sync::IrqLock};
+use crate::{arch, sync::IrqLock, time};
 use anstyle::{AnsiColor, Style};
 use core::{
     fmt::{self, Write},
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    time::Duration,
 };
 use report::Record;
 use terminal::Terminal;
@@ -84,6 +85,21 @@ pub fn report(record: &Record<'_>) {
         Err(error) => log::error!("{error}"),
     }
     terminal.flush();
+}
+
+/// Reports that work goes on, a record a second at most. The runner ends a guest that gives
+/// no sign of life for a minute, so whatever takes longer than a second or two calls this.
+///
+/// It must be called by the thread that works, after a piece of the work. A timer, or a
+/// thread that only waits for another one, would vouch for work that does not go on.
+pub fn progress(what: &str, done: u32, of: u32) {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    let now = arch::timebase();
+    let due = LAST.load(Ordering::Relaxed) + time::timebase_ticks(Duration::from_secs(1));
+    if now >= due {
+        LAST.store(now, Ordering::Relaxed);
+        report(&Record::Progress { what, done, of });
+    }
 }
 
 /// The next byte that was typed, if any. What is not read stays with the hypervisor,

@@ -1,6 +1,7 @@
 //! Tests that go wrong on purpose: the runner must notice each.
 
 use crate::arch;
+use alloc::format;
 
 crate::selftest! {
     control;
@@ -14,6 +15,17 @@ crate::selftest! {
     fn hangs() {
         loop {
             arch::wait();
+        }
+    }
+
+    /// Never ends, though another thread runs and ticks come.
+    fn spins() {
+        crate::thread::spawn("spins", || loop {
+            core::hint::spin_loop();
+        })
+        .map_err(|error| format!("{error}"))?;
+        loop {
+            core::hint::spin_loop();
         }
     }
 

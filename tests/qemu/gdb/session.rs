@@ -5,13 +5,13 @@ use anyhow::{Context, Result, ensure};
 use std::fs::File;
 use std::path::Path;
 use std::process::Stdio;
-use std::time::{Duration, Instant};
-use xtask::guest::{Finished, Step};
+use std::time::Duration;
+use xtask::guest::{Finished, Signs, Step};
 use xtask::{gdb, tool};
 
 /// How long neither the debugger nor the guest may say anything.
 const SILENCE: Duration = Duration::from_secs(60);
-/// For a session as a whole: it needs seconds, if nothing else runs.
+/// How long the guest may say nothing: a debugger holds it again and again.
 const LIMIT: Duration = Duration::from_secs(600);
 
 /// What the session shows of itself begins with this.
@@ -36,7 +36,7 @@ pub fn session<'a>(
     let output = File::create(&file).with_context(|| file.display().to_string())?;
     let port = gdb::free_port()?;
     let mut guest = Boot::new(label, machine, append)?
-        .limit(LIMIT)
+        .silence(LIMIT)
         .start_halted(port)?;
     let mut command = gdb::debugger(program, kernel()?, port);
     command.arg("-batch").stdin(Stdio::null());
@@ -45,13 +45,12 @@ pub fn session<'a>(
         command.args(["-ex", &format!("echo \\n{MARK}{number}\\n"), "-ex", line]);
     }
     let mut debugger = tool::spawn(&mut command)?;
-    let (mut length, mut last) = (0, Instant::now());
+    let mut signs = Signs::new(Some(file.clone()));
     let ended = gdb::until_ended(&mut debugger, &mut guest, |step| {
-        let now = file.metadata().map_or(0, |metadata| metadata.len());
-        if step == Step::Printed || length != now {
-            (length, last) = (now, Instant::now());
+        if step == Step::Printed {
+            signs.note();
         }
-        ensure!(last.elapsed() < SILENCE, "nothing was said for {SILENCE:?}");
+        ensure!(signs.silence() < SILENCE, "nothing was said for {SILENCE:?}");
         Ok(())
     });
     let text = String::from_utf8_lossy(&tool::read_file(&file)?).into_owned();

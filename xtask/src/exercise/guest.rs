@@ -1,6 +1,6 @@
 //! One guest that looks at several exercises, and what it has told.
 
-use crate::guest::Guest;
+use crate::guest::{Guest, Limits};
 use crate::machine::Machine;
 use crate::modules::Conventions;
 use crate::outcome::Outcome;
@@ -9,11 +9,6 @@ use crate::{records, tool};
 use anyhow::{Context, Result};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-/// How long a guest may take for each test, each of which has a limit of its own in the
-/// guest.
-const LIMIT: Duration = Duration::from_secs(15);
 
 /// Most tests that a boot takes.
 const MOST: usize = 16;
@@ -92,9 +87,7 @@ fn boot<'t>(
         .fold(String::from("mode=selftest log=warn"), |append, test| {
             append + " test=" + test
         });
-    let limit = LIMIT * u32::try_from(tests.len()).unwrap_or(u32::MAX);
-    let (outcome, records, transcript) =
-        run("default", kernel, &append, &Conventions::usual(), limit)?;
+    let (outcome, records, transcript) = run("default", kernel, &append, &Conventions::usual())?;
     *printed += &transcript;
     let mut left = Vec::new();
     for &test in tests {
@@ -128,12 +121,11 @@ pub fn run(
     kernel: &Path,
     append: &str,
     conventions: &Conventions,
-    limit: Duration,
 ) -> Result<(Outcome, Vec<Value>, String)> {
     let report = records::path(&format!("exercise-{}", std::process::id()));
     let mut qemu = Qemu::new(Machine::find(machine)?, kernel, append).with_modules(conventions);
     qemu.report = Some(report.clone());
-    let finished = Guest::start(&qemu, false, Some(limit))?.finish();
+    let finished = Guest::start(&qemu, false, Some(Limits::default()))?.finish();
     let records = records::read(&report)?;
     std::fs::remove_file(&report)
         .with_context(|| format!("{} could not be removed", report.display()))?;

@@ -8,10 +8,6 @@ use crate::{kernel, matrix, records, tool};
 use anyhow::Result;
 use klp::Convention;
 use serde_json::Value;
-use std::time::Duration;
-
-/// How long the matrix may take for one variant.
-const LIMIT: Duration = Duration::from_secs(60);
 
 /// Cases that a variant must pass to be one, whatever it declares.
 const MUST: [&str; 7] = [
@@ -47,7 +43,7 @@ pub fn judge(seen: &Seen) -> Result<Verdict> {
         };
         let append = format!("mode=matrix variant={name} log=warn");
         let (outcome, records, printed) =
-            guest::run(matrix::MACHINE, &kernel, &append, &conventions, LIMIT)?;
+            guest::run(matrix::MACHINE, &kernel, &append, &conventions)?;
         tool::replace_file(&guest::transcript_path(), printed.as_bytes())?;
         match judge_cells(name, &outcome, &records) {
             Ok(line) => found += &line,

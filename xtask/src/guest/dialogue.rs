@@ -1,11 +1,11 @@
 //! Talking with a guest: what is typed on its console, and what it answers.
 
-use super::{Guest, Step};
+use super::{End, Guest, POLL, Step};
 use crate::pipes::find;
 use anyhow::{Context, Result, anyhow};
 use std::io::Write;
 use std::process::ChildStdin;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 impl Guest {
     /// The way to the guest's console, for the caller to write to as it likes;
@@ -29,17 +29,18 @@ impl Guest {
         input
             .write_all(line.as_bytes())
             .and_then(|()| input.flush())
-            .context("QEMU reads no input")
+            .context("QEMU reads no input")?;
+        // Who was not asked had nothing to say.
+        self.signs.note();
+        Ok(())
     }
 
     /// Waits until the guest has printed `text`, looking from behind the last
     /// match on. Returns what it printed up to the end of the match.
     ///
     /// # Errors
-    /// When it does not come in time, or QEMU ends before; with what came
-    /// instead.
-    pub fn expect(&mut self, text: &str, within: Duration) -> Result<String> {
-        let until = Instant::now() + within;
+    /// When QEMU ends before, by itself or at a limit; with what came instead.
+    pub fn expect(&mut self, text: &str) -> Result<String> {
         loop {
             let unread = &self.console[self.unread..];
             if let Some(end) = find(unread, text.as_bytes()) {
@@ -47,17 +48,19 @@ impl Guest {
                 self.unread += end;
                 return Ok(seen);
             }
-            let why = match self.step(until) {
-                Step::Printed => continue,
-                Step::Waited => "it did not come in time",
-                Step::Ended => "QEMU ended",
-            };
-            // What came with the end, or at the last moment, counts too.
+            if self.step(Instant::now() + POLL) != Step::Ended {
+                continue;
+            }
+            // What came with the end counts too.
             let unread = &self.console[self.unread..];
             if find(unread, text.as_bytes()).is_none() {
                 let seen = String::from_utf8_lossy(unread);
+                let why = match &self.end {
+                    Some(End::Killed(_, Some(outcome))) => outcome.to_string(),
+                    _ => "QEMU ended".to_owned(),
+                };
                 return Err(anyhow!(
-                    "waited for {text:?} and {why}; seen instead: {seen:?}"
+                    "waited for {text:?}, and {why}; seen instead: {seen:?}"
                 ));
             }
         }

@@ -150,6 +150,7 @@ impl Explorer {
         what: Option<(usize, Disturbance)>,
     ) -> Result<Option<Finding>, String> {
         self.runs += 1;
+        console::progress("explore", self.done as u32, self.of as u32);
         situation::set_up(situation)?;
         let hits = situation::hits();
         let in_vain = |problem| format!("{situation}, {what:?}: {problem}");

@@ -171,6 +171,7 @@ impl Desk {
                 }
             }
             self.tally.lines += 1;
+            console::progress("random lines", self.tally.lines as u32, 0);
             self.keep_going();
         }
         self.tally.failed = self.session.failed();

@@ -159,6 +159,7 @@ impl Soak {
         for index in 1..=count {
             watchdog::feed();
             self.transition(index)?;
+            console::progress("soak", index, count);
             if let Some(mistake) = load::mistake() {
                 return Err(format!("after {} transitions: {mistake}", self.full));
             }

@@ -37,6 +37,7 @@ pub fn stop(watchdog: Handle) -> Result<(), String> {
 
 fn watch() {
     let mut last = ROUND.load(Ordering::Relaxed);
+    let mut told = None;
     let patience = crate::time::timebase_ticks(PATIENCE);
     loop {
         let deadline = crate::arch::timebase() + patience;
@@ -48,7 +49,9 @@ fn watch() {
             return;
         }
         let round = ROUND.load(Ordering::Relaxed);
-        if round == last {
+        // Once: to the runner, each line is a sign of life.
+        if round == last && told != Some(round) {
+            told = Some(round);
             report();
         }
         last = round;
