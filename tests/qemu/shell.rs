@@ -3,12 +3,14 @@
 use crate::harness::{self, Boot, trial};
 use anyhow::{Context, Result, bail, ensure};
 use libtest_mimic::Trial;
-use std::io::Write as _;
-use std::time::Instant;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
 use xtask::built::{Inputs, Record};
 use xtask::guest::{Finished, Guest};
 use xtask::modules::Conventions;
 use xtask::outcome::Outcome;
+use xtask::tool;
 
 const PROMPT: &str = "klplab> ";
 
@@ -24,6 +26,7 @@ pub fn trials() -> Vec<Trial> {
         trial("shell::script", script),
         trial("shell::script::passes", passes),
         trial("shell::variants", variants),
+        trial("shell::script::hangs", hangs),
         trial("shell::arguments", arguments),
         trial("shell::editing", editing),
         trial("shell::echo", echo),
@@ -224,6 +227,34 @@ fn variants() -> Result<()> {
         done.outcome,
         done.transcript
     );
+    Ok(())
+}
+
+/// A script that hangs the guest ends with a sentence, when the guest has been silent for
+/// long enough; a script whose next line is late is waited for.
+fn hangs() -> Result<()> {
+    harness::kernel()?;
+    let mut command = tool::cargo();
+    command.args(["run", "--locked", "--quiet", "--package=xtask", "--"]);
+    command.args(["shell", "--silence=10"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut shell = tool::spawn(command.stderr(Stdio::piped()))?;
+    let mut input = shell.stdin.take().context("no input")?;
+    let mut printed = BufReader::new(shell.stdout.take().context("no output")?).lines();
+    input.write_all(b"call leaf 3\n")?;
+    printed.find(|line| matches!(line, Ok(line) if line == "leaf(3) = 10"));
+    std::thread::sleep(Duration::from_secs(12));
+    input.write_all(b"call leaf 4\nspawn busy 2\nenable test_klp_hangs\ncall leaf 5\n")?;
+    drop(input);
+    let printed = printed.collect::<Result<Vec<_>, _>>()?.join("\n");
+    let output = shell.wait_with_output()?;
+    ensure!(
+        printed.contains("leaf(4) = 13\n") && !printed.contains("leaf(5)"),
+        "{printed}"
+    );
+    let sentence = "klplab: no verdict: the guest printed and reported nothing for 10 s";
+    has(&String::from_utf8_lossy(&output.stderr), &[sentence])?;
+    ensure!(output.status.code() == Some(124), "{}", output.status);
     Ok(())
 }
 
