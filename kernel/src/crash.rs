@@ -30,6 +30,7 @@ const KINDS: &[(&str, fn())] = &[
     }),
     ("guard", guard),
     ("stack-pointer", stack_pointer),
+    ("stack-pointer-high", stack_pointer_high),
     ("thread-panic", || in_thread(|| panic!("on purpose"))),
     ("thread-overflow", || {
         in_thread(|| {
@@ -156,6 +157,13 @@ fn guard() {
 fn stack_pointer() {
     // SAFETY: r1 is of no use from here on; the trap ends the kernel.
     unsafe { asm!("li 1, 0x7770", "trap", options(noreturn)) }
+}
+
+/// The same, above all stacks.
+#[inline(never)]
+fn stack_pointer_high() {
+    // SAFETY: as in `stack_pointer`.
+    unsafe { asm!("li 1, -16", "trap", options(noreturn)) }
 }
 
 /// Runs a crash in a thread of its own.

@@ -14,7 +14,7 @@ use std::path::Path;
 use xtask::outcome::Outcome;
 
 /// Kinds of crash and the status that each ends with.
-const CRASHES: [(&str, u8); 20] = [
+const CRASHES: [(&str, u8); 21] = [
     ("panic", 3),
     ("bounds", 3),
     ("heap-exhausted", 3),
@@ -30,6 +30,7 @@ const CRASHES: [(&str, u8); 20] = [
     ("recursion", 5),
     ("guard", 5),
     ("stack-pointer", 5),
+    ("stack-pointer-high", 5),
     ("thread-panic", 3),
     ("thread-overflow", 5),
     ("thread-overrun", 5),

@@ -83,7 +83,9 @@ pub unsafe fn steps(r1: u64, interrupted: bool) -> impl Iterator<Item = Step> {
     let frames = unsafe { arch::walk(r1, stack::bounds(r1)) };
     let mut steps = Steps::new(frames, Resolver::new(thread));
     if interrupted {
-        steps = steps.interrupted(r1 + offset_of!(FrameHeader, lr_save) as u64);
+        // An r1 that is lost may be any number.
+        let slot = r1.wrapping_add(offset_of!(FrameHeader, lr_save) as u64);
+        steps = steps.interrupted(slot);
     }
     told(steps)
 }

@@ -5,7 +5,7 @@ use core::{
     arch::global_asm,
     mem::{offset_of, size_of},
 };
-use layout::FrameHeader;
+use layout::{CpuEntry, FrameHeader};
 
 /// The frame of `soak_registers`.
 #[repr(C, align(16))]
@@ -36,7 +36,7 @@ pub fn register_soak(until: u64) -> u64 {
 //
 // On entry: r3 = timebase to wait for.
 // On exit: r3 = a bit for each register that did not keep its pattern.
-// Clobbers: what the ABI lets a function clobber. r1, r2 and r13 keep their
+// Clobbers: what the ABI lets a function clobber. r1 and r13 keep their
 // values throughout; r3 (deadline), r4 (timebase) and CR0 are the loop's own, and
 // r3's value is compared as if it were its pattern.
 // Stack: one frame, with r14 to r31; below it the protected zone, all of it used.
@@ -46,8 +46,10 @@ global_asm!(
     ".balign 16",
     "soak_registers:",
     open_frame!(),
-    // What r1, r2, r13 and r3 are now is what they must be afterwards.
+    // What r1, r13 and r3 are now is what they must be afterwards; and r2 is no TOC, as
+    // it may be in the code of a module.
     "std 1, {keep} + 0(1)",
+    "li 2, 0x102",
     "std 2, {keep} + 8(1)",
     "std 13, {keep} + 16(1)",
     "std 3, {keep} + 24(1)",
@@ -173,8 +175,10 @@ global_asm!(
     "or 4, 4, 6",
     "3: bdnz 4b",
     "mr 3, 4",
+    "ld 2, {toc}(13)",
     close_frame_and_return!(),
     ".size soak_registers, . - soak_registers",
+    toc = const offset_of!(CpuEntry, toc),
     lr_save = const offset_of!(FrameHeader, lr_save),
     cr_save = const offset_of!(FrameHeader, cr_save),
     nonvolatile = const offset_of!(SoakFrame, nonvolatile),
