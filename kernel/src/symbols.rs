@@ -15,7 +15,7 @@ use memmap::Range;
 use symtab::{Kind, ParseError, Symbol, Table};
 
 /// Room for the table, in bytes. The build says so when it no longer fits.
-const ROOM: usize = 1024 * 1024;
+const ROOM: usize = 1280 * 1024;
 
 /// Filled in after the link, so nothing may assume that it is zero.
 #[unsafe(link_section = ".ksyms")]
