@@ -52,7 +52,7 @@ static BOOT_CPU: Cpu = Cpu {
     probe: super::probe::Probe::new(),
 };
 
-/// Points r13 and SPRG1 at the CPU's data, and turns MSR[RI] on, whatever it was for the
+/// Points r13 and SPRG1 at the CPU's data, and turns RI in MSR on, whatever it was for the
 /// firmware. The first thing the kernel does.
 pub fn start_cpu() {
     let cpu = &raw const BOOT_CPU as u64;
