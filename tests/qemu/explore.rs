@@ -44,6 +44,15 @@ fn sample() -> Result<()> {
     let run = Boot::new("explore::sample", MACHINE, "mode=explore short=yes")?.run()?;
     run.expect(&Outcome::Guest(0))?;
     let records = run.events("explored");
+    for beginning in BEGINNINGS {
+        let mut own = records.iter().filter(|one| one["situation"] == beginning);
+        let record = own
+            .next()
+            .with_context(|| format!("no record of {beginning}"))?;
+        let (stops, masked) = (number(record, "stops")?, number(record, "masked")?);
+        let is_explored = stops > masked && masked > 0 && number(record, "runs")? > 2;
+        ensure!(is_explored && record["findings"] == 0, "{record}");
+    }
     let variants = variants(kernel()?)?;
     ensure!(
         variants.contains(&"epilogue".into()) && !variants.contains(&"epilogue-as-posted".into()),
@@ -68,6 +77,9 @@ fn sample() -> Result<()> {
     }
     Ok(())
 }
+
+/// The records of transitions that begin, which are no variant's.
+const BEGINNINGS: [&str; 2] = ["beginning to enable", "beginning to disable"];
 
 /// A control has findings, where they must be and nowhere else.
 fn found(name: &str, control: &str) -> Result<()> {

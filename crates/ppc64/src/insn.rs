@@ -29,6 +29,44 @@ pub const fn is_trap_if_higher(word: u32) -> bool {
     word & !REGISTERS == TRAP_IF_HIGHER
 }
 
+/// A load-and-reserve or a store-conditional (ISA Book II, 4.6.2).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Atomic {
+    /// Bytes of the operand.
+    pub bytes: u8,
+    /// Whether it is the store.
+    pub stores: bool,
+    /// The register that is loaded or stored.
+    pub register: usize,
+    /// The registers whose sum is the address; a base of 0 is the number 0.
+    pub base: usize,
+    /// See `base`.
+    pub index: usize,
+}
+
+/// The atomic instruction that a word is, if it is one of up to eight bytes.
+#[must_use]
+pub const fn atomic(word: u32) -> Option<Atomic> {
+    let (bytes, stores) = match (word >> 26, word >> 1 & 0x3ff, word & 1) {
+        (31, 52, _) => (1, false),
+        (31, 116, _) => (2, false),
+        (31, 20, _) => (4, false),
+        (31, 84, _) => (8, false),
+        (31, 694, 1) => (1, true),
+        (31, 726, 1) => (2, true),
+        (31, 150, 1) => (4, true),
+        (31, 214, 1) => (8, true),
+        _ => return None,
+    };
+    Some(Atomic {
+        bytes,
+        stores,
+        register: (word >> 21 & 31) as usize,
+        base: (word >> 16 & 31) as usize,
+        index: (word >> 11 & 31) as usize,
+    })
+}
+
 /// The furthest that an I-form branch reaches downwards, in bytes (2.4).
 pub const BRANCH_LOWEST: i64 = -0x200_0000;
 /// The furthest that an I-form branch reaches upwards, in bytes (2.4).

@@ -132,8 +132,15 @@ impl Registry {
         }
     }
 
-    /// Lets calls see what the model now says. All at once, for the lock keeps
-    /// interrupts off.
+    /// Lets calls see what the model now says: number and codes at one moment, for the lock
+    /// keeps interrupts off.
+    ///
+    /// The number comes first, so that the codes could follow one by one without harm. No
+    /// thread has a new transition's number before it may switch, which it may only after
+    /// [`cross`](super::transition::cross): until then all are on its old side, whose codes
+    /// are those that they have run. Codes first would be wrong at once: threads that have
+    /// switched in the last transition still have the number that is published, so the new
+    /// codes of each function would be theirs as soon as they are there.
     pub fn publish(&self) {
         debug_assert!(!arch::interrupts_are_on());
         if let Some(transition) = self.model.transition() {

@@ -43,6 +43,22 @@ fn traps_if_higher_are_told_from_other_traps() {
 }
 
 #[test]
+fn atomic_instructions_are_told_apart() {
+    let parts =
+        |word| atomic(word).map(|one| (one.bytes, one.stores, one.register, one.base, one.index));
+    // lbarx 5,0,4; lwarx 5,3,4; ldarx 5,3,4; stbcx. 5,0,4; stwcx. 5,3,4; stdcx. 5,3,4.
+    assert_eq!(parts(0x7ca0_2068), Some((1, false, 5, 0, 4)));
+    assert_eq!(parts(0x7ca3_2028), Some((4, false, 5, 3, 4)));
+    assert_eq!(parts(0x7ca3_20a8), Some((8, false, 5, 3, 4)));
+    assert_eq!(parts(0x7ca0_256d), Some((1, true, 5, 0, 4)));
+    assert_eq!(parts(0x7ca3_212d), Some((4, true, 5, 3, 4)));
+    assert_eq!(parts(0x7ca3_21ad), Some((8, true, 5, 3, 4)));
+    // lwzx 5,3,4, and the nop.
+    assert_eq!(parts(0x7ca3_202e), None);
+    assert_eq!(parts(NOP), None);
+}
+
+#[test]
 fn words_are_those_of_the_assembler() {
     let words = [
         (NOP, 0x6000_0000),                   // nop

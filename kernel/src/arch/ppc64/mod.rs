@@ -40,7 +40,7 @@ pub use hcall::{cede, hypervisor_call, take_interrupts_in_little_endian};
 pub use kept::{Kept, kept};
 pub use registers::{
     InterruptsOff, interrupts_are_on, interrupts_off, interrupts_on, machine_state,
-    processor_version, set_decrementer, stack_pointer, timebase, wait,
+    processor_version, set_decrementer, stack_pointer, step_from_here, timebase, wait,
 };
 pub use soak::register_soak;
 pub use switch::{LEAST_STACK, prepare_stack, switch_context};

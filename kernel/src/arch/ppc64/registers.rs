@@ -101,6 +101,18 @@ pub unsafe fn interrupts_on() {
     set_enable(msr::EE | msr::RI);
 }
 
+/// Turns single steps on: from the next instruction on, each one traps (ISA Book III,
+/// 7.5.15).
+///
+/// # Safety
+/// Interrupts are on, and somebody watches the traps and turns MSR[SE] off again.
+#[inline(always)]
+pub unsafe fn step_from_here() {
+    let steps = machine_state() | msr::SE;
+    // SAFETY: as the caller promises.
+    unsafe { asm!("mtmsrd {}", in(reg) steps, options(nostack, preserves_flags)) };
+}
+
 /// The timebase, in ticks of the frequency that the device tree names.
 #[must_use]
 #[inline]

@@ -113,7 +113,7 @@ fn wrong(
     }
 }
 
-fn wrong_call(call: &Watched) -> Option<String> {
+pub(super) fn wrong_call(call: &Watched) -> Option<String> {
     if let Some(first) = call.deviations.iter().find(|one| !is_known(call, one)) {
         return Some(first.to_string());
     }

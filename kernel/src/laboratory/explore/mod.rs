@@ -20,6 +20,7 @@
 //! has been taken down again, the kernel's code and all memory, as before.
 //!
 //! - `explorer`: all disturbances at all stops;
+//! - `beginning`: another thread's call at each instruction of a transition's beginning;
 //! - `calls`: the function that is called, and what it must return;
 //! - `step`: a call of it, and its stops;
 //! - `situation`, `disturbance`: what the call comes into, and what comes upon it;
@@ -28,6 +29,7 @@
 //! - `ledger`: what must be as before;
 //! - `controls`: what is wrong on purpose, and must be found.
 
+mod beginning;
 mod calls;
 mod controls;
 mod crew;
@@ -153,7 +155,12 @@ fn explore_one(
     is_possible(variant).map_err(|reason| format!("{name}: {reason}"))?;
     crew::start().map_err(text)?;
     interrupt::watch(Some(step::watch));
-    let result = explore_situations(name, situations, short);
+    let mut result = explore_situations(name, situations, short);
+    if let Ok(findings) = &mut result
+        && name == VARIANTS[0].name
+    {
+        *findings += beginning::explore(short)?;
+    }
     interrupt::watch(None);
     crew::stop();
     let result = result?;
