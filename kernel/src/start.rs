@@ -99,7 +99,10 @@ fn run(arguments: &BootArgs<'_>) -> Verdict {
         Mode::List => selftest::list(arguments.tests()),
         Mode::Shell => monitor::run(arguments),
         Mode::Soak => selftest::soak(arguments.count.map_or(SOAK, u32::from)),
-        Mode::Selftest => selftest::run(arguments.tests()),
+        Mode::Selftest => {
+            selftest::set_count(arguments.count.map_or(0, u32::from));
+            selftest::run(arguments.tests())
+        }
     }
 }
 

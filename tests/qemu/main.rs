@@ -26,6 +26,7 @@ mod selftests;
 mod shell;
 mod soak;
 mod step;
+mod toggling;
 mod walks;
 
 use libtest_mimic::{Arguments, Trial};
@@ -45,6 +46,7 @@ fn trials() -> Vec<Trial> {
         walks::first(),
         busy::trials(),
         soak::trials(),
+        toggling::trials(),
         shell::trials(),
         selftests::trials(),
         exercises::trials(),

@@ -61,7 +61,7 @@ pub static KEYS: &[Key; 14] = &[
         },
         default: None,
         repeats: false,
-        about: "how often mode=soak enables and disables its patch",
+        about: "how often mode=soak enables and disables its patch, or a long self-test goes round",
         set: |args, value| put(&mut args.count, value.parse().ok().map(Some)),
     },
     Key {

@@ -48,6 +48,15 @@ impl Convention {
         }
     }
 
+    /// Whether the function takes the sum of its return address and the word at 12(r1)
+    /// of its caller's frame for the caller's TOC pointer. From the hand-off until the
+    /// function has returned, code that changes the return address must then change the
+    /// word by as much, the other way.
+    #[must_use]
+    pub const fn sums_up_toc(self) -> bool {
+        matches!(self, Self::Epilogue | Self::Pcrel)
+    }
+
     /// Its name, which is also that of the feature of this crate that builds it.
     #[must_use]
     pub const fn name(self) -> &'static str {

@@ -28,7 +28,7 @@ pub use filter::Filter;
 pub use ops::{Callback, Flags, HandOff, Ops};
 pub use registry::{
     add_sites, attached, detach_at, is_busy, is_enabled, redirect_at, register, register_at,
-    remove_sites, set_enabled, trampoline_at, trampoline_of, unregister,
+    register_at_all, remove_sites, set_enabled, trampoline_at, trampoline_of, unregister,
 };
 pub use retired::{count as retired, reclaim, retire, wait as wait_for_retired};
 pub use sites::{

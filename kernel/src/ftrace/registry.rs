@@ -36,11 +36,25 @@ pub fn register(ops: &'static Ops, filter: &Filter) -> Result<usize, FtraceError
 /// # Errors
 /// [`FtraceError`]; nothing has changed then.
 pub fn register_at(ops: &'static Ops, site: &Site) -> Result<(), FtraceError> {
+    let choose = |table: &[Site]| Ok(Vec::from_iter(place_in(table, site)));
+    attach(ops, choose).map(drop)
+}
+
+/// Attaches `ops` to some sites.
+///
+/// # Errors
+/// [`FtraceError`]; nothing has changed then.
+pub fn register_at_all(ops: &'static Ops, sites: &[Site]) -> Result<(), FtraceError> {
     let choose = |table: &[Site]| {
-        let place = table.binary_search_by_key(&site.address, |one| one.address);
-        Ok(Vec::from_iter(place.ok()))
+        let places = sites.iter().filter_map(|site| place_in(table, site));
+        Ok(places.collect())
     };
     attach(ops, choose).map(drop)
+}
+
+fn place_in(table: &[Site], site: &Site) -> Option<usize> {
+    let place = table.binary_search_by_key(&site.address, |one| one.address);
+    place.ok()
 }
 
 fn attach(

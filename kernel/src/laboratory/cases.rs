@@ -81,6 +81,7 @@ pub static CASES: &[Case] = &[
     case("interrupt", "an interrupt handler calls B", nesting::interrupt),
     case("tracer-function", "the function tracer is attached to B too", nesting::tracer_function),
     case("tracer-graph", "the function graph tracer is attached to B too", nesting::tracer_graph),
+    case("tracer-graph-new", "the function graph tracer is attached to C, and to both B and C", nesting::tracer_graph_new),
     case("recursion-all-old", "a thread that is 25 calls deep goes on old, the next begins new", switching::recursion_all_old).resting_on_toc(),
     case("recursion-forced", "a thread is switched by force 25 calls deep, goes on new, and comes home", switching::recursion_forced).resting_on_toc(),
     case("both-universes", "one thread calls B while another calls C, each in the middle of its own", switching::both_universes).resting_on_toc(),

@@ -324,11 +324,13 @@ fn sites_of(
     Ok(sites.len())
 }
 
-/// Whether anybody is in a module's code. A thread that an interrupt has taken off
+/// Whether any thread is in a module's code. A thread that an interrupt has taken off
 /// the CPU counts if a register of its leads there, by what it did before perhaps:
 /// so it gets the chance to go on.
-fn is_running(range: core::ops::Range<u64>) -> bool {
+pub fn is_running(module: &Module) -> bool {
     const LOOKS: usize = 100;
+    let Range { start, end } = module.range();
+    let range = start..end;
     let ranges = [range];
     (0..LOOKS).all(|look| {
         if look > 0 {
@@ -357,7 +359,7 @@ pub fn unload(name: &str) -> Result<(), ModuleError<'_>> {
     };
     // Not under the lock: looks at the stacks of all threads.
     let range = module.range();
-    if is_running(range.start..range.end) {
+    if is_running(&module) {
         let mut loaded = LOADED.lock();
         let place = place.min(loaded.len());
         loaded.insert(place, module);

@@ -28,6 +28,7 @@ use crate::{
     console::{self, Painted, Tone},
 };
 use alloc::{format, string::String, vec::Vec};
+use core::sync::atomic::{AtomicU32, Ordering};
 use report::{Outcome, Record, Verdict};
 
 /// What a test returns: `Err` with what was found and what was expected.
@@ -42,8 +43,8 @@ pub struct SelfTest {
     /// What it does.
     pub run: fn() -> Result,
     /// A control fails, hangs or crashes on purpose, to show that the runner
-    /// notices; or it fails as long as an exercise is not done. It runs only when it is
-    /// named in full.
+    /// notices; or it fails as long as an exercise is not done; or it takes long. It
+    /// runs only when it is named in full.
     pub control: bool,
 }
 
@@ -80,6 +81,22 @@ macro_rules! check {
             return Err(alloc::format!($($message)+));
         }
     };
+}
+
+/// The boot argument `count`, or zero.
+static COUNT: AtomicU32 = AtomicU32::new(0);
+
+/// Sets how often tests do what they do again and again; zero leaves it to them.
+pub fn set_count(count: u32) {
+    COUNT.store(count, Ordering::Relaxed);
+}
+
+/// How often a test is to do what it does again and again.
+fn rounds(usual: u32) -> u32 {
+    match COUNT.load(Ordering::Relaxed) {
+        0 => usual,
+        count => count,
+    }
 }
 
 unsafe extern "C" {

@@ -2,8 +2,8 @@
 //!
 //! Every trap takes the reservation away, so a store-conditional that is stepped never
 //! succeeds, and the loop around it never ends. So it is carried out in the processor's
-//! place: it succeeds if what the load has found is still there. Between the two
-//! nothing else runs, for no tick comes (ISA Book II, 4.6.2).
+//! place: it succeeds if what the load has found is still there (ISA Book II, 4.6.2).
+//! What runs between the two, if anything, might as well have run before the load.
 
 use layout::TrapFrame;
 

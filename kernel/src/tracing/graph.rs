@@ -5,18 +5,26 @@
 //! slot that it was taken from. The hook notes how long the call took, and returns to the
 //! real address. A stack walk that meets the hook in a slot takes the real address from
 //! the return stack's entry of that slot.
+//!
+//! A replacement function may be hooked too, when the hand-off has been made already.
+//! By some return conventions it adds its return address to a word in its caller's
+//! frame and takes the sum for the caller's r2. So the hook keeps that sum: where it
+//! changes the return address by some distance, it changes the word by as much, the
+//! other way.
 
 use super::record::{self, Event};
 use crate::{
     arch,
     ftrace::{Flags, Ops},
+    text,
     thread::{self, ReturnStack},
 };
 use core::{
     arch::global_asm,
     mem::{offset_of, size_of},
-    sync::atomic::{AtomicU64, Ordering},
+    sync::atomic::{AtomicU32, AtomicU64, Ordering},
 };
+use klp::Convention;
 use layout::{CallFrame, CpuEntry, FrameHeader};
 
 /// The tracer. It hooks returns, so it must come last of all that look at them.
@@ -24,6 +32,24 @@ pub static OPS: Ops = Ops::new("function_graph", enter, Flags::RECURSION_SAFE);
 
 /// How many calls were too deep to be hooked.
 static MISSED: AtomicU64 = AtomicU64::new(0);
+
+/// All ones while the sum of return address and [`FrameHeader::reserved`] is to be
+/// kept, zero otherwise.
+static SUM: AtomicU32 = AtomicU32::new(mask(Convention::USUAL));
+
+const fn mask(convention: Convention) -> u32 {
+    if convention.sums_up_toc() {
+        u32::MAX
+    } else {
+        0
+    }
+}
+
+/// Sets the return convention of the functions that may be hooked from now on. None of
+/// another is being called, or on a stack.
+pub fn follow(convention: Convention) {
+    SUM.store(mask(convention), Ordering::Relaxed);
+}
 
 unsafe extern "C" {
     fn return_hook();
@@ -94,9 +120,10 @@ fn hook_return(stack: &ReturnStack, ip: u64, parent: u64, frame: &mut CallFrame)
     // Taken before it is filled in: an interrupt from here on pushes above it. One
     // before has given back what it took.
     stack.used.store(index + 1, Ordering::Relaxed);
-    let caller = frame.header.back_chain;
-    let slot = caller.wrapping_add(offset_of!(FrameHeader, lr_save) as u64);
-    call.slot.store(slot, Ordering::Relaxed);
+    let caller = frame.header.back_chain as *mut FrameHeader;
+    // SAFETY: not read, and inside the frame that the back chain leads to.
+    let slot = unsafe { &raw const (*caller).lr_save };
+    call.slot.store(slot as u64, Ordering::Relaxed);
     call.parent.store(parent, Ordering::Relaxed);
     call.ip.store(ip, Ordering::Relaxed);
     record::push(Event::Enter {
@@ -105,8 +132,17 @@ fn hook_return(stack: &ReturnStack, ip: u64, parent: u64, frame: &mut CallFrame)
     });
     call.start.store(arch::timebase(), Ordering::Relaxed);
     // SAFETY: the back chain leads to the caller's frame, where the trampoline
-    // has put the return address that it will go on with.
-    unsafe { *(slot as *mut u64) = hook() };
+    // has put the return address that it will go on with. The reserved word is in use
+    // between a hand-off and the return of the function that it leads to, and no longer.
+    unsafe {
+        // Replacement functions are modules'.
+        if ip >= text::kernel_text().end {
+            let further = (hook() as u32).wrapping_sub(parent as u32);
+            let reserved = (*caller).reserved;
+            (*caller).reserved = reserved.wrapping_sub(further & SUM.load(Ordering::Relaxed));
+        }
+        (*caller).lr_save = hook();
+    }
 }
 
 /// A hooked function has returned. Returns where it was to return to.

@@ -125,46 +125,64 @@ pub fn tracer_graph() -> Outcome {
     tracer(&tracing::graph::OPS)
 }
 
-const TRACED: &str = "kernel::laboratory::victims::counted";
+/// B and C.
+const OLD: &str = "kernel::laboratory::victims::counted";
+const NEW: &str = "cases::counted";
 
-/// Attached before the patch, and then after it: the order on the site is that of
+fn attach(ops: &'static Ops, traced: &[&str]) -> Result<(), Finding> {
+    let count = ftrace::register(ops, &Filter::only(traced)).map_err(|error| error.to_string())?;
+    ensure!(count == traced.len(), "{traced:?} names {count} functions");
+    Ok(())
+}
+
+fn detach(ops: &'static Ops) -> Result<(), Finding> {
+    Ok(ftrace::unregister(ops).map_err(|error| error.to_string())?)
+}
+
+/// Calls the new function with all under watch, and sees that the tracer has noticed.
+fn traced_call() -> Result<(), Finding> {
+    let before = tracing::written() + tracing::dropped();
+    let seen = Call::new(victims::counted as *const () as u64, &[41]).run()?;
+    seen.returned(42 + MORE)?;
+    is_whole(&seen)?;
+    let after = tracing::written() + tracing::dropped();
+    ensure!(after > before, "the tracer has recorded nothing");
+    Ok(())
+}
+
+/// Attaches a tracer for one call.
+fn call_with(ops: &'static Ops, traced: &[&str]) -> Result<(), Finding> {
+    attach(ops, traced)?;
+    let result = traced_call();
+    detach(ops)?;
+    result
+}
+
+/// Attached to B before the patch, and then after it: the order on the site is that of
 /// attachment.
 fn tracer(ops: &'static Ops) -> Outcome {
-    let attach = || -> Result<(), Finding> {
-        let count =
-            ftrace::register(ops, &Filter::only(&[TRACED])).map_err(|error| error.to_string())?;
-        ensure!(count == 1, "`{TRACED}` names {count} functions");
-        Ok(())
-    };
-    let detach = || -> Result<(), Finding> {
-        Ok(ftrace::unregister(ops).map_err(|error| error.to_string())?)
-    };
-    let call = || -> Result<(), Finding> {
-        let before = tracing::written() + tracing::dropped();
-        let seen = Call::new(victims::counted as *const () as u64, &[41]).run()?;
-        seen.returned(42 + MORE)?;
-        is_whole(&seen)?;
-        let after = tracing::written() + tracing::dropped();
-        ensure!(after > before, "the tracer has recorded nothing");
-        Ok(())
-    };
-    attach()?;
-    let result = both_ways("cases", |_| call());
-    detach()?;
+    attach(ops, &[OLD])?;
+    let result = both_ways("cases", |_| traced_call());
+    detach(ops)?;
     result?;
-    let result = both_ways("cases", |_| {
-        attach()?;
-        let result = call();
-        detach()?;
-        result
-    });
+    let result = both_ways("cases", |_| call_with(ops, &[OLD]));
     let _ = tracing::write("trace", "");
     result?;
     // A tracer that is gone leaves the short way.
     bench::settled("cases", || {
-        attach()?;
-        detach()?;
+        attach(ops, &[OLD])?;
+        detach(ops)?;
         check_way(victims::counted as *const () as u64, Way::Settled)?;
         pass()
     })
+}
+
+/// C's return is hooked when the hand-off has been made, with and without B's.
+pub fn tracer_graph_new() -> Outcome {
+    let result = both_ways("cases", |_| {
+        call_with(&tracing::graph::OPS, &[NEW])?;
+        call_with(&tracing::graph::OPS, &[OLD, NEW])
+    });
+    let _ = tracing::write("trace", "");
+    result
 }

@@ -5,6 +5,7 @@ use super::{
     calls::{self, Caller},
     crew::{self, Disturbed, Order},
     situation,
+    tracers::Tracer,
 };
 use crate::{
     livepatch::{self, Options, Status},
@@ -25,6 +26,10 @@ pub enum Disturbance {
     Disable,
     /// A tracer is attached and detached; if one is attached, the other way round.
     Trace,
+    /// A tracer of the kernel's is attached, and stays.
+    Comes(Tracer),
+    /// One that was attached beforehand is detached.
+    Goes(Tracer),
     /// An interrupt comes, whose handler makes the same call.
     Tick,
     /// The patch is disabled, and its module unloaded as soon as that is possible.
@@ -44,6 +49,8 @@ impl fmt::Display for Disturbance {
             Self::Enable => "enable",
             Self::Disable => "disable",
             Self::Trace => "tracer on and off",
+            Self::Comes(tracer) => return write!(f, "{tracer} comes"),
+            Self::Goes(tracer) => return write!(f, "{tracer} goes"),
             Self::Tick => "interrupt's call",
             Self::Unload => "unload",
             Self::Reverse => "reverse",
@@ -57,6 +64,14 @@ impl Disturbance {
     /// Whether it is another call.
     pub fn makes_call(self) -> bool {
         matches!(self, Self::Switch | Self::Tick)
+    }
+
+    /// The tracer that is attached before the call is made.
+    pub fn beforehand(self) -> Option<Tracer> {
+        match self {
+            Self::Goes(tracer) => Some(tracer),
+            _ => None,
+        }
     }
 
     /// Whether the partner does it, and not the stop's handler.
@@ -86,6 +101,8 @@ pub fn make(disturbance: Disturbance) -> Disturbed {
                 situation::untrace()?;
             }
         }
+        Disturbance::Comes(tracer) => tracer.attach()?,
+        Disturbance::Goes(tracer) => tracer.detach()?,
         Disturbance::Unload => {
             if let Some((_, Status::Disabling)) = livepatch::find(PATCH) {
                 // It waits for that transition, which the holder may hold up.

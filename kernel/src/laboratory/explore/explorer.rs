@@ -7,16 +7,25 @@ use super::{
     ledger::Ledger,
     situation::{self, Situation},
     step,
+    tracers::Tracer,
 };
 use crate::console::{self, Painted, Tone};
 use alloc::{format, string::String};
+use core::fmt;
 use report::Record;
 
-/// Of the stops, a short run takes each so many-th, another one for each disturbance.
+/// Of the stops, a short run takes each so many-th, another one for each disturbance; but
+/// see [`Situation::is_explored_in_full`].
 const SHORT: usize = 13;
 
 /// So many findings of one disturbance are told in full.
 const TOLD: u32 = 3;
+
+/// The stops of the call that was counted last at which something can happen, by number.
+fn unmasked() -> impl Iterator<Item = usize> {
+    let is_unmasked = |&number: &usize| step::stop(number).is_some_and(|stop| !stop.masked);
+    (0..step::stops()).filter(is_unmasked)
+}
 
 /// Explores a variant.
 pub struct Explorer {
@@ -43,7 +52,9 @@ impl Explorer {
             runs: 0,
             findings: 0,
             done: 0,
-            of: situations.iter().map(|one| one.disturbances().len()).sum(),
+            of: { situations.iter() }
+                .map(|one| one.disturbances().count())
+                .sum(),
         }
     }
 
@@ -59,32 +70,16 @@ impl Explorer {
     pub fn explore(&mut self, situation: Situation) -> Result<(), String> {
         self.runs = 0;
         let before = self.findings;
-        for _ in 0..2 {
-            // The second time, tables have grown, and the way is the usual one.
-            let wrong = self.attempt(situation, None)?;
-            self.tell(situation, None, wrong);
-        }
+        self.count(situation, None)?;
         let stops = step::stops();
-        let all = || (0..stops).filter_map(step::stop).enumerate();
-        let masked = all().filter(|(_, stop)| stop.masked).count();
-        let disturbances = situation.disturbances();
-        for (nth, &disturbance) in disturbances.iter().enumerate() {
-            let mut told = 0;
-            for (number, _) in all().filter(|(_, stop)| !stop.masked) {
-                if self.short && number % SHORT != nth % SHORT {
-                    continue;
-                }
-                let wrong = self.attempt(situation, Some((number, disturbance)))?;
-                told += u32::from(wrong.is_some());
-                if told <= TOLD {
-                    self.tell(situation, Some(disturbance), wrong);
-                } else {
-                    self.findings += u32::from(wrong.is_some());
-                }
+        let masked = stops - unmasked().count();
+        let mut actions = 0;
+        for (nth, disturbance) in situation.disturbances().enumerate() {
+            if let Some(tracer) = disturbance.beforehand() {
+                self.count(situation, Some(tracer))?;
             }
-            if told > TOLD {
-                println!("  {situation}, {disturbance}: and {} more", told - TOLD);
-            }
+            self.disturb(situation, disturbance, nth)?;
+            actions += 1;
             self.done += 1;
             console::report(&Record::Progress {
                 what: &format!("{situation}"),
@@ -95,8 +90,7 @@ impl Explorer {
         let findings = self.findings - before;
         let (name, runs) = (self.name, self.runs);
         print!(
-            "{name} {situation}: {stops} stops ({masked} masked) x {} actions, {runs} runs: ",
-            disturbances.len()
+            "{name} {situation}: {stops} stops ({masked} masked) x {actions} actions, {runs} runs: "
         );
         if findings == 0 {
             println!("{}", Painted(Tone::Good, "clean"));
@@ -111,10 +105,52 @@ impl Explorer {
             situation: &format!("{situation}"),
             stops: stops as u32,
             masked: masked as u32,
-            disturbances: disturbances.len() as u32,
+            disturbances: actions,
             runs,
             findings,
         });
+        Ok(())
+    }
+
+    /// Notes the stops of a call that nothing happens to.
+    fn count(&mut self, situation: Situation, tracer: Option<Tracer>) -> Result<(), String> {
+        for _ in 0..2 {
+            // The second time, tables have grown, and the way is the usual one.
+            let wrong = self.attempt(situation, tracer, None)?;
+            self.tell(
+                situation,
+                tracer.map(|tracer| format!("with {tracer}")),
+                wrong,
+            );
+        }
+        Ok(())
+    }
+
+    /// A disturbance at each of the stops that were counted; `nth` in the situation.
+    fn disturb(
+        &mut self,
+        situation: Situation,
+        disturbance: Disturbance,
+        nth: usize,
+    ) -> Result<(), String> {
+        let mut told = 0;
+        let samples = self.short && !situation.is_explored_in_full(disturbance);
+        for number in unmasked() {
+            if samples && number % SHORT != nth % SHORT {
+                continue;
+            }
+            let what = Some((number, disturbance));
+            let wrong = self.attempt(situation, disturbance.beforehand(), what)?;
+            told += u32::from(wrong.is_some());
+            if told <= TOLD {
+                self.tell(situation, Some(disturbance), wrong);
+            } else {
+                self.findings += u32::from(wrong.is_some());
+            }
+        }
+        if told > TOLD {
+            println!("  {situation}, {disturbance}: and {} more", told - TOLD);
+        }
         Ok(())
     }
 
@@ -123,9 +159,10 @@ impl Explorer {
     fn attempt(
         &mut self,
         situation: Situation,
+        tracer: Option<Tracer>,
         what: Option<(usize, Disturbance)>,
     ) -> Result<Option<Finding>, String> {
-        let finding = self.once(situation, what)?;
+        let finding = self.once(situation, tracer, what)?;
         let now = Ledger::after(&self.ledger);
         let before = core::mem::replace(&mut self.ledger, now);
         if finding.is_some() || now == before {
@@ -136,7 +173,7 @@ impl Explorer {
         if !now.has_same_code(&before) {
             return Ok(lost(before, now));
         }
-        let finding = self.once(situation, what)?;
+        let finding = self.once(situation, tracer, what)?;
         self.ledger = Ledger::after(&now);
         if finding.is_some() || self.ledger == now {
             return Ok(finding);
@@ -147,11 +184,15 @@ impl Explorer {
     fn once(
         &mut self,
         situation: Situation,
+        tracer: Option<Tracer>,
         what: Option<(usize, Disturbance)>,
     ) -> Result<Option<Finding>, String> {
         self.runs += 1;
         console::progress("explore", self.done as u32, self.of as u32);
         situation::set_up(situation)?;
+        if let Some(tracer) = tracer {
+            tracer.attach()?;
+        }
         let hits = situation::hits();
         let in_vain = |problem| format!("{situation}, {what:?}: {problem}");
         let (stepped, disturbed) = crew::run(what).map_err(in_vain)?;
@@ -169,14 +210,14 @@ impl Explorer {
     fn tell(
         &mut self,
         situation: Situation,
-        disturbance: Option<Disturbance>,
+        what: Option<impl fmt::Display>,
         finding: Option<Finding>,
     ) {
         let Some(finding) = finding else { return };
         self.findings += 1;
         print!("FOUND {}, {situation}", self.name);
-        if let Some(disturbance) = disturbance {
-            print!(", {disturbance}");
+        if let Some(what) = what {
+            print!(", {what}");
         }
         println!("{finding}");
     }

@@ -11,8 +11,8 @@
 //! a tick would give it. Where interrupts are off no tick comes, so nothing can
 //! happen: such stops are counted as masked.
 //!
-//! Nothing on the way may wait for its own store-conditional to succeed, for every trap
-//! takes the reservation away.
+//! A store-conditional that is stepped would never succeed, for every trap takes the
+//! reservation away: it is carried out in the processor's place.
 //!
 //! Right is, after each run: what the call returned, by the side of the transition
 //! that its thread was on; everything else that the caller may rely on, by the ABI
@@ -24,6 +24,7 @@
 //! - `calls`: the function that is called, and what it must return;
 //! - `step`: a call of it, and its stops;
 //! - `situation`, `disturbance`: what the call comes into, and what comes upon it;
+//! - `tracers`: the kernel's tracers, on the function, the new one, or both;
 //! - `crew`: the threads;
 //! - `judge`: what a run must be like;
 //! - `ledger`: what must be as before;
@@ -39,6 +40,7 @@ mod judge;
 mod ledger;
 mod situation;
 mod step;
+mod tracers;
 pub mod victims;
 
 pub use controls::{CONTROLS, Control, find as find_control};
@@ -177,6 +179,7 @@ fn explore_situations(
 ) -> Result<u32, String> {
     situation::take_down()?;
     step::reserve();
+    tracers::reserve()?;
     let mut explorer = Explorer::new(name, situations, short);
     for &situation in situations {
         explorer.explore(situation)?;

@@ -4,6 +4,12 @@
 use super::{
     PATCH, SECOND, controls, crew,
     disturbance::{Disturbance, enable, text},
+    tracers::{
+        self,
+        At::{Both, New, Old},
+        Kind::{Function, Graph, Hits},
+        Tracer,
+    },
     victims,
 };
 use crate::{
@@ -57,7 +63,19 @@ impl Situation {
     ];
 
     /// What can happen in it.
-    pub fn disturbances(self) -> &'static [Disturbance] {
+    pub fn disturbances(self) -> impl Iterator<Item = Disturbance> {
+        let tracers = |at: &'static [Tracer]| at.iter().copied();
+        let (come, go) = match self {
+            Self::TwoNops => (NONE, NONE),
+            _ if self.comes_to_new() => (ON_ALL, SOME_ON_ALL),
+            _ => (ON_OLD, ON_OLD),
+        };
+        let usual = self.usual_disturbances().iter().copied();
+        let usual = usual.chain(tracers(come).map(Disturbance::Comes));
+        usual.chain(tracers(go).map(Disturbance::Goes))
+    }
+
+    fn usual_disturbances(self) -> &'static [Disturbance] {
         match self {
             Self::Rest | Self::Traced => &[Switch, Tick, Trace, Enable],
             Self::Settled | Self::SettledTraced => &[Switch, Tick, Trace, Enable, Disable, Unload],
@@ -67,6 +85,24 @@ impl Situation {
             Self::DisablingNew => &[Switch, Tick, Trace, Unload, Reverse, End],
             Self::TwoNops => &[BothWords],
         }
+    }
+
+    /// Whether the new function is on the way of the call.
+    fn comes_to_new(self) -> bool {
+        matches!(
+            self,
+            Self::Settled | Self::SettledTraced | Self::EnablingNew | Self::DisablingOld
+        )
+    }
+
+    /// Whether even a short run does this at every stop: another call comes upon the
+    /// hand-off and the return convention, and nothing else is on the way; or the two sides of
+    /// a transition change places.
+    pub fn is_explored_in_full(self, disturbance: Disturbance) -> bool {
+        matches!(
+            (self, disturbance),
+            (Self::Settled, Switch | Tick) | (_, Reverse)
+        )
     }
 
     /// Whether the tracer sees every call.
@@ -84,6 +120,30 @@ impl Situation {
         }
     }
 }
+
+/// Tracers, for calls that come to the old function alone, and to the new one.
+const NONE: &[Tracer] = &[];
+const ON_OLD: &[Tracer] = &[Tracer(Function, Old), Tracer(Graph, Old), Tracer(Hits, Old)];
+const ON_ALL: &[Tracer] = &[
+    Tracer(Function, Old),
+    Tracer(Function, New),
+    Tracer(Function, Both),
+    Tracer(Graph, Old),
+    Tracer(Graph, New),
+    Tracer(Graph, Both),
+    Tracer(Hits, Old),
+    Tracer(Hits, New),
+    Tracer(Hits, Both),
+];
+/// Those that are there beforehand make a call some hundred instructions longer. Of the
+/// two that leave return addresses alone, one is as good as another.
+const SOME_ON_ALL: &[Tracer] = &[
+    Tracer(Graph, Old),
+    Tracer(Graph, New),
+    Tracer(Graph, Both),
+    Tracer(Function, Both),
+    Tracer(Hits, Both),
+];
 
 impl fmt::Display for Situation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -221,6 +281,7 @@ fn hold_up(situation: Situation) -> Result<(), String> {
 /// When something is refused: then nothing can be tried any more.
 pub fn take_down() -> Result<(), String> {
     crew::leave()?;
+    tracers::take_down()?;
     livepatch::wait();
     for name in [SECOND, PATCH] {
         if livepatch::find(name).is_some() {

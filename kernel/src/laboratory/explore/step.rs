@@ -10,7 +10,10 @@ use super::{
 };
 use crate::{
     arch, mm, module,
-    single_step::{self, Fault, MOST_STOPS},
+    single_step::{
+        self, Fault, MOST_STOPS,
+        reservation::{self, Reservation},
+    },
     sync::IrqLock,
     text,
     thread::{self, Thread},
@@ -81,6 +84,7 @@ struct Running {
     at: Option<Stop>,
     fault: Option<Fault>,
     tick: Option<(u64, Option<Watched>)>,
+    reservation: Option<Reservation>,
 }
 
 impl Running {
@@ -95,6 +99,7 @@ impl Running {
         at: None,
         fault: None,
         tick: None,
+        reservation: None,
     };
 }
 
@@ -168,12 +173,8 @@ pub fn watch(frame: &mut TrapFrame) -> bool {
     }
     match frame.vector {
         vector::TRACE => {
-            stopped(frame, &mut running);
-            let phase = running.phase;
             drop(running);
-            if phase == Phase::Partner && frame.msr & msr::EE != 0 {
-                follow(frame);
-            }
+            while trapped(frame) {}
             true
         }
         vector::DECREMENTER => {
@@ -199,6 +200,21 @@ pub fn watch(frame: &mut TrapFrame) -> bool {
 fn give_up(frame: &mut TrapFrame, running: &mut Running) {
     running.fault = Some(single_step::give_up(frame));
     running.phase = Phase::Running;
+}
+
+/// The call has trapped at an instruction. Says whether that was carried out here, so
+/// that the next one is the next to look at.
+fn trapped(frame: &mut TrapFrame) -> bool {
+    let word = text::read(frame.nip);
+    let mut running = RUNNING.lock();
+    stopped(frame, &mut running);
+    if running.phase == Phase::Partner && frame.msr & msr::EE != 0 {
+        drop(running);
+        follow(frame);
+        running = RUNNING.lock();
+    }
+    // At full speed the processor does it by itself.
+    frame.msr & msr::SE != 0 && reservation::carry_out(frame, word, &mut running.reservation)
 }
 
 /// The call is at an instruction.

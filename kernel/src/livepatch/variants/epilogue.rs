@@ -14,6 +14,12 @@
 //! it finds A's by the back chain of its own. The mail's own sequence takes r0 as
 //! a base register, which means the number 0 there; see `klp::convention` for ours.
 //!
+//! So from the hand-off until C returns, C's return address and the word add up to A's
+//! TOC pointer. Code that changes the return address meanwhile keeps that sum: it
+//! changes the word by as much, the other way. The graph tracer does, when it hooks C's
+//! return (`tracing::graph`). And nothing may hand the call over a second time, at C's
+//! own site, where r2 is not A's: that is why C can't be patched itself.
+//!
 //! Known price: each replacement must do it; one word per caller's frame, so C can't
 //! tail-call out; it writes a word that the ABI reserves.
 

@@ -21,7 +21,9 @@ use crate::{
     ftrace::HandOff,
     module::{self, TocChoice},
     sync::IrqLock,
+    tracing::graph,
 };
+use alloc::string::String;
 use core::fmt;
 use klp::{Convention, VariantNote};
 use report::Judgement;
@@ -142,12 +144,14 @@ pub fn current() -> &'static Variant {
 }
 
 /// Why a variant was not chosen.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub enum ChooseError {
     /// There is none of this name.
     Unknown,
     /// A patch is enabled that was handed over by another.
     InUse,
+    /// A thread is in this module, which was handed over by another.
+    Running(String),
     /// This machine can't do it.
     Impossible {
         /// The variant.
@@ -171,6 +175,10 @@ impl fmt::Display for ChooseError {
                     })
             }
             Self::InUse => f.write_str("a patch is enabled that another variant has handed over"),
+            Self::Running(module) => write!(
+                f,
+                "a thread is still in the forced patch `{module}`, which another variant has handed over"
+            ),
             Self::Impossible { variant, reason } => {
                 write!(f, "variant `{variant}` is not possible here: {reason}")
             }
@@ -201,8 +209,14 @@ pub fn adopt(variant: &'static Variant) -> Result<(), ChooseError> {
     if !registry::REGISTRY.lock().functions.is_empty() {
         return Err(ChooseError::InUse);
     }
+    // Only of a forced patch: a transition waits until threads have left the others.
+    let pinned = registry::REGISTRY.lock().pinned.clone();
+    if let Some(module) = pinned.iter().find(|module| module::is_running(module)) {
+        return Err(ChooseError::Running(module.name.clone()));
+    }
     *CURRENT.lock() = variant;
     backtrace::set_returns(variant.returns);
+    graph::follow(variant.convention);
     let toc = match variant.toc {
         Toc::Kernels => TocChoice::Kernels,
         Toc::Own | Toc::None => TocChoice::Own,

@@ -17,6 +17,7 @@ mod soak;
 mod state;
 mod staying;
 mod syscall;
+mod toggling;
 mod undisturbed;
 
 pub use soak::run as soak;

@@ -7,7 +7,7 @@ use super::super::{
 };
 use crate::{
     check,
-    livepatch::{self as klp, LivepatchError, Options, Status},
+    livepatch::{self as klp, LivepatchError, Options, Status, variants},
     module, thread,
     victims::live,
 };
@@ -226,7 +226,20 @@ crate::selftest! {
             klp::enable(&module, Options::default()).map_err(text)?;
             ends_as(FORCED, Some(Status::Enabled))?;
         }
-        disable(FORCED)?;
+        // Forced out, with a thread inside, which comes home as it was handed over.
+        let staying = Staying::in_victim("in new", 0, live::ASLEEP, 0)?;
+        klp::disable(FORCED).map_err(text)?;
+        held_by("in new", "test_klp_forced::stays is on its stack")?;
+        klp::force().map_err(text)?;
+        ends_as(FORCED, None)?;
+        let (before, other) = (variants::current().name, "mini-frame");
+        refused(
+            "another variant",
+            variants::choose(other),
+            "a thread is still in the forced patch `test_klp_forced`, which another variant has handed over",
+        )?;
+        staying.returns(2)?;
+        variants::choose(other).and_then(|_| variants::choose(before)).map_err(text)?;
         let staying = Staying::in_victim("after", 0, live::ASLEEP, 0)?;
         staying.returns(1)
     }
