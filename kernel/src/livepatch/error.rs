@@ -1,7 +1,7 @@
 //! Why a patch is not as somebody asked.
 
 use crate::{ftrace::FtraceError, symbols::Place};
-use alloc::string::String;
+use alloc::{string::String, vec::Vec};
 use consistency::Refused;
 use core::fmt;
 use klp::Convention;
@@ -58,6 +58,15 @@ pub enum LivepatchError {
         path: String,
         /// More about it.
         reason: String,
+    },
+    /// A function of a module is a replacement function itself.
+    Replacement {
+        /// The patch that was to replace it.
+        patch: String,
+        /// The function's path.
+        path: String,
+        /// The functions that it is for, by path.
+        originals: Vec<String>,
     },
     /// A function has no site that could be diverted.
     NoSite {
@@ -132,6 +141,21 @@ impl fmt::Display for LivepatchError {
                 path,
                 reason,
             } => write!(f, "module `{module}` has no function `{path}`: {reason}"),
+            Self::Replacement {
+                patch,
+                path,
+                originals,
+            } => {
+                write!(
+                    f,
+                    "patch `{patch}` can't replace `{path}`, which is a replacement function itself"
+                )?;
+                for (index, original) in originals.iter().enumerate() {
+                    let before = if index == 0 { ": replace" } else { " and" };
+                    write!(f, "{before} `{original}`")?;
+                }
+                f.write_str(if originals.is_empty() { "" } else { " instead" })
+            }
             Self::NoSite { function } => {
                 write!(f, "{} can't be patched: it has no site", Place(*function))
             }

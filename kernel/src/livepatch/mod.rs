@@ -14,6 +14,7 @@
 //! - `registry`: which patches there are, and who may change that;
 //! - `enable`, `transition`: a patch's way in and out;
 //! - `objects`: functions of modules that come and go;
+//! - `originals`: what replacement functions replace;
 //! - `convention`: what a replacement must do before it returns, as instructions;
 //! - `watch`: what is to be seen of it;
 //! - `blame`: faults of replacement functions;
@@ -24,6 +25,7 @@ mod convention;
 mod enable;
 mod error;
 mod objects;
+mod originals;
 mod patch;
 mod patched;
 mod registry;

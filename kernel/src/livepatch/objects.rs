@@ -2,13 +2,13 @@
 //! go under patches that are enabled already.
 
 use super::{
-    LivepatchError, Patch, enable,
+    LivepatchError, Patch, enable, originals,
     patched::{self, Registered},
     registry::{Claim, REGISTRY},
     variants,
 };
 use crate::{
-    module::{self, Module, Target},
+    module::{self, Module, Target, Wanted},
     symbols,
 };
 use alloc::{
@@ -49,10 +49,14 @@ pub(super) fn functions(patch: &Patch, index: usize) -> Result<Vec<Function>, Li
             .collect());
     };
     let module = module::find(name).ok_or_else(|| missing(name, "", "it is not loaded"))?;
-    functions_in(target, &module)
+    functions_in(patch, target, &module)
 }
 
-fn functions_in(target: &Target, module: &Module) -> Result<Vec<Function>, LivepatchError> {
+fn functions_in(
+    patch: &Patch,
+    target: &Target,
+    module: &Module,
+) -> Result<Vec<Function>, LivepatchError> {
     let variant = variants::current();
     if !variant.patches_modules && !target.functions.is_empty() {
         return Err(LivepatchError::NoModules {
@@ -60,15 +64,20 @@ fn functions_in(target: &Target, module: &Module) -> Result<Vec<Function>, Livep
             variant: variant.name,
         });
     }
-    let find = |wanted: &module::Wanted| {
-        let found =
-            symbols::find_in_position(module.range().start, &wanted.path, wanted.position as usize);
-        found
-            .map(|old| Function {
-                old,
-                new: wanted.new,
-            })
-            .map_err(|reason| missing(&module.name, &wanted.path, &reason))
+    let find = |wanted: &Wanted| {
+        let old = find_in(module, wanted)
+            .map_err(|reason| missing(&module.name, &wanted.path, &reason))?;
+        if originals::is_replacement(module, old) {
+            return Err(LivepatchError::Replacement {
+                patch: patch.name().to_string(),
+                path: wanted.path.clone(),
+                originals: originals::of(old),
+            });
+        }
+        Ok(Function {
+            old,
+            new: wanted.new,
+        })
     };
     target.functions.iter().map(find).collect()
 }
@@ -84,6 +93,15 @@ pub(super) fn must_have_sizes(functions: &[Function]) -> Result<(), LivepatchErr
             function: symbols::Path(code).to_string(),
         }),
     }
+}
+
+/// The global entry of a function that is wanted in a module.
+///
+/// # Errors
+/// Why there is none, in a sentence.
+pub(super) fn find_in(module: &Module, wanted: &Wanted) -> Result<u64, String> {
+    let start = module.range().start;
+    symbols::find_in_position(start, &wanted.path, wanted.position as usize)
 }
 
 fn missing(module: &str, path: &str, reason: &str) -> LivepatchError {
@@ -156,7 +174,7 @@ fn apply(
     index: usize,
     module: &Module,
 ) -> Result<(), LivepatchError> {
-    let functions = functions_in(&patch.module.targets[index], module)?;
+    let functions = functions_in(patch, &patch.module.targets[index], module)?;
     must_have_sizes(&functions)?;
     pre_patch(patch, &[index])?;
     let new = register(&functions)?;

@@ -4,6 +4,7 @@ mod faults;
 mod held;
 mod livepatch_stack;
 mod order;
+mod over;
 mod refused;
 mod sizes;
 mod threads;
