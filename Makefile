@@ -9,6 +9,7 @@
 # COUNT=NUMBER      for soak: how many transitions, if not a million
 # FUNC=NAME         for disasm, step: the function to show
 # NAME=NAME         for new-variant, new-patch: what it is to be called
+# LANG=c            for new-patch: its functions are written in C
 # WAY=NAME          for step: settled, transition, traced or rest
 # N=NUMBER          for exercise: which; all for all, none for a list
 # CASE=PATTERN      for matrix: only this case, or those that a `*` stands for
@@ -62,8 +63,9 @@ new-variant: ## write the starting file of a variant (NAME=): docs/add-a-variant
 step: ## show a patched call instruction by instruction (FUNC=, VARIANT=, WAY=)
 	$(Q)scripts/setup $(xtask) step $${FUNC:+--func="$$FUNC"} $${VARIANT:+--variant="$$VARIANT"} $${WAY:+--way="$$WAY"}
 
-new-patch: ## write the starting files of a patch (NAME=): docs/add-a-patch.md
-	$(Q)scripts/setup $(xtask) new-patch "$$NAME"
+# LANG is a variable of most environments too, so only a word of the command line counts.
+new-patch: ## write the starting files of a patch (NAME=, LANG=c): docs/add-a-patch.md
+	$(Q)scripts/setup $(xtask) new-patch "$$NAME" $(if $(filter command,$(origin LANG)),--language="$$LANG")
 
 shell: ## type commands to the kernel, or pipe them in: make shell < commands.txt (MACHINE=, ARGS=, VARIANT=)
 	$(Q)scripts/setup $(xtask) shell $${MACHINE:+--machine="$$MACHINE"} --append="$${VARIANT:+variant=$$VARIANT }$$ARGS"

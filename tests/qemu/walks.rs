@@ -14,7 +14,11 @@ use xtask::outcome::Outcome;
 use xtask::tool;
 
 /// Documents that change the tree, and are done in a copy of it.
-const IN_A_COPY: [&str; 2] = ["docs/add-a-variant.md", "docs/add-a-patch.md"];
+const IN_A_COPY: [&str; 3] = [
+    "docs/add-a-variant.md",
+    "docs/add-a-patch.md",
+    "docs/c-patches.md",
+];
 
 /// What a document's `sh` block tells to do, and which trials do the same. The walk
 /// leaves it out.
@@ -45,6 +49,7 @@ pub fn first() -> Vec<Trial> {
 pub fn last() -> Vec<Trial> {
     let mut trials = vec![
         trial("walk::add-a-patch", add_a_patch),
+        trial("walk::c-patches", c_patches),
         trial("walk::all", all_are_walked),
     ];
     // Without a list, the trial above says why.
@@ -194,6 +199,21 @@ fn add_a_patch() -> Result<()> {
             "M Cargo.lock",
             "?? patches/ten_percent/Cargo.toml",
             "?? patches/ten_percent/src/lib.rs",
+        ],
+    )
+}
+
+/// One in C has a build script too.
+fn c_patches() -> Result<()> {
+    let changes = changes("docs/c-patches.md", &copy()?)?;
+    expect(
+        &changes,
+        &[
+            "M Cargo.lock",
+            "?? patches/twice/Cargo.toml",
+            "?? patches/twice/build.rs",
+            "?? patches/twice/src/lib.rs",
+            "?? patches/twice/src/twice.c",
         ],
     )
 }

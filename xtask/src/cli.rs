@@ -84,6 +84,9 @@ enum Action {
         /// What it is called: lower-case words with underscores between them
         #[arg(allow_hyphen_values = true)]
         name: String,
+        /// What its functions are written in
+        #[arg(long, value_enum, default_value_t = new::Language::Rust)]
+        language: new::Language,
     },
     /// List the exercises of docs/exercises, or say whether the tree does what they ask
     Exercise(ExerciseArgs),
@@ -170,7 +173,7 @@ fn execute(action: Action) -> Result<ExitCode> {
         Action::Exercise(args) => return Ok(status(exercise(&args)?)),
         Action::Shell(args) => return Ok(shell(&args)?.exit_code().into()),
         Action::NewVariant { name } => new::variant(&name)?,
-        Action::NewPatch { name } => new::patch(&name)?,
+        Action::NewPatch { name, language } => new::patch(&name, language)?,
         Action::Check => check::check()?,
         Action::Disasm { symbol } => disasm::disasm(&kernel::build()?, symbol.as_deref())?,
         Action::Gdb { machine, append } => gdb::gdb(&machine, &append)?,

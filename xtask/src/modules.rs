@@ -155,9 +155,13 @@ fn advice(found: &[Violation]) -> String {
     let mut functions: Vec<&str> = unchecked.map(|violation| &*violation.function).collect();
     functions.dedup();
     functions.iter().fold(String::new(), |text, function| {
-        text + "\n  is `"
-            + function
-            + "` in `klp::replacement! { }`? That makes a function that keeps the rules"
+        // Only a path of Rust's has a crate in front.
+        let maker = if function.contains("::") {
+            "in `klp::replacement! { }`"
+        } else {
+            "a `KLP_REPLACEMENT` of klp.h"
+        };
+        text + &format!("\n  is `{function}` {maker}? That makes a function that keeps the rules")
     })
 }
 
@@ -191,6 +195,11 @@ mod tests {
             "{said}"
         );
         assert_eq!(said.lines().count(), 2);
+        let said = advice(&bare.map(|rule| violation("leaf", rule)));
+        assert!(
+            said.starts_with("\n  is `leaf` a `KLP_REPLACEMENT` of klp.h?"),
+            "{said}"
+        );
         let large = Rule::FrameTooLarge { bytes: 8064 };
         assert_eq!(advice(&[violation("mine::leaf", large)]), "");
     }

@@ -11,6 +11,21 @@ const VARIANT: &str = include_str!("../templates/variant.rs");
 const PATCH: &str = include_str!("../templates/patch.rs");
 const MANIFEST: &str = include_str!("../templates/patch.toml");
 
+/// The same with the replacement in C: beside the manifest, which gets a build script.
+const PATCH_FOR_C: &str = include_str!("../templates/patch_c.rs");
+const BUILD_FOR_C: &str = include_str!("../templates/patch_c_build.rs");
+const PATCH_IN_C: &str = include_str!("../templates/patch.c");
+const NEEDS_FOR_C: &str = "[build-dependencies]\ncpatch.workspace = true\n\n[lints]";
+
+/// What a patch's replacement functions are written in.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
+pub enum Language {
+    /// Rust.
+    Rust,
+    /// C: docs/c-patches.md.
+    C,
+}
+
 /// Where the patches are.
 const PATCHES: &str = "patches";
 
@@ -45,9 +60,9 @@ pub fn variant(name: &str) -> Result<()> {
 /// # Errors
 /// When the name is none or is taken, or a file can't be written; nothing has changed
 /// then.
-pub fn patch(name: &str) -> Result<()> {
+pub fn patch(name: &str, language: Language) -> Result<()> {
     let workspace = tool::workspace();
-    let said = patch_in(workspace, name)?;
+    let said = patch_in(workspace, name, language)?;
     // Every build insists on the lock file, and the patch is not in it yet.
     let mut cargo = tool::cargo();
     cargo.args(["update", "--workspace", "--offline", "--quiet"]);
@@ -60,7 +75,7 @@ pub fn patch(name: &str) -> Result<()> {
 }
 
 /// The same in a checkout, but for cargo. Returns what there is to say.
-fn patch_in(workspace: &Path, name: &str) -> Result<String> {
+fn patch_in(workspace: &Path, name: &str, language: Language) -> Result<String> {
     check(name, '_')?;
     let folder = workspace.join(PATCHES).join(name);
     ensure!(
@@ -73,18 +88,34 @@ fn patch_in(workspace: &Path, name: &str) -> Result<String> {
         !lock.lines().any(|one| one == line) && !CRATES.split_whitespace().any(|one| one == name),
         "`{name}` is taken: a crate is called so"
     );
-    let written = [("Cargo.toml", MANIFEST), ("src/lib.rs", PATCH)]
-        .into_iter()
-        .try_for_each(|(file, text)| {
-            let text = text.replace("my_patch", name);
-            tool::replace_file(&folder.join(file), text.as_bytes())
-        });
+    let manifest = match language {
+        Language::Rust => MANIFEST.to_owned(),
+        Language::C => MANIFEST.replace("[lints]", NEEDS_FOR_C),
+    };
+    let in_c = format!("src/{name}.c");
+    let files: &[(&str, &str)] = match language {
+        Language::Rust => &[("Cargo.toml", &manifest), ("src/lib.rs", PATCH)],
+        Language::C => &[
+            ("Cargo.toml", &manifest),
+            ("build.rs", BUILD_FOR_C),
+            ("src/lib.rs", PATCH_FOR_C),
+            (&in_c, PATCH_IN_C),
+        ],
+    };
+    let written = files.iter().try_for_each(|(file, text)| {
+        let text = text.replace("my_patch", name);
+        tool::replace_file(&folder.join(file), text.as_bytes())
+    });
     if written.is_err() {
         let _ = std::fs::remove_dir_all(&folder);
     }
     written?;
+    let main = match language {
+        Language::Rust => "src/lib.rs",
+        Language::C => &in_c,
+    };
     Ok(format!(
-        "{PATCHES}/{name}/src/lib.rs is written: a patch of `leaf`. See it at work: make shell, then\n  \
+        "{PATCHES}/{name}/{main} is written: a patch of `leaf`. See it at work: make shell, then\n  \
          call leaf 5; enable {name}; call leaf 5\n"
     ))
 }
@@ -229,7 +260,7 @@ mod tests {
         let workspace = checkout("patch");
         let lock = "[[package]]\nname = \"klp\"\nversion = \"0.1.0\"\n";
         tool::replace_file(&workspace.join("Cargo.lock"), lock.as_bytes()).unwrap();
-        let said = patch_in(&workspace, "my_own").unwrap();
+        let said = patch_in(&workspace, "my_own", Language::Rust).unwrap();
         assert!(
             said.starts_with("patches/my_own/src/lib.rs is written"),
             "{said}"
@@ -247,7 +278,9 @@ mod tests {
             ("../own", "is no name: it takes lower-case"),
             ("", "it needs a name, such as NAME=my_own"),
         ] {
-            let error = patch_in(&workspace, name).unwrap_err().to_string();
+            let error = patch_in(&workspace, name, Language::Rust)
+                .unwrap_err()
+                .to_string();
             assert!(error.contains(reason), "{error}");
         }
         assert_eq!(
@@ -256,5 +289,24 @@ mod tests {
                 .count(),
             1
         );
+    }
+
+    #[test]
+    fn a_patch_in_c_has_a_build_script() {
+        let workspace = checkout("patch-in-c");
+        tool::replace_file(&workspace.join("Cargo.lock"), b"").unwrap();
+        let said = patch_in(&workspace, "my_own", Language::C).unwrap();
+        assert!(
+            said.starts_with("patches/my_own/src/my_own.c is written"),
+            "{said}"
+        );
+        let read = |file: &str| {
+            let path = workspace.join("patches/my_own").join(file);
+            std::fs::read_to_string(path).unwrap()
+        };
+        assert!(read("Cargo.toml").contains("[build-dependencies]\ncpatch.workspace = true\n"));
+        assert!(read("build.rs").contains("\"src/my_own.c\""));
+        assert!(read("src/lib.rs").contains("name: \"my_own\""));
+        assert!(read("src/my_own.c").contains("KLP_REPLACEMENT("));
     }
 }

@@ -250,14 +250,34 @@ fn a_function_without_a_size_is_named() {
 }
 
 #[test]
-fn the_build_id_and_nothing_else_is_stamped() {
+fn build_id_and_seal_and_nothing_else_are_stamped() {
     let before = module("stamp", Convention::Epilogue, GOOD);
     let id: [u8; info::BUILD_ID_BYTES] = std::array::from_fn(|byte| byte as u8 + 1);
     let after = modules::stamp(before.clone(), &id).unwrap();
     let place = descriptor(&before) + offset_of!(Info, build_id);
+    let seal = descriptor(&before) + offset_of!(Info, seal);
     let mut expected = before;
     expected[place..place + id.len()].copy_from_slice(&id);
+    assert_ne!(after[seal..seal + 4], [0; 4]);
+    expected[seal..seal + 4].copy_from_slice(&after[seal..seal + 4]);
     assert_eq!(after, expected);
+}
+
+/// Whatever the proof has seen counts.
+#[test]
+fn another_code_has_another_seal() {
+    let parts = Parts {
+        restores: false,
+        ..GOOD
+    };
+    let id = [0; info::BUILD_ID_BYTES];
+    let seal = |name, parts| {
+        let module = modules::stamp(module(name, Convention::Epilogue, parts), &id).unwrap();
+        let place = descriptor(&module) + offset_of!(Info, seal);
+        module[place..place + 4].to_vec()
+    };
+    assert_eq!(seal("sealed", GOOD), seal("sealed-again", GOOD));
+    assert_ne!(seal("sealed", GOOD), seal("sealed-other", parts));
 }
 
 #[test]

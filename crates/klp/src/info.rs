@@ -164,7 +164,9 @@ pub struct Info {
     /// The build id of the kernel that the module is for. Zero as compiled;
     /// whoever packs the module fills it in.
     pub build_id: [u8; BUILD_ID_BYTES],
-    pad: [u8; 4],
+    /// The sum of the code that was proved ([`seal`](crate::seal)). Zero as compiled;
+    /// whoever has proved and packs the module fills it in.
+    pub seal: u32,
     /// The module's name.
     pub name: Text,
     /// What is patched, as many objects as `object_count` says.
@@ -201,7 +203,7 @@ impl Info {
             convention: crate::CONVENTION as u32,
             flags: if replace { REPLACE } else { 0 },
             build_id: [0; BUILD_ID_BYTES],
-            pad: [0; 4],
+            seal: 0,
             name: Text::new(name),
             objects: table(objects),
             object_count: objects.len() as u64,

@@ -27,6 +27,7 @@ pub mod kernel;
 mod macros;
 mod note;
 mod pinned;
+pub mod seal;
 pub mod shadow;
 pub mod stack;
 pub mod state;

@@ -73,6 +73,9 @@ impl<'a> Placing<'_, 'a> {
                 .got_entry(symbol, addend)
                 .unwrap_or(0)
                 .wrapping_sub(place.address),
+            Value::Call | Value::CallWithoutToc if self.module.references.is_profile(symbol) => {
+                return self.profiled(image, at, place, relocation);
+            }
             Value::Call | Value::CallWithoutToc | Value::Conditional => {
                 let behind = (offset + 8 <= target.size).then_some(at + 4);
                 self.branch(image, (at, behind), place, howto, relocation)?

@@ -72,6 +72,30 @@ impl<'a> Placing<'_, 'a> {
     }
 }
 
+impl<'a> Placing<'_, 'a> {
+    /// Makes a call of [`PROFILE`](crate::PROFILE) at `at` in the image a `nop`.
+    pub(crate) fn profiled(
+        &self,
+        image: &mut [u8],
+        at: usize,
+        place: Place<'a>,
+        relocation: Relocation,
+    ) -> Result<(), LoadError<'a>> {
+        let mut none = [0; 4];
+        let word = word(image, at).unwrap_or(&mut none);
+        let found = u32::from_le_bytes(*word);
+        if found >> 26 != I_FORM || found & ABSOLUTE != 0 || found & LINK == 0 {
+            return Err(LoadError::NotABranch {
+                relocation: relocation.name(),
+                place,
+                found,
+            });
+        }
+        *word = insn::NOP.to_le_bytes();
+        Ok(())
+    }
+}
+
 /// The word at an offset in the image.
 fn word(image: &mut [u8], at: usize) -> Option<&mut [u8; 4]> {
     image.get_mut(at..)?.first_chunk_mut()

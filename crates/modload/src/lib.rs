@@ -39,6 +39,11 @@
 //! to the program counter, by prefixed instructions (ISA 3.1), or in the GOT, which
 //! it finds in the same way.
 //!
+//! # Sites of gcc's
+//! A call of [`PROFILE`] is where gcc's `-mprofile-kernel` has left room for a call of
+//! a tracer: it becomes a `nop`, and [`Placed::profiled`] says where. Nothing of that
+//! name is asked for.
+//!
 //! # Someone else's TOC
 //! [`Module::place_with_toc`] takes a TOC pointer from outside. The layout is the
 //! same; all of it is then counted from there.
@@ -70,6 +75,7 @@ pub use error::{LoadError, Place, Region};
 pub use layout::{MAX_ALIGN, MAX_SIZE, TOC_ALIGN, TOC_BIAS};
 pub use placed::Placed;
 pub use problem::{SectionProblem, StringsProblem, SymbolProblem};
+pub use references::PROFILE;
 pub use strings::MAX_NAME;
 pub use stub::{STUB_WORDS, stub};
 
@@ -136,6 +142,13 @@ impl<'a> Module<'a> {
     #[must_use]
     pub fn relocation_count(&self) -> usize {
         self.references.count
+    }
+
+    /// The bytes of the file's executable sections, in the file's order.
+    pub fn code(&self) -> impl Iterator<Item = &'a [u8]> + '_ {
+        let headers = self.sections.headers.iter();
+        let code = headers.filter(|header| sections::is_loaded(header) && layout::is_code(header));
+        code.map(|header| sections::bytes(self.sections.file, header))
     }
 
     /// The names that [`Self::place`] asks its resolver for, in the order of

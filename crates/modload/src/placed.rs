@@ -27,6 +27,8 @@ pub struct Placed<'a> {
     stubs: Vec<u32>,
     /// How many relocations of each type.
     kinds: Vec<u32>,
+    /// The addresses of calls of [`PROFILE`](crate::PROFILE).
+    profiled: Vec<u64>,
 }
 
 impl<'a> Placed<'a> {
@@ -37,7 +39,13 @@ impl<'a> Placed<'a> {
             let start = base + section.offset;
             (section.name, start..start + section.size)
         }));
+        let mut profiled = memory::list(module.references.profiled.len())?;
+        profiled.extend(module.references.profiled.iter().filter_map(|place| {
+            let (section, offset) = *place;
+            Some(base + module.layout.offset(section)? + offset)
+        }));
         Ok(Self {
+            profiled,
             toc: placing.toc,
             text: base..base + module.layout.text_end,
             headers: module.sections.headers,
@@ -96,6 +104,12 @@ impl<'a> Placed<'a> {
             .iter()
             .map(|symbol| self.symbols.name(*symbol as usize))
             .zip(addresses)
+    }
+
+    /// Where the module's code called [`PROFILE`](crate::PROFILE): now a `nop`.
+    #[must_use]
+    pub fn profiled(&self) -> &[u64] {
+        &self.profiled
     }
 
     /// How many relocations of each type there were, by the ABI's names. Types

@@ -20,6 +20,9 @@ pub(crate) const KINDS: usize = 256;
 const UNUSED: u32 = u32::MAX;
 const USED: u32 = u32::MAX - 1;
 
+/// What gcc's `-mprofile-kernel` calls at each function's local entry.
+pub const PROFILE: &str = "_mcount";
+
 /// The relocations of one section that is loaded.
 pub(crate) struct Group<'a> {
     /// The number of that section.
@@ -40,6 +43,10 @@ pub(crate) struct References<'a> {
     pub(crate) stubs: Vec<u32>,
     /// For each entry of the GOT, symbol and addend; sorted, no two the same.
     pub(crate) got: Vec<(u32, i64)>,
+    /// The symbol [`PROFILE`], once it has been called.
+    profile: Option<u32>,
+    /// Section and offset of each call of it.
+    pub(crate) profiled: Vec<(usize, u64)>,
 }
 
 /// One relocation, taken apart.
@@ -82,6 +89,8 @@ impl<'a> References<'a> {
             uses: memory::filled(UNUSED, symbols.len())?,
             stubs: Vec::new(),
             got: Vec::new(),
+            profile: None,
+            profiled: Vec::new(),
         };
         for (index, header) in sections.headers.iter().enumerate() {
             match header.sh_type.get(LE) {
@@ -109,6 +118,11 @@ impl<'a> References<'a> {
         self.uses
             .get(symbol)
             .is_some_and(|wanted| *wanted != UNUSED)
+    }
+
+    /// Whether a symbol is [`PROFILE`], and called.
+    pub(crate) fn is_profile(&self, symbol: u32) -> bool {
+        self.profile == Some(symbol)
     }
 
     /// The number of the stub that calls to the symbol go through.
@@ -164,6 +178,16 @@ impl<'a> References<'a> {
         if howto.value == Value::Nothing {
             return Ok(());
         }
+        let through_stub = needs_stub(howto, symbols, index);
+        if through_stub {
+            // The name is looked at once a symbol. It gets no stub and no address.
+            if *wanted == UNUSED && self.profile.is_none() && symbols.name(index) == PROFILE {
+                self.profile = Some(symbol);
+            }
+            if self.profile == Some(symbol) {
+                return memory::push(&mut self.profiled, (target, offset));
+            }
+        }
         // A symbol is looked at once, however many relocations use it.
         if *wanted == UNUSED {
             if let Err(problem) = symbols.check_use(index, sections.headers) {
@@ -174,7 +198,7 @@ impl<'a> References<'a> {
         if matches!(howto.value, Value::Got | Value::GotRelative) {
             memory::push(&mut self.got, (symbol, addend))?;
         }
-        if needs_stub(howto, symbols, index) {
+        if through_stub {
             if addend != 0 {
                 return Err(LoadError::Addend {
                     name: symbols.name(index),

@@ -212,7 +212,29 @@ pub fn at_entry(function: FunctionEntry) -> Result<Site, Refused> {
     })
 }
 
-/// Brings fresh sites of rustc's to rest, in the order of their addresses.
+/// Checks a site of gcc's in a module, whose call, at an address, is a nop already:
+/// `mflr r0` before it must be at the local entry of this function.
+///
+/// # Errors
+/// [`Refused`], when no function begins so there.
+pub fn at_call(call: u64, function: Option<FunctionEntry>) -> Result<Site, Refused> {
+    let local = call - 4;
+    let begins_here = |one: &FunctionEntry| {
+        one.address + u64::from(one.local_entry) == local
+            && words_at(local) == [insn::MFLR_R0, insn::NOP]
+    };
+    let function = function.filter(begins_here).ok_or(Refused {
+        record: call,
+        found: None,
+    })?;
+    Ok(Site {
+        address: call,
+        local_entry: function.local_entry,
+        kind: Kind::C,
+    })
+}
+
+/// Brings fresh sites to rest, in the order of their addresses.
 ///
 /// # Errors
 /// When the code can't be written; nothing has changed then.
@@ -276,7 +298,8 @@ pub fn start() -> Result<(), TextError> {
     Ok(())
 }
 
-/// The one word that brings a fresh site to rest: rustc's first, gcc's second.
+/// The one word that brings a fresh site to rest: rustc's first, gcc's second, which in a
+/// module is a nop already.
 fn to_rest(site: &Site) -> Change {
     match site.kind {
         Kind::Rust => Change {

@@ -69,6 +69,8 @@ pub struct Descriptor {
     pub name: String,
     /// Its return convention.
     pub convention: Convention,
+    /// The sum of the code that was proved ([`klp::seal`]); 0 if none was.
+    pub seal: u32,
     /// Whether it takes the place of all patches before it.
     pub replace: bool,
     /// What it patches, no two of one name.
@@ -312,6 +314,7 @@ pub fn read<'a>(
     Ok(Descriptor {
         name,
         convention,
+        seal: info.seal,
         replace: info.flags & info::REPLACE != 0,
         targets,
         replacements,

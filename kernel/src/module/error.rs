@@ -117,6 +117,13 @@ pub enum ModuleError<'a> {
         /// The convention that is in use.
         expected: Convention,
     },
+    /// It claims a return convention, and its code is not what was proved to keep it.
+    NotProved {
+        /// The module's name.
+        name: String,
+        /// The convention.
+        convention: Convention,
+    },
     /// Its code has instructions that this processor lacks.
     Processor {
         /// The module's name.
@@ -289,6 +296,12 @@ impl fmt::Display for ModuleError<'_> {
                     expected.name()
                 )
             }
+            Self::NotProved { name, convention } => write!(
+                f,
+                "module `{name}` claims the return convention `{}`, and its code was not proved to \
+                 keep it: the build proves a module of `patches`, and seals its code",
+                convention.name()
+            ),
             Self::Processor { name, found } => write!(
                 f,
                 "module `{name}` is PC-relative, which takes a POWER10; this processor's version is {found:#x}"

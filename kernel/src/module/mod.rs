@@ -225,6 +225,13 @@ fn load_at<'a>(
     if loaded().iter().any(|module| module.name == info.name) {
         return Err(ModuleError::Loaded(info.name));
     }
+    // Who claims to bring r2 back must have been seen to.
+    if info.convention != Convention::Plain && info.seal != klp::seal::of(plan.code()) {
+        return Err(ModuleError::NotProved {
+            name: info.name,
+            convention: info.convention,
+        });
+    }
     block.flush();
 
     // From here on the kernel takes notice, step by step; what was done is
@@ -235,7 +242,8 @@ fn load_at<'a>(
     symbols::add(block.range(), symtab::encode(&mut symbols).into())?;
     // Sorted by address now.
     let records = section("__patchable_function_entries").filter(|_| !far);
-    let sites = match sites_of(records, &symbols) {
+    let profiled = if far { &[] } else { placed.profiled() };
+    let sites = match sites_of(records, profiled, &symbols) {
         Ok(sites) => sites,
         Err(reason) => {
             symbols::remove(block.start());
@@ -279,17 +287,19 @@ fn load_at<'a>(
     Ok(module)
 }
 
-/// Brings a module's sites to rest and registers them; returns how many. `symbols`
-/// are the module's, by address.
+/// Brings a module's sites to rest and registers them; returns how many: those that
+/// rustc has recorded, and those where gcc's code called `_mcount`. `symbols` are the
+/// module's, by address.
 ///
 /// # Errors
 /// What is wrong, as a sentence: it names functions of the module, which have no name any
 /// more when the module is refused.
 fn sites_of(
     records: Option<core::ops::Range<u64>>,
+    profiled: &[u64],
     symbols: &[Symbol<'_>],
 ) -> Result<usize, String> {
-    let Some(records) = records else { return Ok(0) };
+    let records = records.unwrap_or(0..0);
     if !records.start.is_multiple_of(8) {
         return Err(format!(
             "the records of patchable functions at {:#x} are not aligned",
@@ -297,12 +307,16 @@ fn sites_of(
         ));
     }
     let count = (records.end - records.start) as usize / size_of::<u64>();
-    // SAFETY: a section of the placed module, so inside its block, which lives; its
-    // alignment was checked right here, and nobody writes to it.
-    let records = unsafe { core::slice::from_raw_parts(records.start as *const u64, count) };
+    let records = match count {
+        0 => &[],
+        // SAFETY: a section of the placed module, so inside its block, which lives; its
+        // alignment was checked right here, and nobody writes to it.
+        _ => unsafe { core::slice::from_raw_parts(records.start as *const u64, count) },
+    };
     let mut sites: Vec<Site> = Vec::new();
     let no_memory = |_| String::from("no memory");
-    sites.try_reserve_exact(count).map_err(no_memory)?;
+    let most = count + profiled.len();
+    sites.try_reserve_exact(most).map_err(no_memory)?;
     for &record in records {
         let place = symbols.partition_point(|symbol| symbol.address < record);
         let same = symbols[place..]
@@ -316,6 +330,18 @@ fn sites_of(
             }),
             None => ftrace::from_record(record),
         };
+        sites.push(site.map_err(|refused| format!("{refused}"))?);
+    }
+    for &call in profiled {
+        // The last function that begins before the call.
+        let before = symbols.partition_point(|symbol| symbol.address < call);
+        let mut before = symbols[..before].iter().rev();
+        let function = before.find(|symbol| symbol.kind == Kind::Function);
+        let function = function.map(|function| FunctionEntry {
+            address: function.address,
+            local_entry: function.local_entry,
+        });
+        let site = ftrace::at_call(call, function);
         sites.push(site.map_err(|refused| format!("{refused}"))?);
     }
     sites.sort_unstable_by_key(|site| site.address);

@@ -2,6 +2,7 @@
 
 mod conventions;
 mod descriptor;
+mod in_c;
 mod twice;
 mod unload;
 
@@ -110,6 +111,18 @@ fn position(bytes: &[u8], pattern: &[u8]) -> Result<usize, String> {
         .windows(pattern.len())
         .position(|window| window == pattern);
     place.ok_or_else(|| format!("{pattern:x?} is not in the module"))
+}
+
+/// Seals a module again whose code was changed.
+fn seal(bytes: &mut [u8]) -> Result<(), String> {
+    let sum = {
+        let module = modload::Module::parse(bytes).map_err(|error| format!("{error}"))?;
+        klp::seal::of(module.code())
+    };
+    let descriptor = position(bytes, &klp::info::MAGIC.to_le_bytes())?;
+    let place = descriptor + core::mem::offset_of!(klp::Info, seal);
+    bytes[place..place + 4].copy_from_slice(&sum.to_le_bytes());
+    Ok(())
 }
 
 /// Checks that a file is refused, and that nothing changes. Yields the sentence.
@@ -320,6 +333,7 @@ crate::selftest! {
         let nop = ppc64::insn::NOP.to_le_bytes();
         let site = position(&bytes, &[nop, nop].concat())?;
         bytes[site + 4] = 1;
+        seal(&mut bytes)?;
         let sentence = refused(&bytes)?;
         let expected = " has 0x60000000 0x60000001 at its local entry, +0x8, expected two nops (0x60000000)";
         check!(sentence.ends_with(expected), "{sentence}");

@@ -3,7 +3,7 @@
 use super::replace_if_changed;
 use crate::{symbols, tool};
 use anyhow::{Context, Result, anyhow, ensure};
-use klp::{Info, info};
+use klp::{Info, info, seal};
 use object::{Object, ObjectSection, ObjectSymbol};
 use std::mem::offset_of;
 use std::path::Path;
@@ -41,7 +41,8 @@ pub fn link(archive: &Path, path: &Path) -> Result<Vec<u8>> {
 fn link_to(archive: &Path, whole: &Path, bare: &Path) -> Result<Vec<u8>> {
     let mut ld = Command::new(tool::cross("ld"));
     ld.current_dir(tool::workspace());
-    ld.args(["-r", "-X", "--gc-sections", "-T", SCRIPT]);
+    ld.args(["-r", "-X", "--gc-sections", "--save-restore-funcs"]);
+    ld.args(["-T", SCRIPT]);
     ld.args(["-u", info::SYMBOL, "--entry", info::SYMBOL]);
     step(ld.arg("-o").arg(whole).arg(archive))?;
     let mut objcopy = Command::new(tool::cross("objcopy"));
@@ -53,8 +54,8 @@ fn link_to(archive: &Path, whole: &Path, bare: &Path) -> Result<Vec<u8>> {
 
 /// Refuses what the kernel's loader would refuse, but for symbols that only the kernel
 /// can resolve.
-fn loadable(module: &[u8]) -> Result<()> {
-    let parsed = modload::Module::parse(module).map(drop);
+fn loadable(module: &[u8]) -> Result<modload::Module<'_>> {
+    let parsed = modload::Module::parse(module);
     parsed.map_err(|error| anyhow!("the kernel would not load it: {error}"))
 }
 
@@ -78,16 +79,24 @@ pub fn build_id(kernel: &[u8]) -> Result<[u8; info::BUILD_ID_BYTES]> {
         .with_context(|| format!("it has {length} bytes instead of {}", info::BUILD_ID_BYTES))
 }
 
-/// The module with a kernel's build id in its descriptor.
+/// A module that was proved, with its seal and a kernel's build id in its descriptor.
 ///
 /// # Errors
 /// When it has no descriptor.
 pub fn stamp(mut module: Vec<u8>, id: &[u8; info::BUILD_ID_BYTES]) -> Result<Vec<u8>> {
-    let place = descriptor(&module)? + offset_of!(Info, build_id);
-    module
-        .get_mut(place..place + id.len())
-        .context("the descriptor is cut off")?
-        .copy_from_slice(id);
+    let descriptor = descriptor(&module)?;
+    let seal = seal::of(loadable(&module)?.code()).to_le_bytes();
+    let fields: [(usize, &[u8]); 2] = [
+        (offset_of!(Info, build_id), id),
+        (offset_of!(Info, seal), &seal),
+    ];
+    for (offset, bytes) in fields {
+        let place = descriptor + offset;
+        module
+            .get_mut(place..place + bytes.len())
+            .context("the descriptor is cut off")?
+            .copy_from_slice(bytes);
+    }
     Ok(module)
 }
 

@@ -92,6 +92,8 @@ impl Walk<'_> {
                         goes_on = true;
                     }
                     (Leads::Inside(_), true, _) => step.broken.push(Rule::Unknown),
+                    // gcc's site: the loader makes it a nop.
+                    (Leads::Outside(name), true, _) if name == modload::PROFILE => goes_on = true,
                     (Leads::Inside(target), false, _) => next.push(target),
                     (target, true, _) => {
                         step.call();

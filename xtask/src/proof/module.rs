@@ -15,6 +15,10 @@ use std::mem::offset_of;
 /// `R_PPC64_REL24_NOTOC` (ELFv2 3.5.4), which the ELF crate lacks.
 const REL24_NOTOC: u32 = 116;
 
+/// How the names begin of what `ld --save-restore-funcs` adds: straight code that saves and
+/// restores general registers, for gcc -Os (ELFv2 2.3.3).
+const LINKERS: [&str; 2] = ["_savegpr", "_restgpr"];
+
 /// A place in the module.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct Place {
@@ -81,6 +85,10 @@ impl<'data> Module<'data> {
         for symbol in file.symbols() {
             if symbol.kind() == SymbolKind::Text && !symbol.is_undefined() {
                 let name = symbol.name().context("a symbol's name")?;
+                // The linker's own have none: each is an entry into the next one.
+                if LINKERS.iter().any(|own| name.starts_with(own)) {
+                    continue;
+                }
                 ensure!(symbol.size() > 0, symbols::no_size(name));
                 functions.push(code(&file, &symbol).with_context(|| format!("function {name}"))?);
             }

@@ -2,7 +2,7 @@
 
 use crate::load::{BASE, load_with, refused};
 use crate::tools::Directory;
-use modload::Module;
+use modload::{Module, PROFILE};
 use std::fs;
 
 pub const MODELS: [&str; 3] = ["small", "medium", "large"];
@@ -135,5 +135,33 @@ fn constructors_and_destructors_are_refused() {
             error.ends_with("which the kernel would never run"),
             "{error}"
         );
+    }
+}
+
+/// Of `-mprofile-kernel`: a call for each function that gcc compiles, at its local entry.
+#[test]
+fn sites_of_gcc_become_nops() {
+    const MFLR_R0: u32 = 0x7c08_02a6;
+    const NOP: u32 = 0x6000_0000;
+    let directory = Directory::new("profiled");
+    for flags in [vec!["-O2"], vec!["-Os"], vec!["-O2", "-mcpu=power10"]] {
+        let flags = [flags, vec!["-pg", "-mprofile-kernel"]].concat();
+        let file = module(&directory, &flags);
+        let checked = Module::parse(&file).unwrap();
+        assert!(!checked.undefined().any(|name| name == PROFILE));
+        let memory = load_with(&file, |_| Some(0x1_0000)).unwrap();
+        let calls = memory.placed.profiled();
+        let entry = memory.placed.symbol("entry").unwrap();
+        let site = entry.address + u64::from(entry.local_entry) + 4;
+        assert!(
+            calls.contains(&site),
+            "{flags:?}: {calls:x?} lack {site:#x}"
+        );
+        for &call in calls {
+            let words = [memory.word(call - 4), memory.word(call)];
+            assert_eq!(words, [MFLR_R0, NOP], "{flags:?}: {call:#x}");
+        }
+        let mut stubs = memory.placed.stubs();
+        assert!(!stubs.any(|(name, _)| name == PROFILE));
     }
 }

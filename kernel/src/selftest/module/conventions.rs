@@ -7,7 +7,10 @@ use crate::{
     module::{self, Module, TocChoice, expect, expected},
 };
 use alloc::{format, string::String};
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::{
+    mem::offset_of,
+    sync::atomic::{AtomicU64, Ordering},
+};
 use klp::Convention;
 use layout::CallFrame;
 use ppc64::spr;
@@ -188,6 +191,33 @@ crate::selftest! {
             check!(has("_PCREL34") && has("REL24_NOTOC") && !has("TOC16"), "{kinds:?}");
             comes_back(module, old, after)
         })
+    }
+
+    /// A module of a convention that has no seal, or another code than the sealed one, is
+    /// refused; one that claims none needs none.
+    fn what_was_not_proved_is_refused() {
+        let file = built_in(Convention::Epilogue)?;
+        let unsealed = |file: &module::File| {
+            let mut bytes = file.bytes.to_vec();
+            let descriptor = super::position(&bytes, &klp::info::MAGIC.to_le_bytes())?;
+            let seal = descriptor + offset_of!(klp::Info, seal);
+            bytes[seal..seal + 4].fill(0);
+            Ok::<_, String>(bytes)
+        };
+        // `lwa r2,12(r11)`, which makes all the difference.
+        let restore = super::position(file.bytes, &0xe84b_000e_u32.to_le_bytes())?;
+        let mut changed = file.bytes.to_vec();
+        changed[restore..restore + 4].copy_from_slice(&ppc64::insn::NOP.to_le_bytes());
+        for bytes in [unsealed(&file)?, changed] {
+            let sentence = refused(&bytes)?;
+            let expected = "module `demo` claims the return convention `epilogue`, and its code was not proved";
+            check!(sentence.starts_with(expected), "{sentence}");
+        }
+        let _expectation = Expectation::new(Convention::Plain, TocChoice::Own);
+        let bytes = unsealed(&built_in(Convention::Plain)?)?;
+        let module = module::load(&bytes).map(|module| module.name.clone());
+        let name = module.map_err(|error| format!("{error}"))?;
+        module::unload(&name).map_err(|error| format!("{error}"))
     }
 
     /// A module is refused under each expectation but its own, and nothing changes.

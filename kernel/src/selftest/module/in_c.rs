@@ -1,0 +1,120 @@
+//! A patch whose functions are written in C, by each variant.
+
+use crate::{
+    check,
+    ftrace::{self, Callback, Filter, Flags, Ops},
+    livepatch::{
+        self,
+        variants::{self, VARIANTS, Variant},
+    },
+    module, victims,
+};
+use alloc::{format, string::String};
+use core::arch::asm;
+use core::sync::atomic::{AtomicU64, Ordering};
+use layout::CallFrame;
+use report::Judgement;
+
+static HITS: AtomicU64 = AtomicU64::new(0);
+static COUNT: Ops = Ops::new("in_c", count as Callback, Flags::empty());
+
+extern "C" fn count(_: u64, _: u64, _: &Ops, _: &mut CallFrame) {
+    HITS.fetch_add(1, Ordering::Relaxed);
+}
+
+/// What r2 is here.
+#[inline(always)]
+fn r2() -> u64 {
+    let found;
+    // SAFETY: copies a register.
+    unsafe { asm!("mr {}, 2", out(reg) found, options(nomem, nostack, preserves_flags)) };
+    found
+}
+
+/// Calls the functions that are replaced, with arguments in registers: as many as C has.
+fn calls_in_registers() -> Result<(), String> {
+    for (value, expected) in [(5, 509), (8, 804), (2, 206), (20, 2004), (6, 612)] {
+        let found = victims::leaf(value);
+        check!(found == expected, "leaf({value}): {found}");
+    }
+    let found = [victims::find(49, 4), victims::find(49, 5)];
+    check!(found == [50, 48], "find: {found:?}");
+    let found = [victims::is_even(4), victims::is_even(5)];
+    check!(found == [false, true], "is_even: {found:?}");
+    let before = victims::report(9);
+    victims::nothing();
+    let after = victims::report(7);
+    check!(
+        before.values == [9, 27, 45] && after.values == [7, 21, 35],
+        "{before:?} {after:?}"
+    );
+    check!(after.calls == before.calls + 1001, "{before:?} {after:?}");
+    let found = victims::c_counts(7);
+    check!(found == 14 + 22, "c_counts: {found}");
+    Ok(())
+}
+
+/// The same with arguments on the stack.
+fn calls_on_the_stack() -> Result<(), String> {
+    let found = victims::sum12(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12);
+    check!(found == 650 + 26, "sum12: {found}");
+    // SAFETY: ten longs follow.
+    let found = unsafe {
+        victims::c_variadic(
+            10, 1_i64, 2_i64, 3_i64, 4_i64, 5_i64, 6_i64, 7_i64, 8_i64, 9_i64, 10_i64,
+        )
+    };
+    check!(found == 385, "c_variadic: {found}");
+    Ok(())
+}
+
+/// Enables the patch, calls its functions, traces one, and takes it back.
+fn by(variant: &Variant) -> Result<(), String> {
+    let text = |error: &dyn core::fmt::Display| format!("{}: {error}", variant.name);
+    let file = module::find_file("in_c")?;
+    livepatch::load(file.bytes, livepatch::Options::default()).map_err(|error| text(&error))?;
+    livepatch::wait();
+    let passes = |case| variant.expectation(case).0 == Judgement::Pass;
+    let before = r2();
+    let result = calls_in_registers().and_then(|()| match passes("arguments-20") {
+        true => calls_on_the_stack(),
+        false => Ok(()),
+    });
+    let after = r2();
+    HITS.store(0, Ordering::Relaxed);
+    let traced = ftrace::register(&COUNT, &Filter::only(&["leaf_body", "counts"]));
+    victims::leaf(5);
+    victims::c_counts(5);
+    let untraced = ftrace::unregister(&COUNT);
+    livepatch::unload("in_c").map_err(|error| text(&error))?;
+    result.map_err(|error| text(&error))?;
+    check!(
+        before == after,
+        "{}: r2 is {after:#x} instead of {before:#x}",
+        variant.name
+    );
+    let hits = HITS.load(Ordering::Relaxed);
+    check!(
+        traced == Ok(2) && untraced.is_ok() && hits == 2,
+        "{}: {traced:?}, {untraced:?}, {hits} hits",
+        variant.name
+    );
+    check!(victims::leaf(5) == 16, "leaf is still replaced");
+    Ok(())
+}
+
+crate::selftest! {
+    /// Replacement functions in C, with jump tables, string literals, static data, stack
+    /// arguments, variable ones and calls into the kernel, work by every variant that can
+    /// work, and have sites of their own.
+    fn by_every_variant() {
+        let usual = variants::current().name;
+        let result = VARIANTS.iter().filter(|one| one.gives_back_toc && (one.needs)().is_ok());
+        let result = { result }.try_for_each(|variant| {
+            variants::adopt(variant).map_err(|error| format!("{error}"))?;
+            by(variant)
+        });
+        variants::choose(usual).map_err(|error| format!("{error}"))?;
+        result
+    }
+}

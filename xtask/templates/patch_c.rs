@@ -1,0 +1,11 @@
+//! Which functions this patch replaces. They are written in C: my_patch.c.
+#![no_std]
+
+klp::module! {
+    name: "my_patch",
+    replaces: ["kernel::victims::leaf" => leaf],
+}
+
+unsafe extern "C" {
+    fn leaf(value: u64) -> u64;
+}

@@ -1,0 +1,5 @@
+//! Compiles the replacement functions.
+
+fn main() {
+    cpatch::compile(&["src/my_patch.c"]);
+}
