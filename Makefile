@@ -3,7 +3,7 @@
 #
 # MACHINE=NAME      the machine shape to boot, from tests/machines.toml
 # ARGS='WORDS'      boot arguments, such as ARGS='mode=selftest log=debug'
-# VARIANT=NAME      for run, gdb, report: how calls are handed over; for others: only this
+# VARIANT=NAME      for run, gdb, soak, report: how calls are handed over; for others: only this
 # SHORT=1           for explore: only some of the instructions
 # FILTER=PATTERN    for test and accept: only the tests whose names contain it
 # COUNT=NUMBER      for soak: how many transitions, if not a million
@@ -44,9 +44,9 @@ test: ## run all tests, on the host and in QEMU (FILTER=)
 bench: ## count what things cost, in instructions (VARIANT=)
 	$(Q)scripts/setup $(xtask) bench $${VARIANT:+--variant="$$VARIANT"}
 
-soak: ## enable and disable a patch a million times under load (MACHINE=, COUNT=)
-	$(Q)scripts/setup $(xtask) run $${MACHINE:+--machine="$$MACHINE"} --timeout=21600 \
-		--append="mode=soak count=$${COUNT:-1000000}"
+soak: ## enable and disable a patch a million times under load (MACHINE=, COUNT=, VARIANT=)
+	$(Q)scripts/setup $(xtask) run $${MACHINE:+--machine="$$MACHINE"} --timeout=86400 \
+		--append="mode=soak count=$${COUNT:-1000000}$${VARIANT:+ variant=$$VARIANT}"
 
 matrix: ## judge each variant by each conformance case (VARIANT=, CASE=)
 	$(Q)scripts/setup $(xtask) matrix $${VARIANT:+--variant="$$VARIANT"} $${CASE:+--case="$$CASE"}

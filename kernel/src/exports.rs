@@ -77,6 +77,14 @@ static EXPORTS: Exports = Exports(&[
     ("lab_wait_for", laboratory::wait_for as *const ()),
 ]);
 
+/// All names, each with the global entry of its function.
+pub fn all() -> impl Iterator<Item = (&'static str, u64)> {
+    EXPORTS
+        .0
+        .iter()
+        .map(|&(name, function)| (name, function as u64))
+}
+
 /// The global entry of the function that is exported under a name.
 #[must_use]
 pub fn find(name: &str) -> Option<u64> {

@@ -59,6 +59,10 @@ pub fn own_variants(kernel: &Path) -> Result<Vec<String>> {
     Ok(all.filter(|name| !SHIPPED.contains(&&name[..])).collect())
 }
 
+/// How long a guest may be silent. More than the runner's minute: nobody waits for it, and
+/// the host may be very busy.
+const SILENCE: Duration = Duration::from_secs(180);
+
 /// A boot to be made.
 pub struct Boot {
     machine: Machine,
@@ -85,7 +89,7 @@ impl Boot {
         let machine = Machine::find(machine)?;
         let file = format!("{}.jsonl", label.replace("::", "-"));
         Ok(Boot {
-            limits: Limits::default(),
+            limits: Limits::of_silence(SILENCE),
             machine,
             append: append.to_owned(),
             report: Path::new(env!("CARGO_TARGET_TMPDIR")).join(file),

@@ -36,6 +36,8 @@ pub fn trials() -> Vec<Trial> {
         trial("shell::faults", faults),
         trial("shell::step", step),
         trial("shell::names", names),
+        trial("shell::whole", whole),
+        trial("shell::found", found),
         trial("shell::paste", || paste("shell::paste")),
     ]
 }
@@ -496,6 +498,59 @@ fn names() -> Result<()> {
         ],
     )?;
     ensure!(done.outcome == Outcome::Guest(1), "{}", done.outcome);
+    Ok(())
+}
+
+/// What threads print cuts neither through one another's lines nor through a table.
+fn whole() -> Result<()> {
+    let tables = "exports\nthreads\nhelp\nsites kernel::victims::*\n".repeat(5);
+    let script = format!("spawn caller 8\nenable test_klp_chatty\n{tables}reset");
+    let done = piped("shell::whole", "default", &script)?;
+    ensure!(done.outcome == Outcome::Guest(0), "{}", done.outcome);
+    let line = "chatty: 0 and 3, 3 in all; that is one line";
+    let mut said = 0;
+    for found in done
+        .transcript
+        .lines()
+        .filter(|one| one.contains("chatty: "))
+    {
+        // The prompt of a script is a line of its own.
+        ensure!(found == line, "cut: {found}");
+        said += 1;
+    }
+    ensure!(said > 20, "only {said} lines:\n{}", done.transcript);
+    let tables = done.transcript.split("klplab> exports\n").skip(1);
+    let plain = |table: &str| -> Vec<bool> {
+        let table = table.split(PROMPT).next().unwrap_or("");
+        table.lines().map(|one| one != line).collect()
+    };
+    for table in tables {
+        // All of the table, and then what has waited.
+        let rows = plain(table);
+        ensure!(rows.is_sorted_by(|one, next| one >= next), "cut:\n{table}");
+    }
+    Ok(())
+}
+
+/// What can be called and replaced is found, and what can't is told where to look.
+fn found() -> Result<()> {
+    let script = "exports bank*\ncall bank_paid_in 0 2\ncall rust_twice 4\ncall lab_second 1\n\
+        sites kernel::bank::*\nexports nosuch\n\
+        dis kernel::thread::spawn";
+    let done = piped("shell::found", "default", script)?;
+    has(
+        &done.transcript,
+        &[
+            "call  bank_paid_in             bank_paid_in\n",
+            "bank_paid_in(0, 2) = 10000\n",
+            "rust_twice(4) = 8\n",
+            "lab_second(1) = 3\n",
+            "kernel::bank::balance",
+            "exports: expected an exported function's name, or a pattern with `*`",
+            "`kernel::thread::spawn` is generic, and has code only where it is used;",
+            "kernel::thread::spawn::<",
+        ],
+    )?;
     Ok(())
 }
 

@@ -88,7 +88,7 @@ fn check(run: &Run) -> Result<()> {
         "{first} {last}"
     );
     let widest = run.finished.transcript.lines().map(str::len).max();
-    ensure!(widest <= Some(120), "a line has {widest:?} characters");
+    ensure!(widest <= Some(100), "a line has {widest:?} characters");
     Ok(())
 }
 

@@ -96,11 +96,13 @@ pub fn ticks() -> u64 {
     klp_ticks()
 }
 
-/// Writes to the console.
+/// Writes to the console, piece by piece: what other threads print may come in between.
 #[derive(Debug)]
 pub struct Console;
 
 impl Write for Console {
+    // Inline, as all that calls a function of the kernel: the kernel itself links this crate.
+    #[inline]
     fn write_str(&mut self, text: &str) -> fmt::Result {
         // SAFETY: text is UTF-8 of this length, and the kernel only reads it.
         unsafe { klp_print(text.as_ptr(), text.len()) };
@@ -108,14 +110,62 @@ impl Write for Console {
     }
 }
 
+/// Longest line that is printed in one piece, in bytes.
+const LINE: usize = 160;
+
+/// A line that is printed when it is whole, or as far as it has room.
+struct Line {
+    text: [u8; LINE],
+    used: usize,
+}
+
+impl Line {
+    #[inline]
+    fn print(&mut self) {
+        // SAFETY: whole `&str`s were copied to here, and the kernel only reads them.
+        unsafe { klp_print(self.text.as_ptr(), self.used) };
+        self.used = 0;
+    }
+}
+
+impl Write for Line {
+    #[inline]
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        if text.len() > LINE - self.used {
+            self.print();
+        }
+        match self.text.get_mut(self.used..self.used + text.len()) {
+            Some(room) => {
+                room.copy_from_slice(text.as_bytes());
+                self.used += text.len();
+                Ok(())
+            }
+            None => Console.write_str(text),
+        }
+    }
+}
+
+/// Prints a line, with a line break. What other threads print does not cut through it, if
+/// it has no more than 160 bytes.
+#[inline]
+pub fn print_line(arguments: fmt::Arguments<'_>) {
+    let mut line = Line {
+        text: [0; LINE],
+        used: 0,
+    };
+    // The console takes everything.
+    let _ = line
+        .write_fmt(arguments)
+        .and_then(|()| line.write_str("\n"));
+    line.print();
+}
+
 /// Prints a line to the kernel's console.
 #[macro_export]
 macro_rules! println {
-    ($($argument:tt)*) => {{
-        use core::fmt::Write as _;
-        // The console takes everything.
-        let _ = writeln!($crate::kernel::Console, $($argument)*);
-    }};
+    ($($argument:tt)*) => {
+        $crate::kernel::print_line(format_args!($($argument)*))
+    };
 }
 
 /// The kernel's heap. [`module!`](crate::module) makes it the module's.

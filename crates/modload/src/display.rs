@@ -85,7 +85,12 @@ impl fmt::Display for LoadError<'_> {
                 )
             }
             Self::Unresolved { name } => {
-                write!(f, "unresolved symbol `{}`", name.escape_debug())
+                let name = name.escape_debug();
+                write!(
+                    f,
+                    "unresolved symbol `{name}`: the kernel exports no such function (kernel/src/exports.rs \
+                     makes the exports, and the shell's `exports` lists them)"
+                )
             }
             Self::UnknownRelocation {
                 kind,

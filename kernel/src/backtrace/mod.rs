@@ -16,9 +16,10 @@ pub use returns::{Real, Returns, set_returns};
 
 use crate::{
     arch, stack,
+    symbols::{self, Path},
     thread::{self, Activity, Thread},
 };
-use core::{mem::offset_of, ptr};
+use core::{fmt, mem::offset_of, ptr};
 use layout::FrameHeader;
 use returns::Resolver;
 use steps::Steps;
@@ -111,6 +112,47 @@ fn told<'a, const N: usize>(
 ) -> impl Iterator<Item = Step> + use<'a, N> {
     let steps = steps.map(|seen| seen.step);
     steps.filter(|step| step.code != 0)
+}
+
+/// A step, and how many follow it in the same function, which calls itself.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Folded {
+    /// The innermost of them.
+    pub step: Step,
+    /// How many more there are.
+    pub again: usize,
+}
+
+impl Folded {
+    /// What stands for the others, if there are any: `... f again, 37 frames`.
+    #[must_use]
+    pub fn rest(&self) -> Option<impl fmt::Display> {
+        let Self { step, again } = *self;
+        let frames = if again == 1 { "frame" } else { "frames" };
+        let text = move |f: &mut fmt::Formatter<'_>| {
+            write!(f, "... {} again, {again} {frames}", Path(step.place()))
+        };
+        (again > 0).then_some(fmt::from_fn(text))
+    }
+}
+
+/// Steps of which those in one function that follow one another are one. Only calls are
+/// folded: what else a step is, is to be seen.
+pub fn folded(steps: impl Iterator<Item = Step>) -> impl Iterator<Item = Folded> {
+    let entry = |step: &Step| symbols::function_at(step.place()).map(|entry| entry.address);
+    let calls_itself = move |one: &Step, next: &Step| {
+        let both_calls = one.what == What::Call && next.what == What::Call;
+        both_calls && (one.code == next.code || entry(one).is_some_and(|e| entry(next) == Some(e)))
+    };
+    let mut steps = steps.peekable();
+    core::iter::from_fn(move || {
+        let step = steps.next()?;
+        let mut again = 0;
+        while steps.next_if(|next| calls_itself(&step, next)).is_some() {
+            again += 1;
+        }
+        Some(Folded { step, again })
+    })
 }
 
 /// Writes down the steps from the caller outwards; returns how many there are

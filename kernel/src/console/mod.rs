@@ -4,21 +4,23 @@
 //! tree is read, output goes to terminal 0, which QEMU takes for "the first".
 
 mod logger;
+mod shared;
 mod terminal;
 
 use crate::{arch, sync::IrqLock, time};
 use anstyle::{AnsiColor, Style};
 use core::{
-    fmt::{self, Write},
+    fmt,
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
     time::Duration,
 };
 use report::Record;
+use shared::Shared;
 use terminal::Terminal;
 
 pub use logger::{recent as recent_log, start as start_log, to_console as log_to_console};
 
-static CONSOLE: IrqLock<Terminal> = IrqLock::new(Terminal::new(0));
+static CONSOLE: IrqLock<Shared> = IrqLock::new(Shared::new(Terminal::new(0)));
 static REPORT: IrqLock<Option<Terminal>> = IrqLock::new(None);
 static COLOR: AtomicBool = AtomicBool::new(false);
 static SILENT: AtomicBool = AtomicBool::new(false);
@@ -30,7 +32,7 @@ const RECORD_BYTES: usize = 1024;
 /// Uses these terminals from now on.
 pub fn use_terminals(console: u32, report: Option<u32>) {
     terminal::set_number_of_console(console);
-    *CONSOLE.lock() = Terminal::new(console);
+    CONSOLE.lock().terminal = Terminal::new(console);
     *REPORT.lock() = report.map(Terminal::new);
 }
 
@@ -45,17 +47,36 @@ pub fn has_color() -> bool {
     COLOR.load(Ordering::Relaxed)
 }
 
+/// While it lives, what other threads print waits, a second at most: what the owner prints
+/// meanwhile, such as a table, stays in one piece. Nothing ever waits for the owner.
+#[derive(Debug)]
+pub struct Piece {
+    began: bool,
+}
+
+/// Begins a piece.
+#[must_use]
+pub fn piece() -> Piece {
+    Piece {
+        began: CONSOLE.lock().begin(),
+    }
+}
+
+impl Drop for Piece {
+    fn drop(&mut self) {
+        if self.began {
+            CONSOLE.lock().end();
+        }
+    }
+}
+
 /// Prints to the console, whole calls at a time.
 pub fn print(arguments: fmt::Arguments<'_>) {
     PRINTS.fetch_add(1, Ordering::Relaxed);
     if SILENT.load(Ordering::Relaxed) {
         return;
     }
-    let mut console = CONSOLE.lock();
-    // A terminal takes everything; only a Display impl could report an error,
-    // and then its text is missing, which is all there is to say about it.
-    let _ = console.write_fmt(arguments);
-    console.flush();
+    CONSOLE.lock().print(arguments);
 }
 
 /// Prints to the console.
@@ -87,15 +108,16 @@ pub fn report(record: &Record<'_>) {
     terminal.flush();
 }
 
-/// Reports that work goes on, a record a second at most. The runner ends a guest that gives
-/// no sign of life for a minute, so whatever takes longer than a second or two calls this.
+/// Reports that work goes on, five records a second at most. The runner ends a guest that
+/// gives no sign of life for a minute, so whatever takes longer than half a second, which a
+/// busy host makes a hundred times as long, calls this.
 ///
 /// It must be called by the thread that works, after a piece of the work. A timer, or a
 /// thread that only waits for another one, would vouch for work that does not go on.
 pub fn progress(what: &str, done: u32, of: u32) {
     static LAST: AtomicU64 = AtomicU64::new(0);
     let now = arch::timebase();
-    let due = LAST.load(Ordering::Relaxed) + time::timebase_ticks(Duration::from_secs(1));
+    let due = LAST.load(Ordering::Relaxed) + time::timebase_ticks(Duration::from_millis(200));
     if now >= due {
         LAST.store(now, Ordering::Relaxed);
         report(&Record::Progress { what, done, of });
@@ -106,7 +128,7 @@ pub fn progress(what: &str, done: u32, of: u32) {
 /// which lets whoever types wait.
 #[must_use]
 pub fn read_byte() -> Option<u8> {
-    CONSOLE.lock().read()
+    CONSOLE.lock().terminal.read()
 }
 
 /// How often something was printed since boot, for whoever shows a prompt.
@@ -127,7 +149,7 @@ pub fn read_line(line: &mut [u8]) -> &[u8] {
     let mut used = 0;
     loop {
         // Not a lock over the wait: handlers may print meanwhile.
-        let Some(byte) = CONSOLE.lock().read() else {
+        let Some(byte) = CONSOLE.lock().terminal.read() else {
             arch::wait();
             continue;
         };
@@ -163,6 +185,7 @@ pub unsafe fn take_over() {
         CONSOLE.break_open();
         REPORT.break_open();
     }
+    CONSOLE.lock().release();
 }
 
 /// Writes text with neither locks nor formatting, for when both have failed.

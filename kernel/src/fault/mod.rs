@@ -222,8 +222,10 @@ fn print_backtrace(frame: &TrapFrame) {
     println!("   {:016x}  {}", frame.nip, Place(frame.nip));
     // SAFETY: nothing runs on the stack of `frame` but this report, which is
     // below the frames that it walks, or on another stack.
-    let mut steps = unsafe { backtrace::steps(frame.gpr[1], frame.vector != 0) };
-    for step in steps.by_ref().take(FRAMES) {
+    let steps = unsafe { backtrace::steps(frame.gpr[1], frame.vector != 0) };
+    let mut steps = backtrace::folded(steps);
+    for folded in steps.by_ref().take(FRAMES) {
+        let step = folded.step;
         print!("   {:016x}  {}", step.code, Place(step.place()));
         match step.what {
             What::Call => println!(),
@@ -233,6 +235,9 @@ fn print_backtrace(frame: &TrapFrame) {
             What::Hooked => println!(" (return hooked)"),
             What::Lost => println!(" (where it returns to is lost)"),
             What::Interrupted(vector) => println!(" (interrupt {vector:#x})"),
+        }
+        if let Some(rest) = folded.rest() {
+            println!("   {rest}");
         }
     }
     if steps.next().is_some() {

@@ -243,6 +243,7 @@ fn progress(variant: &Variant, cells: &[Cell]) {
 }
 
 fn print_table(variants: &[&Variant], cases: &[&Case], cells: &[Cell]) {
+    let _piece = console::piece();
     println!();
     print!("{}", Painted(Tone::Heading, format!("{:<18}", "")));
     for variant in variants {

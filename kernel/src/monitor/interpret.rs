@@ -6,7 +6,7 @@ use super::{
     output::Out,
     trouble::{Outcome, Trouble},
 };
-use crate::console::{Painted, Tone};
+use crate::console::{self, Painted, Tone};
 use arrayvec::ArrayVec;
 use core::fmt::Write;
 use lineedit::LINE_BYTES;
@@ -113,6 +113,7 @@ impl Session {
         if self.gentle && command.stays {
             return Err(Trouble::refused("what it does stays for good"));
         }
+        let _piece = command.is_table.then(console::piece);
         (command.run)(self, arguments)
     }
 

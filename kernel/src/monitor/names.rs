@@ -72,10 +72,11 @@ pub fn function(name: &str) -> Result<Function, Trouble> {
     let found = functions(name);
     match &found[..] {
         [only] => Ok(only.clone()),
-        [] => Err(Trouble::expected(
-            "a function's path, the end of one, or an address (`sym` finds parts of names)",
-            name,
-        )),
+        [] => Err(instances(name).unwrap_or_else(|| {
+            let what =
+                "a function's path, the end of one, or an address (`sym` finds parts of names)";
+            Trouble::expected(what, name)
+        })),
         several => {
             let exact: Vec<_> = several.iter().filter(|one| one.path == name).collect();
             if let [only] = exact[..] {
@@ -103,6 +104,62 @@ pub fn function(name: &str) -> Result<Function, Trouble> {
             )))
         }
     }
+}
+
+/// A path without what stands between `::<` and its `>`: the generic function's own.
+fn generic(path: &str) -> String {
+    let (mut plain, mut depth) = (String::new(), 0_usize);
+    let mut rest = path;
+    while let Some(c) = rest.chars().next() {
+        if rest.starts_with("::<") {
+            depth += 1;
+            rest = &rest[2..];
+        } else if depth > 0 && c == '<' {
+            depth += 1;
+        } else if depth > 0 && c == '>' && !rest.starts_with("->") {
+            depth -= 1;
+        } else if depth == 0 {
+            plain.push(c);
+        }
+        // `->` is in a function's type, and closes nothing.
+        let skip = if depth > 0 && rest.starts_with("->") {
+            2
+        } else {
+            c.len_utf8()
+        };
+        rest = &rest[skip.min(rest.len())..];
+    }
+    plain
+}
+
+/// How many instances are named.
+const INSTANCES: usize = 6;
+
+/// The answer to a generic function's name: its instances, which have code.
+fn instances(name: &str) -> Option<Trouble> {
+    let last = name.rsplit("::").next()?;
+    let (mut list, mut count) = (String::new(), 0);
+    symbols::for_each(|symbol| {
+        if symbol.kind == Kind::Function
+            && symbol.name.contains(last)
+            && let Some(path) = path_of(symbol)
+            && path.contains("::<")
+            && is_named(&generic(&path), name)
+        {
+            count += 1;
+            if count <= INSTANCES {
+                let _ = write!(list, "\n  {:#x}  {path}", symbol.address);
+            }
+        }
+        ControlFlow::Continue(())
+    });
+    if count > INSTANCES {
+        let _ = write!(list, "\n  and {} more", count - INSTANCES);
+    }
+    let what = format!(
+        "`{name}` is generic, and has code only where it is used; take one by its address:{list}"
+    );
+    (count > 0).then(|| Trouble::refused(what))
 }
 
 fn functions(name: &str) -> Vec<Function> {

@@ -1,6 +1,6 @@
 //! The heap, under stress and when it is used up.
 
-use crate::{check, mm, random::Random, time};
+use crate::{check, mm, random::Random, selftest::goes_on, time};
 use alloc::{vec, vec::Vec};
 use core::alloc::Layout;
 
@@ -80,6 +80,7 @@ crate::selftest! {
         let before = mm::usage();
         let ticks = time::ticks();
         for _ in 0..ROUNDS {
+            goes_on();
             let slot = random.next() as usize % SLOTS;
             if let Some(block) = slots[slot].take() {
                 block.free()?;

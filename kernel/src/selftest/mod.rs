@@ -8,6 +8,7 @@ mod control;
 mod demo;
 mod entry;
 mod exercises;
+mod explore;
 mod ftrace;
 mod heap;
 mod in_steps;
@@ -46,6 +47,11 @@ pub struct SelfTest {
     /// notices; or it fails as long as an exercise is not done; or it takes long. It
     /// runs only when it is named in full.
     pub control: bool,
+}
+
+/// For the loops of tests that take long: to the runner, a sign of life.
+pub fn goes_on() {
+    console::progress("self-tests", 0, 0);
 }
 
 /// Registers functions as self-tests: `selftest! { fn name() { ... Ok(()) } }`;

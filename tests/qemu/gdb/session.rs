@@ -50,7 +50,10 @@ pub fn session<'a>(
         if step == Step::Printed {
             signs.note();
         }
-        ensure!(signs.silence() < SILENCE, "nothing was said for {SILENCE:?}");
+        ensure!(
+            signs.silence() < SILENCE,
+            "nothing was said for {SILENCE:?}"
+        );
         Ok(())
     });
     let text = String::from_utf8_lossy(&tool::read_file(&file)?).into_owned();

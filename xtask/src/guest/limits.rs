@@ -19,7 +19,7 @@ pub struct Limits {
 
 impl Default for Limits {
     /// A minute of silence, and an hour in all. Work that the kernel does not report takes
-    /// it a second or two on a quiet machine.
+    /// it a second at most on a quiet machine.
     fn default() -> Limits {
         Limits {
             silence: Duration::from_secs(60),

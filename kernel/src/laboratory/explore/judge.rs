@@ -8,16 +8,19 @@ use super::{
 };
 use crate::{
     arch::sanitiser::{Deviation, What},
-    livepatch::variants,
+    livepatch::variants::{self, Variant},
     symbols::Place,
 };
 use alloc::{
     format,
     string::{String, ToString},
 };
-use core::fmt;
+use core::{
+    fmt,
+    sync::atomic::{AtomicU32, Ordering},
+};
 use disasm::Line;
-use klp::Convention;
+use report::Judgement;
 
 /// Something that was wrong.
 #[derive(Debug)]
@@ -114,18 +117,66 @@ fn wrong(
 }
 
 pub(super) fn wrong_call(call: &Watched) -> Option<String> {
-    if let Some(first) = call.deviations.iter().find(|one| !is_known(call, one)) {
+    wrong_by(variants::current(), call)
+}
+
+/// What is wrong with a call that a variant has handed over, or would have. What the
+/// variant declares as its price is not wrong, but counted.
+pub fn wrong_by(variant: &Variant, call: &Watched) -> Option<String> {
+    let is_new = call.expected != 3 * ARGUMENT + 1;
+    let is_declared = |one: &&Deviation| is_new && declared(variant, one.what).is_some();
+    for one in call.deviations.iter().filter(is_declared) {
+        if let Some(price) = PRICES.iter().find(|price| price.case == case(one.what)) {
+            price.calls.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    if let Some(first) = call.deviations.iter().find(|one| !is_declared(one)) {
         return Some(first.to_string());
     }
     let (result, expected) = (call.result, call.expected);
     (result != expected).then(|| format!("it returned {result} instead of {expected}"))
 }
 
-/// Whether a deviation is the variant's idea: those of the mail write the reserved
-/// word of the caller's frame when they hand a call over.
-fn is_known(call: &Watched, deviation: &Deviation) -> bool {
-    let convention = variants::current().convention;
-    let by_mail = matches!(convention, Convention::Epilogue | Convention::Pcrel);
-    let is_new = call.expected != 3 * ARGUMENT + 1;
-    by_mail && is_new && deviation.what == What::Reserved
+/// The conformance case that asks for what has deviated.
+fn case(what: What) -> &'static str {
+    match what {
+        What::Register(2) => "r2-local-rust",
+        What::Reserved => "reserved-word",
+        What::TocSave => "toc-save-word",
+        What::Register(_) | What::ConditionFields | What::BackChain | What::Own(_) => "registers",
+    }
+}
+
+/// Why a variant expects of itself to fail the case that asks for this, if it does.
+fn declared(variant: &Variant, what: What) -> Option<&'static str> {
+    let (expected, why) = variant.expectation(case(what));
+    (expected == Judgement::Fail).then_some(why)
+}
+
+/// In how many calls the declared price of a case was paid.
+struct Price {
+    case: &'static str,
+    calls: AtomicU32,
+}
+
+static PRICES: [Price; 4] = [
+    Price::new("r2-local-rust"),
+    Price::new("reserved-word"),
+    Price::new("toc-save-word"),
+    Price::new("registers"),
+];
+
+impl Price {
+    const fn new(case: &'static str) -> Self {
+        Self {
+            case,
+            calls: AtomicU32::new(0),
+        }
+    }
+}
+
+/// The cases whose declared price was paid since the last time, and in how many calls.
+pub fn take_prices() -> impl Iterator<Item = (&'static str, u32)> {
+    let taken = |price: &Price| (price.case, price.calls.swap(0, Ordering::Relaxed));
+    PRICES.iter().map(taken).filter(|(_, calls)| *calls > 0)
 }

@@ -17,7 +17,9 @@
 //! Right is, after each run: what the call returned, by the side of the transition
 //! that its thread was on; everything else that the caller may rely on, by the ABI
 //! sanitiser; the same of the calls that were the disturbance; and once everything
-//! has been taken down again, the kernel's code and all memory, as before.
+//! has been taken down again, the kernel's code and all memory, as before. What the
+//! variant declares as its price, by the case of the matrix that asks for it, is told
+//! once, with the number of calls.
 //!
 //! - `explorer`: all disturbances at all stops;
 //! - `beginning`: another thread's call at each instruction of a transition's beginning;
@@ -43,7 +45,9 @@ mod step;
 mod tracers;
 pub mod victims;
 
+pub use calls::{ARGUMENT, Watched};
 pub use controls::{CONTROLS, Control, find as find_control};
+pub use judge::wrong_by;
 
 use crate::{
     console::{Painted, Tone},
@@ -165,6 +169,10 @@ fn explore_one(
     }
     interrupt::watch(None);
     crew::stop();
+    for (case, calls) in judge::take_prices() {
+        let (_, why) = variant.expectation(case);
+        println!("{name}: as declared, {calls} calls fail `{case}`: {why}");
+    }
     let result = result?;
     for name in [SECOND, PATCH] {
         livepatch::unload(name).map_err(text)?;

@@ -15,13 +15,41 @@ use core::fmt::{self, Write};
 use report::{Record, StepChange};
 
 /// Widths: of where an instruction is, and of the instruction.
-const SYMBOL: usize = 28;
-const TEXT: usize = 30;
+const SYMBOL: usize = 24;
+const TEXT: usize = 26;
 /// Where meanings begin, and changes.
 const INDENT: usize = 18;
 const COLUMN: usize = INDENT + SYMBOL + 2 + TEXT + 2;
 /// The whole line.
-const WIDTH: usize = 118;
+const WIDTH: usize = 100;
+
+/// Prints text in lines that fit, broken at blanks where there are any. `begin` stands in
+/// front of the first one, and as many blanks in front of the others.
+fn fitted(out: &mut dyn Write, tone: Option<Tone>, begin: &str, text: &str) -> fmt::Result {
+    let mut rest = text;
+    let mut begin = String::from(begin);
+    loop {
+        let room = WIDTH - begin.len();
+        let fits = if rest.len() <= room {
+            rest.len()
+        } else {
+            let most = rest.floor_char_boundary(room);
+            // The blank itself may stand where no room is left.
+            let blank = rest[..rest.floor_char_boundary(room + 1)].rfind(' ');
+            blank.filter(|&place| place > 0).unwrap_or(most)
+        };
+        let (line, more) = rest.split_at(fits);
+        match tone {
+            Some(tone) => writeln!(out, "{begin}{}", Painted(tone, line))?,
+            None => writeln!(out, "{begin}{line}")?,
+        }
+        rest = more.trim_start();
+        if rest.is_empty() {
+            return Ok(());
+        }
+        begin = " ".repeat(begin.len());
+    }
+}
 
 /// What a part's heading says besides its name.
 fn heading(part: Part, call: &Call) -> String {
@@ -55,7 +83,7 @@ pub fn lines(out: &mut dyn Write, call: &Call, lines: &[Line]) -> fmt::Result {
         if part == Part::Home && is_new && !restores {
             let name = call.variant.convention.name();
             let text = format!("-- {}: `{name}`, nothing to do", Part::Convention.name());
-            writeln!(out, "{}", Painted(Tone::Heading, text))?;
+            fitted(out, Some(Tone::Heading), "", &text)?;
         }
         if last != Some(part) {
             let about = if seen.contains(&part) {
@@ -64,7 +92,7 @@ pub fn lines(out: &mut dyn Write, call: &Call, lines: &[Line]) -> fmt::Result {
                 heading(part, call)
             };
             let text = format!("-- {}: {about}", part.name());
-            writeln!(out, "{}", Painted(Tone::Heading, text))?;
+            fitted(out, Some(Tone::Heading), "", &text)?;
         }
         last = Some(part);
         seen.push(part);
@@ -76,10 +104,14 @@ pub fn lines(out: &mut dyn Write, call: &Call, lines: &[Line]) -> fmt::Result {
 fn one(out: &mut dyn Write, number: u32, line: &Line) -> fmt::Result {
     let symbol = short(&line.symbol);
     let mark = if line.wrong { '!' } else { ' ' };
-    let start = format!(
-        "{number:>4}{mark} {:#010x}  {symbol:<SYMBOL$}  {:<TEXT$}",
-        line.address, line.text
-    );
+    let place = format!("{number:>4}{mark} {:#010x}  {symbol}", line.address);
+    let column = INDENT + SYMBOL;
+    let mut start = format!("{place:<column$}  {:<TEXT$}", line.text);
+    if start.trim_end().len() > WIDTH {
+        let tone = line.wrong.then_some(Tone::Bad);
+        fitted(out, tone, "", &place)?;
+        start = format!("{:INDENT$}{}", "", line.text);
+    }
     let text = start.trim_end();
     if line.wrong {
         write!(out, "{}", Painted(Tone::Bad, text))?;
@@ -109,7 +141,7 @@ fn one(out: &mut dyn Write, number: u32, line: &Line) -> fmt::Result {
     writeln!(out)?;
     for meaning in &line.meaning {
         let tone = if line.wrong { Tone::Bad } else { Tone::New };
-        writeln!(out, "{:INDENT$}; {}", "", Painted(tone, meaning))?;
+        fitted(out, Some(tone), &format!("{:INDENT$}; ", ""), meaning)?;
     }
     Ok(())
 }
@@ -164,17 +196,18 @@ pub fn introduce(out: &mut dyn Write, call: &Call, known: &Known, words: &Words)
         call.way,
         variant.name
     );
-    writeln!(out, "{}", Painted(Tone::Heading, title))?;
+    fitted(out, Some(Tone::Heading), "", &title)?;
     let old = call.old;
     match &call.new {
-        Some((path, module)) => writeln!(
-            out,
-            "A calls B, which is {old};\nthe call comes to C, which is {path} of module {module}."
-        )?,
-        None => writeln!(
-            out,
-            "A calls B, which is {old}; nobody replaces it on this way."
-        )?,
+        Some((path, module)) => {
+            fitted(out, None, "", &format!("A calls B, which is {old};"))?;
+            let text = format!("the call comes to C, which is {path} of module {module}.");
+            fitted(out, None, "", &text)?;
+        }
+        None => {
+            let text = format!("A calls B, which is {old}; it is not replaced on this way.");
+            fitted(out, None, "", &text)?;
+        }
     }
     for (toc, of) in words.tocs() {
         if of == "the kernel"
@@ -211,17 +244,13 @@ pub fn conclude(
         .map(|(part, count)| format!("{} {count}", part.name()))
         .collect();
     writeln!(out, "{}", Painted(Tone::Heading, "-- in all"))?;
-    writeln!(
-        out,
-        "{} instructions:\n{}",
-        stepped.instructions,
-        parts.join(", ")
-    )?;
+    writeln!(out, "{} instructions:", stepped.instructions)?;
+    fitted(out, None, "", &parts.join(", "))?;
     let result = outcome.result;
     writeln!(out, "r3 = {result:#x} ({result})")?;
     if let Some(expected) = outcome.expected {
         let text = format!("and should be {expected:#x} ({expected}): a wrong result");
-        writeln!(out, "{}", Painted(Tone::Bad, text))?;
+        fitted(out, Some(Tone::Bad), "", &text)?;
     }
     if outcome.findings.is_empty() {
         let good = "A has back all that it may rely on, says the ABI sanitiser";
@@ -229,7 +258,7 @@ pub fn conclude(
     }
     for finding in &outcome.findings {
         let text = format!("A does not have back what it may rely on: {finding}");
-        writeln!(out, "{}", Painted(Tone::Bad, text))?;
+        fitted(out, Some(Tone::Bad), "", &text)?;
     }
     Ok(())
 }

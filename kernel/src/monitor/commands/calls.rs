@@ -3,6 +3,7 @@
 use super::{Command, Kind};
 use crate::{
     bank,
+    laboratory::victims as lab,
     monitor::{
         crew, input,
         interpret::Session,
@@ -51,7 +52,7 @@ pub struct Callable {
 
 impl Callable {
     /// Whether this is its path, or the end of it.
-    fn is_named(&self, name: &str) -> bool {
+    pub fn is_named(&self, name: &str) -> bool {
         names::is_named(&format!("{}::{}", self.family, self.name), name)
     }
 }
@@ -68,7 +69,24 @@ macro_rules! answer {
 /// Numbers that no arithmetic of the functions overflows on.
 const SMALL: (u64, u64) = (0, 1_000_000);
 
-/// The functions. One that a patch is to show its effect on is a row here.
+/// A row of a function that takes numbers, and returns one or nothing.
+macro_rules! plain {
+    ($family:literal, $function:path as $name:literal, [$($n:literal: $argument:expr),*], $about:literal) => {
+        Callable {
+            name: $name,
+            family: $family,
+            about: $about,
+            arguments: &[$($argument),*],
+            run: |_n| answer!("{:?}", $function($(_n[$n] as _),*)),
+        }
+    };
+}
+
+/// A number as most functions take it.
+const NUMBER: (&str, u64, u64) = ("NUMBER", SMALL.0, SMALL.1);
+
+/// The functions. One that a patch is to show its effect on is a row here: the end of its
+/// path, what comes before that, and from where to where its arguments may go.
 pub static CALLABLE: &[Callable] = &[
     Callable {
         name: "balance",
@@ -190,6 +208,28 @@ pub static CALLABLE: &[Callable] = &[
         arguments: &[("NUMBER", SMALL.0, SMALL.1)],
         run: |n| answer!("{}", live::three(n[0])),
     },
+    plain!("kernel::victims", victims::inner as "inner", [0: NUMBER], "what `outer` calls"),
+    plain!("kernel::victims", victims::twin as "twin", [0: NUMBER], "like `other_twin`"),
+    plain!("kernel::victims", victims::other_twin as "other_twin", [0: NUMBER], "like `twin`"),
+    plain!("kernel::victims", victims::nothing as "nothing", [], "does nothing"),
+    plain!("", victims::rust_twice as "rust_twice", [0: NUMBER], "twice a number, exported"),
+    plain!("", victims::c_twins as "c_twins", [0: NUMBER], "calls two functions of one name, in C"),
+    plain!("", bank::bank_paid_in as "bank_paid_in",
+        [0: ("ACCOUNT", 0, 0), 1: ("PERCENT", 0, 100)], "what was paid in, exported"),
+    plain!("", lab::lab_leaf as "lab_leaf", [0: NUMBER], "of the laboratory, in C; exported"),
+    plain!("", lab::lab_counted as "lab_counted", [0: NUMBER], "of the laboratory, in C"),
+    plain!("", lab::lab_tail as "lab_tail", [0: NUMBER], "of the laboratory: a tail call of `lab_leaf`"),
+    plain!("kernel::laboratory::victims", lab::counted as "counted", [0: NUMBER], "of the laboratory"),
+    plain!("kernel::laboratory::victims", lab::calls_kernel as "calls_kernel", [0: NUMBER],
+        "of the laboratory: calls a function of the kernel"),
+    plain!("kernel::laboratory::victims", lab::calls_patched as "calls_patched", [0: NUMBER],
+        "of the laboratory: calls functions that are replaced with it"),
+    plain!("",
+        lab::second as "lab_second", [0: NUMBER],
+        "of the laboratory, exported; its path ends in `second`"),
+    plain!("",
+        lab::twice as "lab_twice", [0: NUMBER],
+        "of the laboratory, exported; its path ends in `twice`"),
     Callable {
         name: "faulty",
         family: "kernel::victims::live",

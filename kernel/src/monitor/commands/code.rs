@@ -30,6 +30,7 @@ pub static COMMANDS: &[Command] = &[
         example: "sym bank::balance",
         kinds: &[Kind::Function],
         run: sym,
+        is_table: true,
         ..Command::BASIC
     },
     Command {
@@ -41,6 +42,7 @@ pub static COMMANDS: &[Command] = &[
         example: "enable two_percent; dis balance",
         kinds: &[Kind::Function],
         run: dis,
+        is_table: true,
         ..Command::BASIC
     },
     Command {
@@ -52,6 +54,7 @@ pub static COMMANDS: &[Command] = &[
         example: "sites kernel::bank::*",
         kinds: &[Kind::Site],
         run: sites,
+        is_table: true,
         ..Command::BASIC
     },
 ];

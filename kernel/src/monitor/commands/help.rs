@@ -22,6 +22,7 @@ pub static COMMANDS: &[Command] = &[
         example: "help enable",
         kinds: &[Kind::Command],
         run: help,
+        is_table: true,
         ..Command::BASIC
     },
     Command {

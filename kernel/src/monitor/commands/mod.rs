@@ -34,6 +34,9 @@ pub struct Command {
     pub kinds: &'static [Kind],
     /// Whether nothing can undo what it does.
     pub stays: bool,
+    /// Whether it prints a table, and waits for nothing meanwhile: what other threads print
+    /// comes behind it.
+    pub is_table: bool,
     /// Does it.
     pub run: fn(&mut Session, &[&str]) -> Outcome,
 }
@@ -78,6 +81,7 @@ impl Command {
         example: "",
         kinds: &[],
         stays: false,
+        is_table: false,
         run: |_, _| Ok(()),
     };
 

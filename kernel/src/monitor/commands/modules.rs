@@ -1,6 +1,6 @@
 //! Modules: what came with the kernel, and what is loaded.
 
-use super::{Command, Kind};
+use super::{Command, Kind, calls::CALLABLE};
 use crate::{
     console::{Painted, Tone},
     livepatch,
@@ -10,6 +10,7 @@ use crate::{
         names,
         trouble::{Outcome, Trouble},
     },
+    symbols::Path,
 };
 use alloc::{format, string::String, sync::Arc, vec::Vec};
 use core::fmt::Write;
@@ -22,6 +23,7 @@ pub static COMMANDS: &[Command] = &[
         more: "A module that replaces functions is a patch: `enable` puts it to use.",
         example: "modules",
         run: modules,
+        is_table: true,
         ..Command::BASIC
     },
     Command {
@@ -43,6 +45,17 @@ pub static COMMANDS: &[Command] = &[
         example: "load two_percent; unload two_percent",
         kinds: &[Kind::Module],
         run: unload,
+        ..Command::BASIC
+    },
+    Command {
+        name: "exports",
+        arguments: "[PATTERN]",
+        count: (0, 1),
+        about: "lists what modules may call in the kernel",
+        more: "`call` takes those that are marked. A function is exported by a row in kernel/src/exports.rs.",
+        example: "exports bank*",
+        is_table: true,
+        run: exports,
         ..Command::BASIC
     },
 ];
@@ -165,5 +178,29 @@ fn unload(session: &mut Session, arguments: &[&str]) -> Outcome {
     }
     module::unload(name).map_err(Trouble::refused)?;
     writeln!(session.out, "module `{name}` is gone")?;
+    Ok(())
+}
+
+fn exports(session: &mut Session, arguments: &[&str]) -> Outcome {
+    let out = &mut session.out;
+    let pattern = arguments.first().copied().unwrap_or("*");
+    let mut count = 0;
+    for (name, address) in crate::exports::all() {
+        if !glob::matches(pattern, name) {
+            continue;
+        }
+        let can_be_called = CALLABLE.iter().any(|one| one.is_named(name));
+        let mark = if can_be_called { "call" } else { "" };
+        writeln!(
+            out,
+            "  {address:#10x}  {mark:<4}  {name:<24} {}",
+            Path(address)
+        )?;
+        count += 1;
+    }
+    if count == 0 {
+        let what = "an exported function's name, or a pattern with `*` (`exports` lists all)";
+        return Err(Trouble::expected(what, pattern));
+    }
     Ok(())
 }

@@ -22,6 +22,7 @@ pub static COMMANDS: &[Command] = &[
         about: "lists the patches that are enabled, and what they replace",
         example: "enable two_percent; patches",
         run: patches,
+        is_table: true,
         ..Command::BASIC
     },
     Command {

@@ -28,6 +28,7 @@ pub static COMMANDS: &[Command] = &[
         about: "shows what memory is used",
         example: "mem",
         run: mem,
+        is_table: true,
         ..Command::BASIC
     },
     Command {

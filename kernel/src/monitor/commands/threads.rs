@@ -3,7 +3,7 @@
 use super::{Command, Kind};
 use crate::{
     arch,
-    backtrace::{self, Step, What},
+    backtrace::{self, Folded, Step, What},
     console::{Painted, Tone},
     livepatch,
     monitor::{
@@ -27,6 +27,7 @@ pub static COMMANDS: &[Command] = &[
         more: "While a transition runs, `side` says whether a thread has gone over.",
         example: "spawn busy 2; threads",
         run: threads,
+        is_table: true,
         ..Command::BASIC
     },
     Command {
@@ -38,6 +39,7 @@ pub static COMMANDS: &[Command] = &[
         example: "spawn sleeper; bt sleeper",
         kinds: &[Kind::Thread],
         run: bt,
+        is_table: true,
         ..Command::BASIC
     },
     Command {
@@ -101,27 +103,28 @@ const STEPS: usize = 64;
 fn bt(session: &mut Session, arguments: &[&str]) -> Outcome {
     let out = &mut session.out;
     let thread = names::one_thread(arguments[0])?;
-    let mut steps: Vec<Step> = Vec::with_capacity(STEPS);
+    let mut steps: Vec<Folded> = Vec::with_capacity(STEPS);
     let is_me = thread::with_current(thread::Thread::id) == Some(thread.id());
     if is_me {
         let nothing = Step {
             code: 0,
             what: What::Call,
         };
-        steps.resize(STEPS, nothing);
-        let count = backtrace::here(&mut steps);
-        steps.truncate(count);
+        let mut own = [nothing; STEPS];
+        let count = backtrace::here(&mut own);
+        steps.extend(backtrace::folded(own[..count].iter().copied()));
     } else {
         // Off, and without memory from the heap: the thread stays where it is.
         let _off = arch::interrupts_off();
         // SAFETY: interrupts are off, so nothing but this runs, and the thread is
         // another one.
         let found = unsafe { backtrace::steps_of(&thread) };
-        for step in found.take(STEPS) {
-            steps.push(step);
+        for folded in backtrace::folded(found).take(STEPS) {
+            steps.push(folded);
         }
     }
-    for step in &steps {
+    for folded in &steps {
+        let step = folded.step;
         let what = match step.what {
             What::Call => "",
             What::PerhapsStale => "  (perhaps left over)",
@@ -132,6 +135,9 @@ fn bt(session: &mut Session, arguments: &[&str]) -> Outcome {
             What::Interrupted(_) => "  (interrupted here)",
         };
         writeln!(out, "  {:#10x}  {}{what}", step.code, Place(step.place()))?;
+        if let Some(rest) = folded.rest() {
+            writeln!(out, "  {rest}")?;
+        }
     }
     if steps.is_empty() {
         writeln!(out, "it has not begun")?;

@@ -22,6 +22,7 @@ pub static COMMANDS: &[Command] = &[
         about: "shows who has gone over, and who has not and why",
         example: "spawn sleeper; enable two_percent nowait; transition",
         run: transition,
+        is_table: true,
         ..Command::BASIC
     },
     Command {

@@ -4,6 +4,7 @@ use super::{Counter, site_of, text};
 use crate::{
     arch, check,
     ftrace::{self, Filter, Flags},
+    selftest::goes_on,
     text as code, time,
     victims::{self, CALLS},
 };
@@ -56,6 +57,7 @@ crate::selftest! {
             ("rust_twice", &CALLS.twice),
         ];
         for (path, calls) in victims {
+            goes_on();
             let before = calls.load(Ordering::Relaxed);
             ftrace::register(&EVERYWHERE.ops, &Filter::only(&[path])).map_err(text)?;
             for seed in 0..100 {
@@ -75,6 +77,7 @@ crate::selftest! {
         let ticks = time::ticks();
         let start = arch::timebase();
         for round in 0..TOGGLES {
+            goes_on();
             ftrace::register(&EVERYWHERE.ops, &Filter::all()).map_err(text)?;
             let result = victims::workload(round as u64);
             ftrace::unregister(&EVERYWHERE.ops).map_err(text)?;

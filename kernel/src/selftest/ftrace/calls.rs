@@ -6,6 +6,7 @@ use crate::{
     backtrace::{self, Step, What},
     check,
     ftrace::{self, Filter, Flags, Ops},
+    selftest::goes_on,
     symbols::Place,
     sync::IrqLock,
     text as code, time, tracing,
@@ -169,6 +170,7 @@ crate::selftest! {
         // in r2 when the trampoline is entered.
         let records = tracing::written();
         for ops in [&PLAIN.ops, &UNGUARDED.ops, &ALL.ops, &STAYS.ops, &tracing::function::OPS] {
+            goes_on();
             let off = arch::interrupts_off();
             let watched = with(ops, path, abi::watched_call);
             drop(off);

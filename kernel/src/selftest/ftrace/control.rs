@@ -4,7 +4,9 @@ use super::{Counter, text};
 use crate::{
     arch, check,
     ftrace::{self, Filter, Flags, FtraceError},
-    mm, text as code, victims,
+    mm,
+    selftest::goes_on,
+    text as code, victims,
 };
 
 static ONE: Counter = Counter::new("one", Flags::empty());
@@ -123,6 +125,7 @@ crate::selftest! {
         }
         let before = (mm::usage(), mm::code::used());
         for _ in 0..3 {
+            goes_on();
             ftrace::register(&ONE.ops, &Filter::all()).map_err(text)?;
             ftrace::register(&KEEPER.ops, &Filter::only(&["c_*"])).map_err(text)?;
             ftrace::unregister(&ONE.ops).map_err(text)?;

@@ -8,7 +8,7 @@ use crate::{
     ftrace::{self, Filter, Flags, Ops},
     livepatch::{self as klp, Options, Status},
     module,
-    selftest::Result,
+    selftest::{Result, goes_on},
     text as code, thread, tracing,
     victims::live,
 };
@@ -267,6 +267,7 @@ crate::selftest! {
             super::start("test_klp_stays")?;
             super::held_by("old", "kernel::victims::live::stays is on its stack")?;
             for tracer in ["function", "function_graph"] {
+                goes_on();
                 trace_with(tracer)?;
                 tracing::write("set_ftrace_filter", "kernel::victims::live::*").map_err(text)?;
                 returns([11, 12, 3])?;

@@ -4,6 +4,7 @@ use super::{is, text, undisturbed};
 use crate::{
     check,
     livepatch::{self as klp, Running, Status},
+    selftest::goes_on,
     thread,
     victims::live,
 };
@@ -133,6 +134,7 @@ crate::selftest! {
     fn patched_while_hammered() {
         undisturbed(|| hammered(|found| {
             for _ in 0..3 {
+                goes_on();
                 super::start(PATCH)?;
                 super::ends_as(PATCH, Some(Status::Enabled))?;
                 let old = found.calls[0].load(Ordering::Relaxed);
@@ -159,6 +161,7 @@ crate::selftest! {
             let staying = super::Staying::in_victim("holds", 0, live::ASLEEP, 0)?;
             let file = super::replacing(PATCH)?;
             for _ in 0..3 {
+                goes_on();
                 klp::load(&file, klp::Options::default()).map_err(text)?;
                 let_all_go_round(found);
                 is(PATCH, Some(Status::Enabling))?;

@@ -2,7 +2,9 @@
 
 use super::{join, leaves_nothing, spawn, until};
 use crate::{
-    arch, check, mm, stack,
+    arch, check, mm,
+    selftest::goes_on,
+    stack,
     thread::{self, State},
 };
 use alloc::{alloc::Layout, sync::Arc, vec::Vec};
@@ -57,6 +59,7 @@ crate::selftest! {
         let mut handles = Vec::with_capacity(MANY as usize);
         let free = usage().map(|usage| usage.free);
         for number in 0..MANY {
+            goes_on();
             let sum = sum.clone();
             handles.push(spawn("many", move || {
                 thread::sleep(Duration::from_millis(1));
@@ -67,6 +70,7 @@ crate::selftest! {
         let count = thread::count() as u64;
         check!(count > MANY, "only {count} threads");
         for handle in handles.drain(..) {
+            goes_on();
             handle.thread().unpark();
             join(handle)?;
         }
