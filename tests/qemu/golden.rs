@@ -56,7 +56,9 @@ const REFUSED: [(&str, &str); 10] = [
 ];
 
 /// What differs without meaning anything: a pattern and what replaces it.
-const FILTERS: [(&str, &str); 7] = [
+const FILTERS: [(&str, &str); 8] = [
+    // How deep a recursion gets depends on the size of its frames.
+    (r"again, \d+ frames", "again, [count] frames"),
     // Registers and addresses depend on where the linker put things, or on
     // when an interrupt came.
     (r"\b[0-9a-f]{16}\b", "[64 bits]"),

@@ -5,9 +5,10 @@
 //! off the CPU between the hand-off and the way home finds there what the last other
 //! one has left; so does one whose interrupt handler makes such a call.
 
-use super::{Toc, Variant};
+use super::{Toc, Variant, epilogue};
 use core::arch::global_asm;
 use klp::Convention;
+use report::Judgement;
 
 /// The variant.
 pub static VARIANT: Variant = Variant {
@@ -17,6 +18,8 @@ pub static VARIANT: Variant = Variant {
     convention: Convention::Epilogue,
     hand_off,
     toc: Toc::Own,
+    // Whoever hooks C's return keeps the convention's sum there.
+    expects: &[("reserved-word", Judgement::Fail, epilogue::RESERVED)],
     ..Variant::BASIC
 };
 
