@@ -3,6 +3,8 @@
 //! storage and inline PLT calls. Of those for prefixed instructions there are the
 //! ones that are relative to the program counter, as compilers make them.
 
+use crate::references::KINDS;
+
 /// What a relocation computes. S is the symbol's address, A the addend, P the
 /// place's address, G the address of the GOT entry for S + A.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -99,6 +101,22 @@ pub(crate) struct Howto {
 }
 
 /// What a type means, if the loader knows it.
+#[inline]
+pub(crate) fn howto(kind: u32) -> Option<Howto> {
+    /// All of them: a load for each relocation costs less than the choice.
+    static ALL: [Option<Howto>; KINDS] = {
+        let mut all = [None; KINDS];
+        let mut kind = 0;
+        while kind < all.len() {
+            all[kind] = meaning(kind as u32);
+            kind += 1;
+        }
+        all
+    };
+    ALL.get(kind as usize).copied().flatten()
+}
+
+/// The ABI's table.
 ///
 /// R_PPC64_REL24_P9NOTOC is gas's word for R_PPC64_REL24_NOTOC where a stub must
 /// not use instructions of POWER10, which ours don't.
@@ -107,7 +125,7 @@ pub(crate) struct Howto {
 /// TOC another way, and R_PPC64_PCREL_OPT to make one instruction of two: none must
 /// be made use of.
 #[rustfmt::skip]
-pub(crate) const fn howto(kind: u32) -> Option<Howto> {
+const fn meaning(kind: u32) -> Option<Howto> {
     let (value, part, field) = match kind {
         0 => (Value::Nothing, Part::Whole, Field::None),      // NONE
         1 => (Value::Absolute, Part::Whole, Field::Either32), // ADDR32
