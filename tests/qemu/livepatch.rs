@@ -28,7 +28,9 @@ const FATAL: [&str; 4] = [
 ];
 
 /// What differs from run to run.
-const FILTERS: [(&str, &str); 5] = [
+const FILTERS: [(&str, &str); 6] = [
+    // Whether a test or the kernel was the first to disable a patch that had faulted.
+    (r"(?m)^error: livepatch: patch `cases` is not enabled\n", ""),
     // When.
     (r"\[ *\d+\.\d{6}\] ", ""),
     // Registers, but for where it happened.

@@ -483,17 +483,17 @@ fn step() -> Result<()> {
 
 /// What a name or an address does not stand for is not taken for something else.
 fn names() -> Result<()> {
-    let script = "call nowhere::leaf 3\ncall victims::leaf 3\nsym 0x0\nfilter balance\nfilter !nowhere\nfilter\nselftest nowhere\nselftest names";
+    let script = "call noplace::leaf 3\ncall victims::leaf 3\nsym 0x0\nfilter balance\nfilter !noplace\nfilter\nselftest noplace\nselftest names";
     let done = piped("shell::names", "default", script)?;
     has(
         &done.transcript,
         &[
-            "found `nowhere::leaf`; did you mean `leaf`?\n",
+            "found `noplace::leaf`; did you mean `leaf`?\n",
             "leaf(3) = 10\n",
             "sym: expected an address inside a symbol, found `0x0`\n",
             "klplab> filter balance\ntraced:   kernel::bank::balance\n",
-            "or a pattern with `*`, found `nowhere`\nklplab> filter\ntraced:   kernel::bank::balance\n",
-            "selftest: expected a test's path, the start of one up to `::`, or a pattern with `*`, found `nowhere`\n",
+            "or a pattern with `*`, found `noplace`\nklplab> filter\ntraced:   kernel::bank::balance\n",
+            "selftest: expected a test's path, the start of one up to `::`, or a pattern with `*`, found `noplace`\n",
             "test names::places_are_named ... ok\n",
         ],
     )?;
