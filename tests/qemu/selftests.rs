@@ -13,7 +13,7 @@ const MACHINES: [&str; 4] = ["power8", "default", "power10", "icount"];
 
 /// How long one may run without a sign of life, in seconds of exact time. A quiet host
 /// takes three times as long, and a very busy one a hundred times.
-const SILENCE: f64 = 0.5;
+const SILENCE: f64 = 0.8;
 
 pub fn trials() -> Vec<Trial> {
     let mut trials = Vec::new();
