@@ -58,8 +58,14 @@ pub fn decode(word: u32) -> Option<(&'static str, [Operand; 4])> {
         // Byte-reversed (3.3.5).
         (532, 0, _) => Some(("ldbrx", indexed)),
         (660, 0, _) => Some(("stdbrx", indexed)),
-        // `td` (3.3.11) with TO = 24: trap unless equal.
-        (68, 0, _) if field(21) == 24 => Some(("tdne", [ra, rb, No, No])),
+        // `td` (3.3.11): trap if the first is below or above the second, as numbers
+        // without sign, or unless they are equal.
+        (68, 0, _) => match field(21) {
+            1 => Some(("tdlgt", [ra, rb, No, No])),
+            2 => Some(("tdllt", [ra, rb, No, No])),
+            24 => Some(("tdne", [ra, rb, No, No])),
+            _ => None,
+        },
         // Population count (3.3.13).
         (378, 0, 0) => Some(("popcntw", unary)),
         (506, 0, 0) => Some(("popcntd", unary)),
