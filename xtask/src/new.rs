@@ -15,7 +15,7 @@ const MANIFEST: &str = include_str!("../templates/patch.toml");
 const PATCH_FOR_C: &str = include_str!("../templates/patch_c.rs");
 const BUILD_FOR_C: &str = include_str!("../templates/patch_c_build.rs");
 const PATCH_IN_C: &str = include_str!("../templates/patch.c");
-const NEEDS_FOR_C: &str = "[build-dependencies]\ncpatch.workspace = true\n\n[lints]";
+const NEEDS_FOR_C: &str = "\n[build-dependencies]\ncpatch.workspace = true\n";
 
 /// What a patch's replacement functions are written in.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
@@ -90,7 +90,7 @@ fn patch_in(workspace: &Path, name: &str, language: Language) -> Result<String> 
     );
     let manifest = match language {
         Language::Rust => MANIFEST.to_owned(),
-        Language::C => MANIFEST.replace("[lints]", NEEDS_FOR_C),
+        Language::C => [MANIFEST, NEEDS_FOR_C].concat(),
     };
     let in_c = format!("src/{name}.c");
     let files: &[(&str, &str)] = match language {
