@@ -40,14 +40,9 @@ pub fn held(ranges: &[Range<u64>]) -> Vec<u64> {
         return found;
     }
     let ranges = Ranges::new(ranges.iter().cloned());
-    let mut take = |start| {
-        if !found.contains(&start) {
-            found.push(start);
-        }
-    };
-    look_at_caller(&ranges, &mut take);
+    look_at_caller(&ranges, &mut found);
     for thread in thread::all() {
-        look_at(&thread, &ranges, &mut take);
+        look_at(&thread, &ranges, &mut found);
     }
     found
 }
@@ -57,24 +52,23 @@ pub fn held(ranges: &[Range<u64>]) -> Vec<u64> {
 #[inline(never)]
 #[must_use]
 pub fn caller_is_in(ranges: &[Range<u64>]) -> bool {
-    let mut found = false;
-    let ranges = Ranges::new(ranges.iter().cloned());
-    look_at_caller(&ranges, &mut |_| found = true);
-    found
+    let mut found = Vec::new();
+    look_at_caller(&Ranges::new(ranges.iter().cloned()), &mut found);
+    !found.is_empty()
 }
 
 #[inline(never)]
-fn look_at_caller(ranges: &Ranges, take: &mut impl FnMut(u64)) {
+fn look_at_caller(ranges: &Ranges, found: &mut Vec<u64>) {
     let r1 = arch::stack_pointer();
     // SAFETY: the bounds are the kernel's stacks, and what runs on them now are
     // this function and its callers, whose frames stay as they are meanwhile.
     let frames = unsafe { arch::walk(r1, stack::bounds(r1)) };
     let current = arch::cpu().current.load(Ordering::Relaxed) != 0;
     let current = current.then(thread::current);
-    look(frames, current.as_deref(), ranges, take);
+    look(frames, current.as_deref(), ranges, found);
 }
 
-fn look_at(thread: &Thread, ranges: &Ranges, take: &mut impl FnMut(u64)) {
+fn look_at(thread: &Thread, ranges: &Ranges, found: &mut Vec<u64>) {
     let _off = arch::interrupts_off();
     match thread.activity() {
         Activity::Running => {}
@@ -82,7 +76,7 @@ fn look_at(thread: &Thread, ranges: &Ranges, take: &mut impl FnMut(u64)) {
             // SAFETY: the thread's own stack, and the thread does not run while
             // interrupts are off.
             let frames = unsafe { arch::walk(r1, [thread.stack().range()]) };
-            look(frames, Some(thread), ranges, take);
+            look(frames, Some(thread), ranges, found);
         }
     }
 }
@@ -95,45 +89,55 @@ fn look<const N: usize>(
     frames: arch::Walk<'_, N>,
     thread: Option<&Thread>,
     ranges: &Ranges,
-    take: &mut impl FnMut(u64),
+    found: &mut Vec<u64>,
 ) {
     if let Some(thread) = thread {
-        returns::each(thread, |address| see(address, ranges, take));
+        returns::each(thread, |address| see(address, ranges, found));
         if let Some(real) = returns::by_slot() {
             // Whatever is in the slot: the function that is to save LR there may not have
             // come to it.
             let all = frames.clone().filter_map(|frame| real(thread, frame.slot));
-            all.for_each(|address| see(address, ranges, take));
+            all.for_each(|address| see(address, ranges, found));
         }
     }
     let mut resolver = Resolver::new(thread);
     let mut steps = Steps::new(frames, &mut resolver);
-    while let Some(()) = steps.show(|seen| look_at_step(&seen, ranges, take)) {}
+    while let Some(()) = steps.show(|seen| look_at_step(&seen, ranges, found)) {}
 }
 
 #[inline(always)] // once for each frame of each thread
-fn look_at_step(seen: &Seen<'_>, ranges: &Ranges, take: &mut impl FnMut(u64)) {
-    see(seen.frame.code, ranges, take);
+fn look_at_step(seen: &Seen<'_>, ranges: &Ranges, found: &mut Vec<u64>) {
+    see(seen.frame.code, ranges, found);
     // Nothing else is to be seen of most frames.
     if seen.step.what != What::Call {
-        look_closer(seen, ranges, take);
+        look_closer(seen, ranges, found);
     }
 }
 
 /// Looks at what a step is that is not plainly a call.
 #[inline(never)]
-fn look_closer(seen: &Seen<'_>, ranges: &Ranges, take: &mut impl FnMut(u64)) {
-    see(seen.step.code, ranges, take);
+fn look_closer(seen: &Seen<'_>, ranges: &Ranges, found: &mut Vec<u64>) {
+    see(seen.step.code, ranges, found);
     if let Some(trap) = seen.frame.trap {
-        look_at_registers(&seen.frame, trap, ranges, take);
+        look_at_registers(&seen.frame, trap, ranges, found);
     }
 }
 
 /// Takes the range that an address is in.
 #[inline(always)] // once for each frame of each thread, at least
-fn see(address: u64, ranges: &Ranges, take: &mut impl FnMut(u64)) {
+fn see(address: u64, ranges: &Ranges, found: &mut Vec<u64>) {
     if let Some(start) = ranges.find(address) {
-        take(start);
+        take(start, found);
+    }
+}
+
+/// Takes a range, by its start. Not inlined, or the walk's loop would be too large to keep
+/// a step in registers.
+#[cold]
+#[inline(never)]
+fn take(start: u64, found: &mut Vec<u64>) {
+    if !found.contains(&start) {
+        found.push(start);
     }
 }
 
@@ -143,11 +147,11 @@ fn look_at_registers(
     frame: &arch::Frame<'_>,
     trap: &TrapFrame,
     ranges: &Ranges,
-    take: &mut impl FnMut(u64),
+    found: &mut Vec<u64>,
 ) {
     let registers = [trap.lr, trap.ctr].into_iter().chain(trap.gpr);
     for address in registers.chain(epilogue_return(frame, trap)) {
-        see(address, ranges, take);
+        see(address, ranges, found);
     }
 }
 

@@ -18,7 +18,7 @@ use core::{
 const FRAMES: usize = 10;
 
 /// The most that one sleeping thread may add.
-const EACH: u64 = 2000;
+const EACH: u64 = 1700;
 
 /// Threads that sleep, and go on sleeping whoever wakes them.
 pub(super) struct Sleepers {

@@ -374,6 +374,7 @@ pub enum Activity {
 impl Thread {
     /// What it is doing. With interrupts off, it does so until they are on again.
     #[must_use]
+    #[inline]
     pub fn activity(&self) -> Activity {
         let r1 = self.r1.load(Ordering::Relaxed);
         if self.state() == State::Running {
@@ -391,16 +392,18 @@ impl Thread {
 pub fn all() -> impl Iterator<Item = Arc<Thread>> {
     let mut last = None;
     let mut batch = ArrayVec::<_, BATCH>::new().into_iter();
-    let next = move || {
-        if batch.as_slice().is_empty() {
-            batch = some_after(last).into_iter();
+    core::iter::from_fn(move || {
+        loop {
+            let Some(thread) = batch.next() else {
+                batch = some_after(last).into_iter();
+                last = Some(batch.as_slice().last()?.id);
+                continue;
+            };
+            if !matches!(thread.state(), State::Ended | State::Stopped) {
+                return Some(thread);
+            }
         }
-        let thread = batch.next()?;
-        last = Some(thread.id);
-        Some(thread)
-    };
-    let is_there = |thread: &Arc<Thread>| !matches!(thread.state(), State::Ended | State::Stopped);
-    core::iter::from_fn(next).filter(is_there)
+    })
 }
 
 /// Threads that are looked up at a time.

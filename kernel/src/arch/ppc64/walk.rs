@@ -21,12 +21,16 @@ pub struct Frame<'a> {
     pub trap: Option<&'a TrapFrame>,
 }
 
+/// Size of a frame's header, in bytes.
+const HEADER: u64 = size_of::<FrameHeader>() as u64;
+
 /// An iterator over frames, from the innermost out, on one of `N` pieces of stack memory
 /// or from one to the other.
 #[derive(Clone, Debug)]
 pub struct Walk<'a, const N: usize> {
     /// A frame's header is there, or it is 0: the walk has ended.
     next: u64,
+    /// Where the lowest and the highest header of each piece may lie.
     bounds: [(u64, u64); N],
     stacks: PhantomData<&'a TrapFrame>,
 }
@@ -40,7 +44,12 @@ pub struct Walk<'a, const N: usize> {
 /// are.
 #[must_use]
 #[inline]
-pub unsafe fn walk<'a, const N: usize>(start: u64, bounds: [(u64, u64); N]) -> Walk<'a, N> {
+pub unsafe fn walk<'a, const N: usize>(start: u64, mut bounds: [(u64, u64); N]) -> Walk<'a, N> {
+    for (_, highest) in &mut bounds {
+        // In a piece too small for a header this is below the lowest, or 0, where no frame
+        // lies. (`map` would be a call for each thread.)
+        *highest = highest.saturating_sub(HEADER);
+    }
     let mut walk = Walk {
         next: 0,
         bounds,
@@ -60,15 +69,12 @@ impl<'a, const N: usize> Walk<'a, N> {
         fits.then(|| unsafe { &*(frame.address as *const CallFrame) })
     }
 
-    /// Whether `size` bytes at `address` are stack memory.
+    /// Whether a frame of `size` bytes at `address`, a header or more, is stack memory.
     #[inline]
     fn holds(&self, address: u64, size: usize) -> bool {
-        let end = address.checked_add(size as u64);
         address.is_multiple_of(16)
-            && end.is_some_and(|end| {
-                self.bounds
-                    .iter()
-                    .any(|&(low, high)| low <= address && end <= high)
+            && self.bounds.iter().any(|&(lowest, highest)| {
+                lowest <= address && address <= highest && highest - address >= size as u64 - HEADER
             })
     }
 
@@ -81,9 +87,10 @@ impl<'a, const N: usize> Walk<'a, N> {
 
     #[inline]
     fn same_stack(&self, one: u64, other: u64) -> bool {
-        self.bounds
-            .iter()
-            .any(|&(low, high)| low <= one && one < high && low <= other && other < high)
+        self.bounds.iter().any(|&(lowest, highest)| {
+            let is_in = |address| lowest <= address && address <= highest;
+            is_in(one) && is_in(other)
+        })
     }
 }
 
