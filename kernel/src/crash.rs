@@ -1,7 +1,7 @@
 //! Crashes on purpose, by the boot argument `crash=`: the tests look at what the
 //! kernel then prints.
 
-use crate::{arch, stack, thread, time};
+use crate::{arch, console, stack, thread, time};
 use alloc::vec::Vec;
 use core::{arch::asm, fmt, hint::black_box, time::Duration};
 use report::Verdict;
@@ -40,6 +40,7 @@ const KINDS: &[(&str, fn())] = &[
     ("thread-overrun", || in_thread(overrun)),
     ("low-yield", || in_thread(|| low(thread::yield_now))),
     ("low-sleep", || in_thread(|| low(sleep))),
+    ("table", table),
 ];
 
 // What a backtrace is to show is not inlined: golden output names it.
@@ -196,6 +197,18 @@ fn low(give_way: fn()) {
 #[inline(never)]
 fn sleep() {
     thread::sleep(Duration::from_millis(1));
+}
+
+/// Panics in another thread, and has that thread print something first, while a table is
+/// being printed: both have to wait, and neither gets lost.
+#[inline(never)]
+fn table() {
+    let _piece = console::piece();
+    println!("the table's first row");
+    in_thread(|| {
+        println!("what waits for its last");
+        panic!("on purpose");
+    });
 }
 
 /// Recurses until r1 is below that part, and still above the guard.

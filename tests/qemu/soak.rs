@@ -1,8 +1,9 @@
 //! A patch enabled and disabled again and again, under load.
 
-use crate::harness::{Boot, trial};
+use crate::harness::{Boot, kernel, trial};
 use anyhow::{Result, ensure};
 use libtest_mimic::Trial;
+use walk::{shell, tree::Tree};
 use xtask::outcome::Outcome;
 
 /// How often. `make soak` does more.
@@ -18,7 +19,29 @@ pub fn trials() -> Vec<Trial> {
             let name = format!("soak::{machine}");
             trial(&name.clone(), move || soak(&name, machine, count))
         })
+        .chain([trial("soak::make", make)])
         .collect()
+}
+
+/// `make soak` soaks the variant that it is told, and knows which ones there are.
+fn make() -> Result<()> {
+    kernel()?;
+    let run = |variant: &str| {
+        let command = format!("make soak COUNT=20 VARIANT={variant}");
+        shell::run(&Tree::original(), &command)
+    };
+    // The guest says which variant it has soaked.
+    let (well, printed) = run("livepatch-stack")?;
+    ensure!(
+        well && printed.contains("by variant `livepatch-stack`, "),
+        "{printed}"
+    );
+    let (well, printed) = run("telepathy")?;
+    ensure!(
+        !well && printed.contains("boot argument `variant=telepathy`: "),
+        "{printed}"
+    );
+    Ok(())
 }
 
 /// No call is lost or wrong, none is of a version that its thread is not at, and

@@ -38,6 +38,20 @@ crate::selftest! {
         Ok(())
     }
 
+    /// An interrupt about data reports the address that was used: of two bad ones, each its
+    /// own, so none that an earlier interrupt has left in the register.
+    fn the_bad_address_is_reported() {
+        const BAD: [u64; 2] = [0x7001, 0x7102]; // no multiple of 4, which a reservation takes
+        let seen = [
+            provoke!("li 11, {bad}", "lwarx 12, 0, 11", const bad = BAD[0]),
+            provoke!("li 11, {bad}", "lwarx 12, 0, 11", const bad = BAD[1]),
+        ];
+        for (bad, seen) in BAD.into_iter().zip(seen) {
+            check!((seen.vector, seen.dar) == (0x600, bad), "{seen:x?}, expected vector 0x600 and DAR {bad:#x}");
+        }
+        Ok(())
+    }
+
     /// A single step arrives after the instruction that follows.
     fn single_step_arrives() {
         let seen = provoke!(

@@ -16,6 +16,7 @@ pub struct Probe {
     resume: AtomicU64,
     vector: AtomicU64,
     nip: AtomicU64,
+    dar: AtomicU64,
 }
 
 /// What an armed probe saw.
@@ -25,6 +26,9 @@ pub struct Seen {
     pub vector: u64,
     /// The address that the interrupt reported.
     pub nip: u64,
+    /// The address of the data that it was about, if it was about data: DAR (ISA Book III,
+    /// "Data Address Register"). Otherwise what an earlier one has left there.
+    pub dar: u64,
 }
 
 impl Probe {
@@ -33,6 +37,7 @@ impl Probe {
             resume: AtomicU64::new(0),
             vector: AtomicU64::new(0),
             nip: AtomicU64::new(0),
+            dar: AtomicU64::new(0),
         }
     }
 
@@ -45,6 +50,7 @@ impl Probe {
         }
         self.vector.store(frame.vector, Ordering::Relaxed);
         self.nip.store(frame.nip, Ordering::Relaxed);
+        self.dar.store(frame.dar, Ordering::Relaxed);
         frame.nip = resume;
         frame.msr &= !ppc64::msr::SE;
         true
@@ -54,6 +60,7 @@ impl Probe {
         Seen {
             vector: self.vector.swap(0, Ordering::Relaxed),
             nip: self.nip.swap(0, Ordering::Relaxed),
+            dar: self.dar.swap(0, Ordering::Relaxed),
         }
     }
 }

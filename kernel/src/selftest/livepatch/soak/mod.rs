@@ -14,7 +14,7 @@ mod watchdog;
 use super::file;
 use crate::{
     arch, check, console, ftrace,
-    livepatch::{self, LivepatchError},
+    livepatch::{self, LivepatchError, variants},
     mm,
     module::{self, Module},
     text, time,
@@ -118,8 +118,9 @@ fn soak(count: u32) -> Result<(), String> {
     soak.compare()?;
     let calls: u64 = soak.calls.iter().flatten().sum();
     println!(
-        "soak: {} transitions in and out, {} turned round; {calls} calls in {} rounds; {} s",
+        "soak: {} transitions in and out by variant `{}`, {} turned round; {calls} calls in {} rounds; {} s",
         soak.full,
+        variants::current().name,
         soak.reversed,
         soak.rounds,
         seconds.as_secs()
