@@ -25,7 +25,7 @@
 //! CPU. `text` writes code; `ftrace` knows `text`; `backtrace` reads stacks through
 //! whatever `ftrace` and `tracing` have put on them; `module` loads code; `livepatch`
 //! knows all of these, and they know it only through hooks that it sets. All may call
-//! the hooks of `debugger`, whose view knows them all. `single_step` makes calls whose
+//! the hooks of `debugger`, whose view knows them all. `single_step` runs code whose
 //! every instruction traps. `bank`, `victims`, `exercises` and `laboratory::victims` are
 //! functions for patches to replace; `exports`, which `module` asks, is what modules may
 //! call, some of those included. `selftest`, `laboratory`, `bench`, `monitor`, `crash` and

@@ -5,14 +5,12 @@
 use super::super::Problem;
 use crate::{
     arch::{self, sanitiser::SanitisedCall},
-    interrupt, single_step,
-    sync::IrqLock,
+    single_step::{self, At, Next},
     text,
 };
 use alloc::{format, vec::Vec};
-use core::{mem, sync::atomic::Ordering};
+use core::sync::atomic::Ordering;
 use layout::TrapFrame;
-use ppc64::{msr, vector};
 
 /// More instructions than any call has that is walked.
 const MOST: usize = 1000;
@@ -39,9 +37,6 @@ pub(super) struct Path {
     pub stacks: [u64; 2],
 }
 
-/// The stops of the call that is being walked.
-static STOPS: IrqLock<Vec<Stop>> = IrqLock::new(Vec::new());
-
 /// Calls a function without arguments, and writes down every instruction.
 ///
 /// # Errors
@@ -51,18 +46,29 @@ static STOPS: IrqLock<Vec<Stop>> = IrqLock::new(Vec::new());
 /// `function` is the global entry of a function without TOC set-up that may be called
 /// with any arguments, and returns soon.
 pub(super) unsafe fn walk(function: u64) -> Result<Path, Problem> {
-    *STOPS.lock() = Vec::with_capacity(MOST);
+    let mut stops = Vec::with_capacity(MOST);
     let toc = arch::cpu().entry.toc.load(Ordering::Relaxed);
     let mut call = SanitisedCall::new(function, 0, toc, false);
-    call.step();
+    let mut visitor = |frame: &mut TrapFrame, at| {
+        if stops.len() >= MOST {
+            // The rest at full speed: the call is known to come back.
+            return Next::Run;
+        }
+        if at == At::Instruction {
+            stops.push(Stop {
+                address: frame.nip,
+                word: text::read(frame.nip),
+                stack: frame.gpr[1],
+                floor: arch::cpu().entry.stack_floor.load(Ordering::Relaxed),
+            });
+        }
+        Next::Step
+    };
     // Off, so that no other interrupt than ours comes.
     let off = arch::interrupts_off();
-    interrupt::watch(Some(watch));
     // SAFETY: as the caller promises.
-    unsafe { call.make() };
-    interrupt::watch(None);
+    unsafe { single_step::make(&mut call, &mut visitor) };
     drop(off);
-    let mut stops = mem::take(&mut *STOPS.lock());
     if stops.len() >= MOST {
         return Err(format!("a call has more than {MOST} instructions"));
     }
@@ -78,26 +84,4 @@ pub(super) unsafe fn walk(function: u64) -> Result<Path, Problem> {
         floor.unwrap_or(start.floor) - start.floor,
     ];
     Ok(Path { stops, stacks })
-}
-
-fn watch(frame: &mut TrapFrame) -> bool {
-    if frame.vector != vector::TRACE {
-        return false;
-    }
-    let mut stops = STOPS.lock();
-    if single_step::at_home(frame) {
-        return true;
-    }
-    if stops.len() >= MOST {
-        // The rest at full speed: the call is known to come back.
-        frame.msr &= !msr::SE;
-    } else {
-        stops.push(Stop {
-            address: frame.nip,
-            word: text::read(frame.nip),
-            stack: frame.gpr[1],
-            floor: arch::cpu().entry.stack_floor.load(Ordering::Relaxed),
-        });
-    }
-    true
 }

@@ -10,22 +10,22 @@ use super::{
     PATCH,
     calls::{self, Caller, Watched},
     disturbance::{enable, text},
-    judge, situation, step,
+    judge, situation,
 };
 use crate::{
     arch, console,
     ftrace::{self, Filter, Flags, Ops},
-    interrupt, livepatch,
+    livepatch,
+    single_step::{self, At, Next},
     symbols::Place,
     sync::IrqLock,
-    text as code,
-    thread::{self, Handle, Thread},
+    thread::{self, Handle},
     time,
 };
 use alloc::{format, string::String, vec::Vec};
 use core::sync::atomic::{AtomicU64, Ordering};
 use layout::{CallFrame, TrapFrame};
-use ppc64::{insn, msr, vector};
+use ppc64::msr;
 use report::Record;
 
 /// What is explored: this function, from its site to its return.
@@ -38,59 +38,28 @@ const MOST: usize = 50_000;
 /// each stretch without.
 const SHORT: usize = 97;
 
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Phase {
-    /// Nothing is stepped.
-    None,
-    /// The next call of the function is.
-    Armed,
-    /// It is being called, by the trampoline.
-    Entering,
-    /// At each stop it is looked whether it is the one.
-    Stepping,
-    /// The other thread makes its call, and has the CPU at every stop.
-    Calling,
-}
-
-#[derive(Clone, Copy, Debug)]
+/// An attempt.
+#[derive(Clone, Copy, Debug, Default)]
 struct Run {
-    phase: Phase,
-    thread: u32,
-    /// Behind the function's site, and where it returns to.
-    way: [u64; 2],
+    /// The trampoline has come to [`IP`].
+    is_inside: bool,
     stops: usize,
     masked: usize,
     /// Which of the stops with interrupts on is the one.
     wanted: Option<usize>,
     expected: u64,
     after_masked: bool,
+    /// Where it was: the other thread makes its call, and has the CPU at every stop.
     at: Option<u64>,
-    /// Address and value of the last load-and-reserve.
-    reservation: Option<(u64, u64)>,
     is_lost: bool,
 }
-
-impl Run {
-    const NONE: Self = Self {
-        phase: Phase::None,
-        thread: 0,
-        way: [0; 2],
-        stops: 0,
-        masked: 0,
-        wanted: None,
-        expected: 0,
-        after_masked: false,
-        at: None,
-        reservation: None,
-        is_lost: false,
-    };
-}
-
-static RUN: IrqLock<Run> = IrqLock::new(Run::NONE);
 
 /// Of each stop with interrupts on, in the last run that nothing was done in: whether they
 /// have just come on.
 static OPEN: IrqLock<Vec<bool>> = IrqLock::new(Vec::new());
+
+/// Behind the function's site.
+static IP: AtomicU64 = AtomicU64::new(0);
 
 static BEGINS: Ops = Ops::new("begins", begins, Flags::empty());
 
@@ -100,18 +69,11 @@ static MADE: IrqLock<Option<Watched>> = IrqLock::new(None);
 /// For [`ASKED`].
 const QUIT: u64 = u64::MAX;
 
-/// The function is called: from here on every instruction traps.
+/// The function is called: from here to its return every instruction traps.
 extern "C" fn begins(ip: u64, parent: u64, _: &Ops, _: &mut CallFrame) {
-    let mut run = RUN.lock();
-    let is_it = thread::with_current(Thread::id) == Some(run.thread);
-    if run.phase != Phase::Armed || !is_it {
-        return;
-    }
-    run.phase = Phase::Entering;
-    run.way = [ip, parent];
-    drop(run);
-    // SAFETY: `watch` sees the traps.
-    unsafe { arch::step_from_here() };
+    IP.store(ip, Ordering::Relaxed);
+    // SAFETY: interrupts are on where a transition begins, and it returns to there.
+    unsafe { single_step::from_here(parent) };
 }
 
 /// The thread that calls.
@@ -135,112 +97,43 @@ fn ask(what: u64) {
     }
 }
 
-/// Sees the traps: see [`crate::interrupt::watch`].
-fn watch(frame: &mut TrapFrame) -> bool {
-    let mut run = RUN.lock();
-    let is_it = thread::with_current(Thread::id) == Some(run.thread);
-    if frame.vector != vector::TRACE || run.phase == Phase::None || !is_it {
-        return false;
-    }
-    loop {
-        stopped(frame, &mut run);
-        let steps = frame.msr & msr::SE != 0;
-        if !steps || !execute_atomic(frame, &mut run.reservation) {
-            break;
+impl Run {
+    fn visit(&mut self, frame: &TrapFrame, at: At) -> Next {
+        self.is_inside |= frame.nip == IP.load(Ordering::Relaxed);
+        if at != At::Instruction || !self.is_inside {
+            return Next::Step;
         }
-    }
-    let calls = run.phase == Phase::Calling && frame.msr & msr::EE != 0;
-    if calls {
-        run.reservation = None;
-    }
-    drop(run);
-    if calls {
+        self.is_lost = self.stops >= MOST;
+        if self.is_lost {
+            return Next::Run;
+        }
+        self.stops += 1;
+        if frame.msr & msr::EE == 0 {
+            self.masked += 1;
+            self.after_masked = true;
+            return Next::Step;
+        }
+        let number = self.stops - self.masked - 1;
+        if self.wanted.is_none() {
+            OPEN.lock().push(self.after_masked);
+        }
+        self.after_masked = false;
+        if self.wanted == Some(number) {
+            self.at = Some(frame.nip);
+            ask(self.expected);
+        }
+        if self.at.is_none() {
+            return Next::Step;
+        }
         if MADE.lock().is_none() {
             thread::preempt();
         }
-        if MADE.lock().is_some() {
-            frame.msr &= !msr::SE;
+        if MADE.lock().is_none() {
+            Next::Step
+        } else {
+            Next::Run
         }
     }
-    true
-}
-
-fn stopped(frame: &mut TrapFrame, run: &mut Run) {
-    let [ip, home] = run.way;
-    if run.phase == Phase::Entering {
-        if frame.nip != ip {
-            return;
-        }
-        run.phase = Phase::Stepping;
-    }
-    run.is_lost = run.stops >= MOST;
-    if frame.nip == home || run.is_lost {
-        frame.msr &= !msr::SE;
-        return;
-    }
-    run.stops += 1;
-    if frame.msr & msr::EE == 0 {
-        run.masked += 1;
-        run.after_masked = true;
-        return;
-    }
-    let number = run.stops - run.masked - 1;
-    if run.wanted.is_none() {
-        OPEN.lock().push(run.after_masked);
-    }
-    run.after_masked = false;
-    if run.phase == Phase::Stepping && run.wanted == Some(number) {
-        run.at = Some(frame.nip);
-        run.phase = Phase::Calling;
-        ask(run.expected);
-    }
-}
-
-/// Executes a load-and-reserve or a store-conditional in place of the CPU (ISA Book II,
-/// 4.6.2): the trap between the two takes the CPU's own reservation away. Says whether the
-/// next instruction is one.
-fn execute_atomic(frame: &mut TrapFrame, reservation: &mut Option<(u64, u64)>) -> bool {
-    let Some(atomic) = insn::atomic(code::read(frame.nip)) else {
-        return false;
-    };
-    let base = if atomic.base == 0 {
-        0
-    } else {
-        frame.gpr[atomic.base]
-    };
-    let address = base.wrapping_add(frame.gpr[atomic.index]);
-    // SAFETY: the instruction would do the same, and the address is as it must be for it.
-    let value = unsafe {
-        match atomic.bytes {
-            1 => u64::from((address as *const u8).read_volatile()),
-            2 => u64::from((address as *const u16).read_volatile()),
-            4 => u64::from((address as *const u32).read_volatile()),
-            _ => (address as *const u64).read_volatile(),
-        }
-    };
-    if atomic.stores {
-        let is_right = reservation.take() == Some((address, value));
-        if is_right {
-            let new = frame.gpr[atomic.register];
-            // SAFETY: as above.
-            unsafe {
-                match atomic.bytes {
-                    1 => (address as *mut u8).write_volatile(new as u8),
-                    2 => (address as *mut u16).write_volatile(new as u16),
-                    4 => (address as *mut u32).write_volatile(new as u32),
-                    _ => (address as *mut u64).write_volatile(new),
-                }
-            }
-        }
-        // CR0: equal if it has stored, and the summary overflow.
-        let field = u64::from(is_right) << 1 | frame.xer >> 31 & 1;
-        frame.cr = frame.cr & 0x0fff_ffff | field << 28;
-    } else {
-        frame.gpr[atomic.register] = value;
-        *reservation = Some((address, value));
-    }
-    frame.nip += 4;
-    true
 }
 
 /// Explores both kinds of transitions. Says how many findings there are.
@@ -253,9 +146,7 @@ pub fn explore(short: bool) -> Result<u32, String> {
     *CALLER.lock() = Some(thread::spawn("caller", caller).map_err(text)?);
     ftrace::register(&BEGINS, &Filter::only(&[BEGIN]))
         .map_err(|error| format!("{BEGIN}: {error}"))?;
-    interrupt::watch(Some(watch));
     let result = (explore_kind(true, short)).and_then(|one| Ok(one + explore_kind(false, short)?));
-    interrupt::watch(Some(step::watch));
     ask(QUIT);
     let caller = CALLER.lock().take();
     if let Some(caller) = caller {
@@ -272,7 +163,7 @@ fn explore_kind(enabling: bool, short: bool) -> Result<u32, String> {
     } else {
         "beginning to disable"
     };
-    let mut run = Run::NONE;
+    let mut run = Run::default();
     for _ in 0..3 {
         // The first times, tables grow.
         OPEN.lock().clear();
@@ -327,35 +218,35 @@ fn explore_kind(enabling: bool, short: bool) -> Result<u32, String> {
 
 /// Enables the patch and disables it, one of the two in steps.
 fn attempt(enabling: bool, wanted: Option<usize>) -> Result<(Run, Option<Watched>), String> {
-    let mut result = (Run::NONE, None);
+    let mut result = (Run::default(), None);
     for enables in [true, false] {
-        let is_stepped = enables == enabling;
-        if is_stepped {
+        let change = || {
+            if enables {
+                enable(PATCH)
+            } else {
+                livepatch::disable(PATCH).map_err(text)
+            }
+        };
+        let changed = if enables == enabling {
             *MADE.lock() = None;
-            *RUN.lock() = Run {
-                phase: Phase::Armed,
-                thread: thread::current().id(),
+            let mut run = Run {
                 wanted,
                 // Of a thread that has not switched.
                 expected: calls::expectation(),
-                ..Run::NONE
+                ..Run::default()
             };
             arch::set_decrementer(i32::MAX);
-        }
-        let changed = if enables {
-            enable(PATCH)
-        } else {
-            livepatch::disable(PATCH).map_err(text)
-        };
-        if is_stepped {
-            result.0 = core::mem::replace(&mut *RUN.lock(), Run::NONE);
+            let changed = single_step::run(&mut |frame, at| run.visit(frame, at), change);
             time::start();
             let limit = arch::timebase() + time::timebase_ticks(time::TICK * 1000);
-            while result.0.at.is_some() && MADE.lock().is_none() && arch::timebase() < limit {
+            while run.at.is_some() && MADE.lock().is_none() && arch::timebase() < limit {
                 thread::yield_now();
             }
-            result.1 = MADE.lock().take();
-        }
+            result = (run, MADE.lock().take());
+            changed
+        } else {
+            change()
+        };
         changed?;
         livepatch::wait();
     }

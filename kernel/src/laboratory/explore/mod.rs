@@ -11,9 +11,6 @@
 //! a tick would give it. Where interrupts are off no tick comes, so nothing can
 //! happen: such stops are counted as masked.
 //!
-//! A store-conditional that is stepped would never succeed, for every trap takes the
-//! reservation away: it is carried out in the processor's place.
-//!
 //! Right is, after each run: what the call returned, by the side of the transition
 //! that its thread was on; everything else that the caller may rely on, by the ABI
 //! sanitiser; the same of the calls that were the disturbance; and once everything
@@ -51,7 +48,6 @@ pub use judge::wrong_by;
 
 use crate::{
     console::{Painted, Tone},
-    interrupt,
     livepatch::{
         self,
         variants::{self, VARIANTS, Variant},
@@ -160,14 +156,12 @@ fn explore_one(
 ) -> Result<u32, String> {
     is_possible(variant).map_err(|reason| format!("{name}: {reason}"))?;
     crew::start().map_err(text)?;
-    interrupt::watch(Some(step::watch));
     let mut result = explore_situations(name, situations, short);
     if let Ok(findings) = &mut result
         && name == VARIANTS[0].name
     {
         *findings += beginning::explore(short)?;
     }
-    interrupt::watch(None);
     crew::stop();
     for (case, calls) in judge::take_prices() {
         let (_, why) = variant.expectation(case);

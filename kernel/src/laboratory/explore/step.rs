@@ -10,20 +10,17 @@ use super::{
 };
 use crate::{
     arch, mm, module,
-    single_step::{
-        self, Fault, MOST_STOPS,
-        reservation::{self, Reservation},
-    },
+    single_step::{self, At, Fault, MOST_STOPS, Next},
     sync::IrqLock,
     text,
     thread::{self, Thread},
     time,
 };
 use alloc::vec::Vec;
-use core::mem;
+use core::sync::atomic::{AtomicU64, Ordering};
 use disasm::Line;
 use layout::TrapFrame;
-use ppc64::{msr, vector};
+use ppc64::msr;
 
 /// An instruction that is about to be executed.
 #[derive(Clone, Copy, Debug)]
@@ -56,8 +53,6 @@ pub struct Stepped {
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Phase {
-    /// No call is stepped.
-    None,
     /// All stops are written down.
     Counting,
     /// The stop is still to come.
@@ -73,37 +68,18 @@ enum Phase {
 /// The call that is being stepped.
 struct Running {
     phase: Phase,
-    thread: u32,
     /// Stops so far.
     count: usize,
     /// At which something happens.
     wanted: usize,
     disturbance: Disturbance,
-    expected: u64,
-    deadline: u64,
     at: Option<Stop>,
-    fault: Option<Fault>,
-    tick: Option<(u64, Option<Watched>)>,
-    reservation: Option<Reservation>,
 }
 
-impl Running {
-    const NONE: Self = Self {
-        phase: Phase::None,
-        thread: 0,
-        count: 0,
-        wanted: 0,
-        disturbance: Disturbance::Switch,
-        expected: 0,
-        deadline: 0,
-        at: None,
-        fault: None,
-        tick: None,
-        reservation: None,
-    };
-}
-
-static RUNNING: IrqLock<Running> = IrqLock::new(Running::NONE);
+/// What the provoked tick's call is to return.
+static EXPECTED: AtomicU64 = AtomicU64::new(0);
+/// Where that tick came, and the call that it made.
+static TICK: IrqLock<Option<(u64, Option<Watched>)>> = IrqLock::new(None);
 
 /// The stops of the last call that nothing has happened to.
 static STOPS: IrqLock<Vec<Stop>> = IrqLock::new(Vec::new());
@@ -134,130 +110,99 @@ pub fn step(what: Option<(usize, Disturbance)>) -> Stepped {
         STOPS.lock().clear();
     }
     let (wanted, disturbance) = what.unwrap_or((0, Disturbance::Switch));
-    *RUNNING.lock() = Running {
+    let mut running = Running {
         phase: what.map_or(Phase::Counting, |_| Phase::Before),
-        thread: thread::with_current(Thread::id).unwrap_or(0),
+        count: 0,
         wanted,
         disturbance,
-        expected,
-        deadline: single_step::deadline(),
-        ..Running::NONE
+        at: None,
     };
-    let mut ended = Running::NONE;
-    let is_lost = || {
-        ended = mem::replace(&mut *RUNNING.lock(), Running::NONE);
-        ended.fault.is_some()
-    };
-    // SAFETY: as in `calls::call`. Every instruction comes to `watch`.
-    let is_back = unsafe { single_step::make(&mut call, is_lost) };
+    EXPECTED.store(expected, Ordering::Relaxed);
+    *TICK.lock() = None;
+    // SAFETY: as in `calls::call`.
+    let made = unsafe { single_step::make(&mut call, &mut |frame, at| running.visit(frame, at)) };
     let mut call = calls::seen(&call, expected);
-    if !is_back {
+    if !made.livepatch_stack_is_back {
         // Counts as a wrong result: the next call would be handed over to nowhere.
         call.result = u64::MAX;
     }
     Stepped {
         call,
         universe: [before, universe()],
-        at: ended.at,
-        fault: ended.fault,
-        tick: ended.tick,
+        at: running.at,
+        fault: made.fault,
+        tick: TICK.lock().take(),
     }
 }
 
-/// Sees every interrupt of the stepped call: see [`crate::interrupt::watch`].
-pub fn watch(frame: &mut TrapFrame) -> bool {
-    let mut running = RUNNING.lock();
-    let is_it = thread::with_current(Thread::id) == Some(running.thread);
-    if running.phase == Phase::None || !is_it {
-        return false;
-    }
-    match frame.vector {
-        vector::TRACE => {
-            drop(running);
-            while trapped(frame) {}
-            true
-        }
-        vector::DECREMENTER => {
-            if running.phase == Phase::Tick {
-                running.phase = Phase::Running;
-                running.tick = Some((frame.nip, None));
-            } else if arch::timebase() > running.deadline {
-                give_up(frame, &mut running);
-                return true;
+impl Running {
+    fn visit(&mut self, frame: &TrapFrame, at: At) -> Next {
+        match at {
+            At::Instruction => self.stopped(frame),
+            At::Tick if self.phase == Phase::Tick => {
+                self.phase = Phase::Running;
+                *TICK.lock() = Some((frame.nip, None));
+                Next::Run
             }
-            false
+            At::Tick | At::Home => Next::Run,
         }
-        // With interrupts off a lock may be held, and nobody would open it again.
-        _ if frame.msr & msr::EE != 0 => {
-            give_up(frame, &mut running);
-            true
-        }
-        _ => false,
     }
-}
 
-/// Lets the call end where it would return to.
-fn give_up(frame: &mut TrapFrame, running: &mut Running) {
-    running.fault = Some(single_step::give_up(frame));
-    running.phase = Phase::Running;
-}
-
-/// The call has trapped at an instruction. Says whether that was carried out here, so
-/// that the next one is the next to look at.
-fn trapped(frame: &mut TrapFrame) -> bool {
-    let word = text::read(frame.nip);
-    let mut running = RUNNING.lock();
-    stopped(frame, &mut running);
-    if running.phase == Phase::Partner && frame.msr & msr::EE != 0 {
-        drop(running);
-        follow(frame);
-        running = RUNNING.lock();
-    }
-    // At full speed the processor does it by itself.
-    frame.msr & msr::SE != 0 && reservation::carry_out(frame, word, &mut running.reservation)
-}
-
-/// The call is at an instruction.
-fn stopped(frame: &mut TrapFrame, running: &mut Running) {
-    if single_step::at_home(frame) {
-        return;
-    }
-    let mut stop = Stop {
-        address: frame.nip,
-        word: text::read(frame.nip),
-        masked: frame.msr & msr::EE == 0,
-        behind_site: None,
-    };
-    let number = running.count;
-    running.count += 1;
-    if running.count > MOST_STOPS {
-        if !stop.masked {
-            give_up(frame, running);
+    /// The call is at an instruction.
+    fn stopped(&mut self, frame: &TrapFrame) -> Next {
+        let mut stop = Stop {
+            address: frame.nip,
+            word: text::read(frame.nip),
+            masked: frame.msr & msr::EE == 0,
+            behind_site: None,
+        };
+        let number = self.count;
+        self.count += 1;
+        if self.count > MOST_STOPS {
+            return Next::GiveUp;
         }
-    } else if running.phase == Phase::Counting {
-        STOPS.lock().push(stop);
-    } else if running.phase == Phase::Before && number == running.wanted {
-        stop.behind_site = behind_site(stop.address);
-        running.at = Some(stop);
-        match running.disturbance {
-            Disturbance::Tick => {
-                running.phase = Phase::Tick;
-                frame.msr &= !msr::SE;
-                time::call_on_tick(on_tick);
-                // Below zero: it comes as soon as interrupts are on, which is when
-                // this handler returns.
-                arch::set_decrementer(-1);
-            }
-            Disturbance::BothWords => {
-                running.phase = Phase::Running;
-                frame.msr &= !msr::SE;
-                controls::write_both_words();
-            }
-            other => {
-                running.phase = Phase::Partner;
-                crew::PARTNER.give(Order::Disturb(other));
+        if self.phase == Phase::Counting {
+            STOPS.lock().push(stop);
+        } else if self.phase == Phase::Before && number == self.wanted {
+            stop.behind_site = behind_site(stop.address);
+            self.at = Some(stop);
+            match self.disturbance {
+                Disturbance::Tick => {
+                    self.phase = Phase::Tick;
+                    time::call_on_tick(on_tick);
+                    // Below zero: it comes as soon as interrupts are on, which is when
+                    // this handler returns.
+                    arch::set_decrementer(-1);
+                    return Next::Run;
+                }
+                Disturbance::BothWords => {
+                    self.phase = Phase::Running;
+                    controls::write_both_words();
+                    return Next::Run;
+                }
+                other => {
+                    self.phase = Phase::Partner;
+                    crew::PARTNER.give(Order::Disturb(other));
+                }
             }
         }
+        if self.phase == Phase::Partner && !stop.masked {
+            return self.follow();
+        }
+        Next::Step
+    }
+
+    /// Lets the partner have the CPU until it can't go on, as a tick would. When it is
+    /// done, the call runs at full speed.
+    fn follow(&mut self) -> Next {
+        if !crew::is_done() {
+            thread::preempt();
+        }
+        if !crew::is_done() {
+            return Next::Step;
+        }
+        self.phase = Phase::Running;
+        Next::Run
     }
 }
 
@@ -271,24 +216,11 @@ fn behind_site(address: u64) -> Option<u64> {
     address.checked_sub(target).filter(|_| is_made)
 }
 
-/// Lets the partner have the CPU until it can't go on, as a tick would. When it is
-/// done, the call runs at full speed.
-fn follow(frame: &mut TrapFrame) {
-    if !crew::is_done() {
-        thread::preempt();
-    }
-    if crew::is_done() {
-        RUNNING.lock().phase = Phase::Running;
-        frame.msr &= !msr::SE;
-    }
-}
-
 /// What the provoked tick calls.
 fn on_tick() {
     time::stop_calling();
-    let expected = RUNNING.lock().expected;
-    let made = calls::call(Caller::Handler, expected);
-    if let Some((_, place)) = &mut RUNNING.lock().tick {
+    let made = calls::call(Caller::Handler, EXPECTED.load(Ordering::Relaxed));
+    if let Some((_, place)) = &mut *TICK.lock() {
         *place = Some(made);
     }
 }

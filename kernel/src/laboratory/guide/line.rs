@@ -6,8 +6,8 @@ use super::{
     stop::{Part, State, Stop},
     words::{Owner, Words},
 };
-use crate::single_step::reservation;
 use alloc::{format, string::String, vec::Vec};
+use ppc64::insn;
 
 /// What an instruction has changed.
 #[derive(Clone, Debug)]
@@ -68,7 +68,7 @@ pub fn line(stop: &Stop, after: &State, words: &mut Words) -> Line {
         wrong = true;
         meaning.push(no_base(&access, stop, words));
     }
-    if reservation::is_conditional_store(stop.word) && !stop.part.is_folded() {
+    if insn::atomic(stop.word).is_some_and(|one| one.stores) && !stop.part.is_folded() {
         meaning.push("done by the step itself: a trap takes the reservation away".into());
     }
     let from = stop.state.gpr[1];

@@ -7,21 +7,15 @@ use super::{
     stop::{Part, Stop},
 };
 use crate::{
-    arch::{self, sanitiser::SanitisedCall, sanitiser::sanitised_home},
-    interrupt, mm,
-    single_step::{
-        self, Fault, MOST_STOPS,
-        reservation::{self, Reservation},
-    },
-    symbols,
-    sync::IrqLock,
-    text,
-    thread::{self, Thread},
+    arch::{sanitiser::SanitisedCall, sanitiser::sanitised_home},
+    mm,
+    single_step::{self, At, Fault, MOST_STOPS, Next},
+    symbols, text,
 };
 use alloc::vec::Vec;
 use core::{mem, ops::Range};
 use layout::{FrameHeader, TrapFrame};
-use ppc64::{insn, msr, vector};
+use ppc64::{insn, msr};
 
 /// Instructions that a call may take, those that are not shown included.
 const MOST_INSTRUCTIONS: u32 = 1_000_000;
@@ -40,22 +34,16 @@ struct Fold {
 
 /// The call that is being stepped.
 struct Stepping {
-    thread: u32,
     map: Map,
     /// Where stubs and trampolines are, and modules.
     region: Range<u64>,
     stops: Vec<Stop>,
     instructions: u32,
-    deadline: u64,
-    fault: Option<Fault>,
     fold: Option<Fold>,
     /// The replacement, once it was entered, and its module.
     new: Range<u64>,
     new_module: Range<u64>,
-    reservation: Option<Reservation>,
 }
-
-static STEPPING: IrqLock<Option<Stepping>> = IrqLock::new(None);
 
 /// A call that was made in steps.
 #[derive(Debug)]
@@ -72,71 +60,29 @@ pub struct Stepped {
     pub new: Range<u64>,
 }
 
-/// Makes a call in steps; nothing if another is being stepped.
+/// Makes a call in steps.
 ///
 /// # Safety
 /// The function may be called with these arguments and this r2.
-pub unsafe fn step(call: &mut SanitisedCall, map: Map) -> Option<Stepped> {
+pub unsafe fn step(call: &mut SanitisedCall, map: Map) -> Stepped {
     let region = mm::code::region();
-    let stepping = Stepping {
-        thread: thread::with_current(Thread::id).unwrap_or(0),
+    let mut stepping = Stepping {
         map,
         region: region.start..region.end,
         stops: Vec::with_capacity(MOST_STOPS + 1),
         instructions: 0,
-        deadline: single_step::deadline(),
-        fault: None,
         fold: None,
         new: 0..0,
         new_module: 0..0,
-        reservation: None,
     };
-    {
-        let mut place = STEPPING.lock();
-        if place.is_some() {
-            return None;
-        }
-        *place = Some(stepping);
-    }
-    interrupt::watch(Some(watch));
-    let is_lost = || {
-        let stepping = STEPPING.lock();
-        stepping.as_ref().is_some_and(|one| one.fault.is_some())
-    };
-    // SAFETY: as the caller promises, and the watcher is there.
-    let livepatch_stack_is_back = unsafe { single_step::make(call, is_lost) };
-    interrupt::watch(None);
-    let ended = mem::take(&mut *STEPPING.lock())?;
-    Some(Stepped {
-        stops: ended.stops,
-        instructions: ended.instructions,
-        fault: ended.fault,
-        livepatch_stack_is_back,
-        new: ended.new,
-    })
-}
-
-/// Sees every interrupt of the call.
-fn watch(frame: &mut TrapFrame) -> bool {
-    let mut place = STEPPING.lock();
-    let Some(stepping) = place.as_mut() else {
-        return false;
-    };
-    if thread::with_current(Thread::id) != Some(stepping.thread) {
-        return false;
-    }
-    match frame.vector {
-        vector::TRACE => {
-            stepping.stopped(frame);
-            true
-        }
-        vector::DECREMENTER if arch::timebase() <= stepping.deadline => false,
-        // With interrupts off a lock may be held, and nobody would open it again.
-        _ if frame.msr & msr::EE != 0 => {
-            stepping.fault = Some(single_step::give_up(frame));
-            true
-        }
-        _ => false,
+    // SAFETY: as the caller promises.
+    let made = unsafe { single_step::make(call, &mut |frame, at| stepping.visit(frame, at)) };
+    Stepped {
+        stops: stepping.stops,
+        instructions: stepping.instructions,
+        fault: made.fault,
+        livepatch_stack_is_back: made.livepatch_stack_is_back,
+        new: stepping.new,
     }
 }
 
@@ -151,23 +97,20 @@ fn is_call(word: u32) -> bool {
 }
 
 impl Stepping {
-    fn stopped(&mut self, frame: &mut TrapFrame) {
-        loop {
-            if single_step::at_home(frame) {
-                self.write_down(frame, Part::Home, 0);
-                return;
+    fn visit(&mut self, frame: &TrapFrame, at: At) -> Next {
+        match at {
+            At::Instruction => {
+                let is_full =
+                    self.stops.len() >= MOST_STOPS || self.instructions >= MOST_INSTRUCTIONS;
+                if is_full && frame.msr & msr::EE != 0 {
+                    return Next::GiveUp;
+                }
+                self.note(frame, text::read(frame.nip));
             }
-            let word = text::read(frame.nip);
-            let is_full = self.stops.len() >= MOST_STOPS || self.instructions >= MOST_INSTRUCTIONS;
-            if is_full && frame.msr & msr::EE != 0 {
-                self.fault = Some(single_step::give_up(frame));
-                return;
-            }
-            self.note(frame, word);
-            if !reservation::carry_out(frame, word, &mut self.reservation) {
-                return;
-            }
+            At::Home => self.write_down(frame, Part::Home, 0),
+            At::Tick => {}
         }
+        Next::Step
     }
 
     /// Counts an instruction, and writes it down if it is shown.

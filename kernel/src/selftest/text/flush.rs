@@ -6,15 +6,16 @@ use crate::{
     arch::{self, sanitiser::SanitisedCall},
     check,
     ftrace::{self, Filter, Flags, Ops},
-    interrupt,
     mm::code::CodeBlock,
-    module, single_step, symbols,
+    module,
+    single_step::{self, At, Next},
+    symbols,
     sync::IrqLock,
+    text,
 };
 use alloc::{format, string::String, vec::Vec};
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::Ordering;
 use layout::{CallFrame, TrapFrame};
-use ppc64::vector;
 
 /// Size of a cache block on every CPU that is supported, in bytes.
 const BLOCK: u64 = 128;
@@ -51,45 +52,30 @@ fn step(word: u32, gpr: &[u64; 32]) -> Option<Step> {
     }
 }
 
-/// What the call that is being watched has done so far. It has room for all of it.
-static SEEN: IrqLock<Vec<Step>> = IrqLock::new(Vec::new());
-/// Whether that call was given up.
-static IS_LOST: AtomicBool = AtomicBool::new(false);
-
-fn watch(frame: &mut TrapFrame) -> bool {
-    let mut seen = SEEN.lock();
-    if frame.vector != vector::TRACE || seen.len() == seen.capacity() {
-        IS_LOST.store(true, Ordering::Relaxed);
-        single_step::give_up(frame);
-    } else if !single_step::at_home(frame) {
-        // SAFETY: the instruction that the CPU is about to execute.
-        let word = unsafe { arch::load_instruction(frame.nip) };
-        seen.extend(step(word, &frame.gpr));
-    }
-    true
-}
-
 /// What a flush of so many bytes at `start` does.
 fn flush(start: u64, size: u64) -> Result<Vec<Step>, String> {
-    *SEEN.lock() = Vec::with_capacity(2 * (size / BLOCK) as usize + 16);
-    IS_LOST.store(false, Ordering::Relaxed);
+    let mut seen = Vec::with_capacity(2 * (size / BLOCK) as usize + 16);
     let entry = arch::flush_code as *const () as u64;
     let local = symbols::function_at(entry).map_or(0, |entry| u64::from(entry.local_entry));
     let toc = arch::cpu().entry.toc.load(Ordering::Relaxed);
     let mut call = SanitisedCall::new(entry, local, toc, false);
     call.arguments[..2].copy_from_slice(&[start, size]);
-    let off = arch::interrupts_off();
-    interrupt::watch(Some(watch));
-    let is_lost = || IS_LOST.load(Ordering::Relaxed);
-    // SAFETY: it takes an address and a size, and changes nothing; the watcher is there.
-    unsafe { single_step::make(&mut call, is_lost) };
-    interrupt::watch(None);
-    drop(off);
+    let mut visitor = |frame: &mut TrapFrame, at| {
+        if seen.len() == seen.capacity() {
+            return Next::GiveUp;
+        }
+        if at == At::Instruction {
+            seen.extend(step(text::read(frame.nip), &frame.gpr));
+        }
+        Next::Step
+    };
+    // SAFETY: it takes an address and a size, and changes nothing.
+    let fault = unsafe { single_step::make(&mut call, &mut visitor) }.fault;
     check!(
-        !is_lost(),
+        fault.is_none(),
         "the flush of {size:#x} bytes at {start:#x} did not come back"
     );
-    Ok(core::mem::take(&mut *SEEN.lock()))
+    Ok(seen)
 }
 
 /// The blocks that a range has bytes in, by looking at each byte.
