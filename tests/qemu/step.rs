@@ -20,8 +20,11 @@ const FILTERS: [(&str, &str); 6] = [
         "add$1 $2, [part]  ",
     ),
     (r"(lis r\d+|ori r\d+, r\d+), 0x[0-9a-f]+ *", "$1, [part]  "),
-    // What was there before the call.
-    (r"16\(r1\) of A: 0x[0-9a-f]+", "16(r1) of A: [left over]"),
+    // What was there before the call. Whether the line is folded is up to its digits.
+    (
+        r"\s+16\(r1\) of A: 0x[0-9a-f]+",
+        "  16(r1) of A: [left over]",
+    ),
     (
         r"sanitised_call_asm\+0x[0-9a-f]+",
         "sanitised_call_asm+[offset]",
