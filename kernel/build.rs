@@ -6,8 +6,8 @@ fn main() {
     println!("cargo::rerun-if-changed=c/laboratory.c");
     // The compiler's flags name it, which cargo does not look into.
     println!("cargo::rerun-if-changed=../linker.ld");
-    cpatch::cross()
-        .flags(["-mcpu=power8", "-O2", "-std=c11"])
+    cpatch::c()
+        .flag("-O2")
         .files(["c/victims.c", "c/laboratory.c"])
         .compile("victims");
 }

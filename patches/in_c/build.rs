@@ -1,5 +1,5 @@
-//! Compiles the replacement functions.
+//! Compiles the replacement functions: for `in_c`, and for its likes at other levels.
 
 fn main() {
-    cpatch::compile(&["src/in_c.c"]);
+    cpatch::compile(&["../in_c/src/in_c.c"]);
 }

@@ -1,5 +1,5 @@
-//! C for the bare machine, compiled from build scripts: the kernel's victims, and the
-//! replacement functions of patches (docs/c-patches.md).
+//! Assembly and C for the bare machine, compiled from build scripts: the kernel's entries,
+//! its victims, and the replacement functions of patches (docs/c-patches.md).
 
 use klp::convention::FrameHeader;
 use klp::{Convention, stack};
@@ -7,9 +7,8 @@ use std::env;
 use std::mem::offset_of;
 use std::path::Path;
 
-/// The cross compiler, for code that the kernel runs: ELFv2 in real mode, without
-/// floating point and vectors, each function with the site of the kernel of 2016
-/// (`mflr r0; bl _mcount`).
+/// The cross compiler, for assembly and C: ELFv2 on the oldest processor that the kernel
+/// runs on.
 #[must_use]
 pub fn cross() -> cc::Build {
     let prefix = env::var("CROSS_COMPILE").unwrap_or_else(|_| "powerpc64le-linux-gnu-".into());
@@ -20,14 +19,24 @@ pub fn cross() -> cc::Build {
         .compiler(format!("{prefix}gcc"))
         .archiver(format!("{prefix}ar"))
         .no_default_flags(true)
-        .flags(["-mabi=elfv2", "-mlittle-endian", "-mcmodel=medium"])
-        .flags(["-g", "-ffreestanding", "-fno-pic"])
+        .flags(["-mcpu=power8", "-mabi=elfv2", "-mlittle-endian"])
+        .flags(["-g", "-Wall", "-Wextra", "-Werror"]);
+    build
+}
+
+/// The same for C that the kernel runs: in real mode, without floating point and vectors,
+/// each function with the site of the kernel of 2016 (`mflr r0; bl _mcount`).
+#[must_use]
+pub fn c() -> cc::Build {
+    let mut build = cross();
+    build
+        .flags(["-std=gnu11", "-mcmodel=medium"])
+        .flags(["-ffreestanding", "-fno-pic"])
         .flags(["-fno-asynchronous-unwind-tables", "-fno-stack-protector"])
         .flags(["-msoft-float", "-mno-altivec", "-mno-vsx"])
         .flags(["-pg", "-mprofile-kernel"])
         // Two functions of one body stay two: a patch of one must not reach the other.
-        .flag("-fno-ipa-icf")
-        .flags(["-Wall", "-Wextra", "-Werror"]);
+        .flag("-fno-ipa-icf");
     build
 }
 
@@ -57,13 +66,11 @@ pub fn compile(files: &[&str]) {
         assert!(Path::new(file).is_file(), "there is no {file}");
         println!("cargo::rerun-if-changed={file}");
     }
-    let mut build = cross();
-    match convention {
-        Convention::Pcrel => build.flags(["-mcpu=power10", "-mpcrel"]),
-        Convention::Plain | Convention::Epilogue | Convention::AsPosted => {
-            build.flag("-mcpu=power8")
-        }
-    };
+    let mut build = c();
+    if convention == Convention::Pcrel {
+        // Of several processors, gcc takes the last.
+        build.flags(["-mcpu=power10", "-mpcrel"]);
+    }
     let level = env::var("OPT_LEVEL").expect("cargo sets OPT_LEVEL");
     // rustc's `z` is clang's.
     let level = if level == "z" { "s" } else { &level };
@@ -79,7 +86,6 @@ pub fn compile(files: &[&str]) {
     }
     build
         .flag(format!("-O{level}"))
-        .flag("-std=gnu11")
         // What the descriptor does not reach is left out. A traceback table would lie in
         // the function.
         .flags(["-ffunction-sections", "-fdata-sections", "-mtraceback=no"])

@@ -99,12 +99,13 @@ KLP_REPLACEMENT(long, counts, (long value), (value))
 	return rust_twice(value) + c_leaf(value);
 }
 
+/* Of the loop, -O3 makes two: the question is the same each time. */
 static __attribute__((noinline)) long sum(int count, va_list list)
 {
 	long sum = 0;
 
 	for (int index = 0; index < count; index++)
-		sum += (index + 1) * va_arg(list, long);
+		sum += count > 1 ? (index + 1) * va_arg(list, long) : va_arg(list, long);
 	return sum;
 }
 

@@ -1,19 +1,22 @@
-//! A patch whose functions are written in C, by each variant.
+//! A patch whose functions are written in C, at each optimisation level and by each variant.
 
 use crate::{
-    check,
+    check, console,
     ftrace::{self, Callback, Filter, Flags, Ops},
     livepatch::{
         self,
         variants::{self, VARIANTS, Variant},
     },
-    module, victims,
+    module, symbols, victims,
 };
-use alloc::{format, string::String};
+use alloc::{format, string::String, vec::Vec};
 use core::arch::asm;
 use core::sync::atomic::{AtomicU64, Ordering};
 use layout::CallFrame;
 use report::Judgement;
+
+/// Modules of the same functions, compiled at -O0, -O1, -O2, -O3 and -Os.
+const LEVELS: [&str; 5] = ["in_c0", "in_c1", "in_c2", "in_c3", "in_c"];
 
 static HITS: AtomicU64 = AtomicU64::new(0);
 static COUNT: Ops = Ops::new("in_c", count as Callback, Flags::empty());
@@ -68,12 +71,15 @@ fn calls_on_the_stack() -> Result<(), String> {
     Ok(())
 }
 
-/// Enables the patch, calls its functions, traces one, and takes it back.
-fn by(variant: &Variant) -> Result<(), String> {
-    let text = |error: &dyn core::fmt::Display| format!("{}: {error}", variant.name);
-    let file = module::find_file("in_c")?;
-    livepatch::load(file.bytes, livepatch::Options::default()).map_err(|error| text(&error))?;
+/// Enables the patch, calls its functions, traces one, and takes it back. Returns how many
+/// bytes of code one of its functions has, that no two levels make the same of.
+fn at(name: &str, variant: &Variant) -> Result<u64, String> {
+    let file = module::find_file(name)?;
+    let options = livepatch::Options::default();
+    livepatch::load(file.bytes, options).map_err(|error| format!("{error}"))?;
     livepatch::wait();
+    let loaded = module::find(name).ok_or("is not loaded")?;
+    let size = loaded.function("sum").and_then(symbols::size_at);
     let passes = |case| variant.expectation(case).0 == Judgement::Pass;
     let before = r2();
     let result = calls_in_registers().and_then(|()| match passes("arguments-20") {
@@ -86,27 +92,36 @@ fn by(variant: &Variant) -> Result<(), String> {
     victims::leaf(5);
     victims::c_counts(5);
     let untraced = ftrace::unregister(&COUNT);
-    livepatch::unload("in_c").map_err(|error| text(&error))?;
-    result.map_err(|error| text(&error))?;
-    check!(
-        before == after,
-        "{}: r2 is {after:#x} instead of {before:#x}",
-        variant.name
-    );
+    drop(loaded);
+    livepatch::unload(name).map_err(|error| format!("{error}"))?;
+    result?;
+    check!(before == after, "r2 is {after:#x} instead of {before:#x}");
     let hits = HITS.load(Ordering::Relaxed);
     check!(
         traced == Ok(2) && untraced.is_ok() && hits == 2,
-        "{}: {traced:?}, {untraced:?}, {hits} hits",
-        variant.name
+        "{traced:?}, {untraced:?}, {hits} hits"
     );
     check!(victims::leaf(5) == 16, "leaf is still replaced");
+    size.ok_or_else(|| "`sum` has no symbol".into())
+}
+
+/// The same at each level.
+fn by(variant: &Variant) -> Result<(), String> {
+    let mut sizes = Vec::new();
+    for name in LEVELS {
+        let size = at(name, variant);
+        sizes.push(size.map_err(|error| format!("{name}, {}: {error}", variant.name))?);
+        console::progress(name, 0, 0);
+    }
+    let are_unlike = (1..sizes.len()).all(|index| !sizes[..index].contains(&sizes[index]));
+    check!(are_unlike, "{LEVELS:?}: two of one level? {sizes:?} bytes");
     Ok(())
 }
 
 crate::selftest! {
     /// Replacement functions in C, with jump tables, string literals, static data, stack
     /// arguments, variable ones and calls into the kernel, work by every variant that can
-    /// work, and have sites of their own.
+    /// work, whatever level they are compiled at, and have sites of their own.
     fn by_every_variant() {
         let usual = variants::current().name;
         let result = VARIANTS.iter().filter(|one| one.gives_back_toc && (one.needs)().is_ok());
