@@ -36,6 +36,6 @@ pub mod thread;
 pub use callbacks::{Callback, Callbacks, Context, PrePatch};
 pub use convention::{CONVENTION, Convention};
 pub use info::{Function, Info, Object, Provided, Text};
-pub use note::{NOTES_SECTION, VariantNote};
+pub use note::{NOTES_SECTION, SHIPPED_VARIANTS, VariantNote};
 pub use pinned::{FullWord, Pair, Pinned, Word};
 pub use state::State;

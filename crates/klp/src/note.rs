@@ -5,6 +5,16 @@ use crate::Convention;
 /// The section of the kernel's file that holds one note for each variant.
 pub const NOTES_SECTION: &str = ".variants";
 
+/// The variants that came with the tree. Any other is the reader's own.
+pub const SHIPPED_VARIANTS: [&str; 6] = [
+    "epilogue",
+    "epilogue-as-posted",
+    "mini-frame",
+    "livepatch-stack",
+    "shared-toc",
+    "pcrel",
+];
+
 /// Most bytes of a variant's name.
 const NAME: usize = 28;
 
