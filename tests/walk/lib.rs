@@ -90,7 +90,11 @@ fn step(tree: &Tree, block: &Block, elsewhere: &impl Fn(&str) -> bool) -> Result
         }
         Kind::Typed => {
             let (well, printed) = shell::run_typing(tree, "make shell", &block.text)?;
-            ensure!(well, "line {line}: a command failed:\n{printed}");
+            // The kernel's own words, if it got so far as to say them.
+            let mut said = printed.lines();
+            let failed = said.rfind(|line| line.contains(" lines failed"));
+            let failed = failed.unwrap_or("a command failed");
+            ensure!(well, "line {line}: {failed}:\n{printed}");
             Ok(())
         }
         Kind::Diff => {
@@ -193,6 +197,11 @@ mod tests {
             (
                 "```console\n$ echo a\n```\n",
                 "d.md: line 2: `echo a` did not print what the document shows, first:\n(nothing more)",
+            ),
+            (
+                "```text file=Makefile\nshell:\n\t@cat; echo '1 of 2 lines failed: `b`'; false\n```\n\
+                 ```klplab\na\nb\n```\n",
+                "d.md: line 5: 1 of 2 lines failed: `b`:\na\nb\n",
             ),
             (
                 "```console\n$ false\n```\n",

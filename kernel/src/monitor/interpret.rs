@@ -7,19 +7,55 @@ use super::{
     trouble::{Outcome, Trouble},
 };
 use crate::console::{self, Painted, Tone};
+use alloc::{borrow::ToOwned, format, string::String};
 use arrayvec::ArrayVec;
-use core::fmt::Write;
+use core::fmt::{self, Write};
 use lineedit::LINE_BYTES;
 
 /// Most words that a line can have.
 const WORDS: usize = LINE_BYTES / 2 + 1;
+
+/// How many lines were given, blank ones left out, and how many of them have failed.
+#[derive(Clone, Debug, Default)]
+pub struct Score {
+    lines: usize,
+    failed: usize,
+    /// Of those that have failed.
+    first: String,
+}
+
+impl Score {
+    /// How many lines have failed.
+    pub fn failed(&self) -> usize {
+        self.failed
+    }
+
+    fn fail(&mut self, line: &str) {
+        if self.failed == 0 {
+            self.first = line.to_owned();
+        }
+        self.failed += 1;
+    }
+}
+
+impl fmt::Display for Score {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            lines,
+            failed,
+            first,
+        } = self;
+        let which = if *failed == 1 { "" } else { ", the first" };
+        write!(f, "{failed} of {lines} lines failed{which}: `{first}`")
+    }
+}
 
 /// Lines that were given, and what became of them.
 #[derive(Debug)]
 pub struct Session {
     /// What commands write to.
     pub out: Out,
-    failed: usize,
+    score: Score,
     over: bool,
     gentle: bool,
 }
@@ -29,20 +65,20 @@ impl Session {
     pub fn new(out: Out) -> Self {
         Self {
             out,
-            failed: 0,
+            score: Score::default(),
             over: false,
             gentle: false,
         }
     }
 
-    /// How many commands have failed.
-    pub fn failed(&self) -> usize {
-        self.failed
+    /// What became of the lines so far.
+    pub fn score(&self) -> &Score {
+        &self.score
     }
 
-    /// Lets only `failed` commands count: somebody has seen the others fail.
-    pub fn forgive(&mut self, failed: usize) {
-        self.failed = failed;
+    /// Lets only these lines count: somebody has seen the others fail.
+    pub fn forgive(&mut self, score: Score) {
+        self.score = score;
     }
 
     /// Whether there is to be no other line.
@@ -68,27 +104,38 @@ impl Session {
     /// Does what a line says: commands with `;` between them, up to a `#`. What comes
     /// behind ^C is left out.
     pub fn line(&mut self, line: &str) {
-        let line = line.split('#').next().unwrap_or("");
+        let line = line.split('#').next().unwrap_or("").trim();
+        self.score.lines += usize::from(!line.is_empty());
+        if !self.commands(line) {
+            self.score.fail(line);
+        }
+    }
+
+    /// Whether each of them did what it was asked.
+    fn commands(&mut self, line: &str) -> bool {
+        let mut all_work = true;
         for command in line.split(';') {
             let result = input::while_running(|| self.command(command));
             self.out.end_line();
             if let Err((command, trouble)) = result {
-                self.failed += 1;
+                all_work = false;
                 self.complain(command, &trouble);
                 if trouble == Trouble::Interrupted {
-                    return;
+                    break;
                 }
             }
             if self.over {
-                return;
+                break;
             }
         }
+        all_work
     }
 
     /// A line was too long to be taken in.
     pub fn too_long(&mut self) {
-        self.failed += 1;
-        let what = alloc::format!("a line of at most {LINE_BYTES} characters");
+        self.score.lines += 1;
+        self.score.fail("(too long)");
+        let what = format!("a line of at most {LINE_BYTES} characters");
         self.complain(None, &Trouble::expected(what, "a longer one"));
     }
 

@@ -73,9 +73,9 @@ pub fn run(arguments: &BootArgs<'_>) -> Verdict {
     let typed_by_hand = arguments.input == Input::Terminal;
     input::start(typed_by_hand);
     if typed_by_hand {
-        let failed = session.failed();
+        let unseen = session.score().clone();
         by_hand(&mut session, arguments.columns);
-        session.forgive(failed);
+        session.forgive(unseen);
     } else {
         from_a_script(&mut session);
     }
@@ -83,12 +83,14 @@ pub fn run(arguments: &BootArgs<'_>) -> Verdict {
     verdict(&session)
 }
 
-/// A command that failed and that nobody has seen fail makes the run fail.
+/// A line that failed while nobody was looking makes the run fail, and is named.
 fn verdict(session: &Session) -> Verdict {
-    match session.failed() {
-        0 => Verdict::Passed,
-        _ => Verdict::ChecksFailed,
+    let score = session.score();
+    if score.failed() == 0 {
+        return Verdict::Passed;
     }
+    println!("{}", Painted(Tone::Bad, score));
+    Verdict::ChecksFailed
 }
 
 /// Who runs commands.

@@ -246,7 +246,7 @@ fn fuzz(session: &mut Session, arguments: &[&str]) -> Outcome {
     let lines = tally.lines;
     writeln!(
         session.out,
-        "{lines} lines in {} ms, {failed} commands refused; the kernel is as before",
+        "{lines} lines in {} ms, {failed} of them refused; the kernel is as before",
         took.as_millis()
     )?;
     Ok(())

@@ -41,7 +41,7 @@ const LARGEST: &str =
 pub struct Tally {
     /// Lines that were given.
     pub lines: u64,
-    /// Commands that have failed, as most should.
+    /// Those of which something has failed, as of most it should.
     pub failed: usize,
     /// How often each command was run or refused.
     pub tried: Vec<(&'static str, u64)>,
@@ -174,7 +174,7 @@ impl Desk {
             console::progress("random lines", self.tally.lines as u32, 0);
             self.keep_going();
         }
-        self.tally.failed = self.session.failed();
+        self.tally.failed = self.session.score().failed();
         Ok(())
     }
 

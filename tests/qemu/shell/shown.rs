@@ -1,0 +1,198 @@
+//! What commands show of the kernel.
+
+use super::{PROMPT, has, piped};
+use anyhow::{Result, bail, ensure};
+use xtask::outcome::Outcome;
+
+/// A module that was loaded for one variant is loaded anew for the next: in another return
+/// convention, or with another TOC.
+pub fn variants() -> Result<()> {
+    let mut script = String::new();
+    for variant in ["livepatch-stack", "shared-toc", "mini-frame", "epilogue"] {
+        script += &format!(
+            "variant {variant}\nenable two_percent\ncall balance 3\ndisable two_percent\n"
+        );
+    }
+    let done = piped("shell::variants", "default", &script)?;
+    let right = done.transcript.matches("\nbalance(3) = 10612\n").count();
+    ensure!(
+        done.outcome == Outcome::Guest(0) && right == 4,
+        "{}: {right} of 4\n{}",
+        done.outcome,
+        done.transcript
+    );
+    Ok(())
+}
+
+/// Who holds a transition up, and what can be done about it.
+pub fn transition() -> Result<()> {
+    let script = "spawn sleeper\nenable two_percent\ntransition\nthreads\nreverse\nwait\npatches\nenable two_percent nowait\nkill sleeper\nwait\npatches\nspawn sleeper\ndisable two_percent\nforce\npatches\nunload two_percent";
+    let done = piped("shell::transition", "default", script)?;
+    has(
+        &done.transcript,
+        &[
+            "patch `two_percent`: 1 of 4 threads have still to go over",
+            "no             kernel::bank::balance is on its stack",
+            "has still to go over",
+            "klplab> patches\nno patch is enabled",
+            "klplab> patches\ntwo_percent: enabled; handed over by `epilogue`\n  kernel::bank::balance -> two_percent::balance\n",
+            "1 threads were switched wherever they were. The price:",
+            "unload: module `two_percent`",
+        ],
+    )?;
+    // What was forced stays.
+    ensure!(done.outcome == Outcome::Guest(1), "{}", done.outcome);
+    Ok(())
+}
+
+/// The disassembly marks what has changed, and nothing else.
+pub fn disassembly() -> Result<()> {
+    let script = "dis balance\nenable two_percent\ndis balance\nreset\ndis balance";
+    let done = piped("shell::disassembly", "default", script)?;
+    let listings: Vec<Vec<&str>> = done
+        .transcript
+        .split("klplab> dis balance\n")
+        .skip(1)
+        .map(|listing| {
+            listing
+                .lines()
+                .take_while(|line| !line.starts_with(PROMPT))
+                .collect()
+        })
+        .collect();
+    let [before, patched, after] = &listings[..] else {
+        bail!("not three listings:\n{}", done.transcript);
+    };
+    let marked = |lines: &[&str]| -> Vec<String> {
+        let marked = lines.iter().filter(|line| line.starts_with('*'));
+        marked.map(|line| (*line).to_owned()).collect()
+    };
+    ensure!(marked(before).is_empty(), "{before:#?}");
+    let [word] = &marked(patched)[..] else {
+        bail!("not one word: {patched:#?}");
+    };
+    has(word, &["(stub, see below)", "site; at boot: nop"])?;
+    let text = patched.join("\n");
+    has(
+        &text,
+        &[
+            "the stub that all its calls take now",
+            "b two_percent::balance+0x",
+        ],
+    )?;
+    let body = |lines: &[&str]| -> Vec<String> {
+        lines[1..]
+            .iter()
+            .map(|line| (*line).to_owned())
+            .filter(|line| line.starts_with(' '))
+            .collect()
+    };
+    ensure!(
+        body(before) == body(after) && before[0] == after[0],
+        "{before:#?}\n{after:#?}"
+    );
+    Ok(())
+}
+
+/// A step shows a call as calls go now: in a transition that does not end, and under a
+/// tracer, unless that would trace the step's own work.
+pub fn step() -> Result<()> {
+    let script = "spawn sleeper\nenable two_percent nowait\nstep balance\nkill sleeper\nwait\nreset\n\
+        trace function\nstep leaf\ntrace hits\ntrace off\nfilter kernel::victims::*\ntrace graph\nstep leaf\ncall leaf 3";
+    let done = piped("shell::step", "default", script)?;
+    let transcript = &done.transcript;
+    has(
+        transcript,
+        &[
+            "balance(0, 2), as-is, handed over by epilogue",
+            "the call is to go on at the global entry of C",
+            "r3 = 0x28a4 (10404)",
+            "step: the kernel's own functions are traced, such as `",
+            "leaf(5), as-is, handed over by epilogue",
+            "r3 = 0x10 (16)",
+            "leaf(3) = 10",
+        ],
+    )?;
+    ensure!(
+        transcript.matches("says the ABI sanitiser").count() == 2,
+        "{transcript}"
+    );
+    // One step was refused.
+    ensure!(done.outcome == Outcome::Guest(1), "{}", done.outcome);
+    Ok(())
+}
+
+/// What a name or an address does not stand for is not taken for something else.
+pub fn names() -> Result<()> {
+    let script = "call noplace::leaf 3\ncall victims::leaf 3\nsym 0x0\nfilter balance\nfilter !noplace\nfilter\nselftest noplace\nselftest names";
+    let done = piped("shell::names", "default", script)?;
+    has(
+        &done.transcript,
+        &[
+            "found `noplace::leaf`; did you mean `leaf`?\n",
+            "leaf(3) = 10\n",
+            "sym: expected an address inside a symbol, found `0x0`\n",
+            "klplab> filter balance\ntraced:   kernel::bank::balance\n",
+            "or a pattern with `*`, found `noplace`\nklplab> filter\ntraced:   kernel::bank::balance\n",
+            "selftest: expected a test's path, the start of one up to `::`, or a pattern with `*`, found `noplace`\n",
+            "test names::places_are_named ... ok\n",
+        ],
+    )?;
+    ensure!(done.outcome == Outcome::Guest(1), "{}", done.outcome);
+    Ok(())
+}
+
+/// What threads print cuts neither through one another's lines nor through a table.
+pub fn whole() -> Result<()> {
+    let tables = "exports\nthreads\nhelp\nsites kernel::victims::*\n".repeat(5);
+    let script = format!("spawn caller 8\nenable test_klp_chatty\n{tables}reset");
+    let done = piped("shell::whole", "default", &script)?;
+    ensure!(done.outcome == Outcome::Guest(0), "{}", done.outcome);
+    let line = "chatty: 0 and 3, 3 in all; that is one line";
+    let mut said = 0;
+    for found in done
+        .transcript
+        .lines()
+        .filter(|one| one.contains("chatty: "))
+    {
+        // The prompt of a script is a line of its own.
+        ensure!(found == line, "cut: {found}");
+        said += 1;
+    }
+    ensure!(said > 20, "only {said} lines:\n{}", done.transcript);
+    let tables = done.transcript.split("klplab> exports\n").skip(1);
+    let plain = |table: &str| -> Vec<bool> {
+        let table = table.split(PROMPT).next().unwrap_or("");
+        table.lines().map(|one| one != line).collect()
+    };
+    for table in tables {
+        // All of the table, and then what has waited.
+        let rows = plain(table);
+        ensure!(rows.is_sorted_by(|one, next| one >= next), "cut:\n{table}");
+    }
+    Ok(())
+}
+
+/// What can be called and replaced is found, and what can't is told where to look.
+pub fn found() -> Result<()> {
+    let script = "exports bank*\ncall bank_paid_in 0 2\ncall rust_twice 4\ncall lab_second 1\n\
+        sites kernel::bank::*\nexports nosuch\n\
+        dis kernel::thread::spawn\nspawn sleeper\nbt sleeper";
+    let done = piped("shell::found", "default", script)?;
+    has(
+        &done.transcript,
+        &[
+            "call  bank_paid_in             bank_paid_in\n",
+            "bank_paid_in(0, 2) = 10000\n",
+            "rust_twice(4) = 8\n",
+            "lab_second(1) = 3\n",
+            "kernel::bank::balance",
+            "exports: expected an exported function's name, or a pattern with `*`",
+            "`kernel::thread::spawn` is generic, and has code only where it is used;",
+            "kernel::thread::spawn::<",
+            // It calls itself once a year.
+            "\n  ... kernel::bank::balance again, 3 frames\n",
+        ],
+    )?;
+    Ok(())
+}
