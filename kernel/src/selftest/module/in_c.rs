@@ -25,48 +25,67 @@ extern "C" fn count(_: u64, _: u64, _: &Ops, _: &mut CallFrame) {
     HITS.fetch_add(1, Ordering::Relaxed);
 }
 
-/// What r2 is here.
+/// Makes a call, and fails if r2 is another one behind it. Puts it right first of all, since
+/// what follows rests on it.
 #[inline(always)]
-fn r2() -> u64 {
-    let found;
+fn keeps_r2<T>(call: impl FnOnce() -> T) -> Result<T, String> {
+    let (before, after): (u64, u64);
     // SAFETY: copies a register.
-    unsafe { asm!("mr {}, 2", out(reg) found, options(nomem, nostack, preserves_flags)) };
-    found
+    unsafe { asm!("mr {}, 2", out(reg) before, options(nomem, nostack, preserves_flags)) };
+    let result = call();
+    // SAFETY: r2 is this function's own TOC pointer again, as compiled code takes it to be.
+    unsafe {
+        asm!(
+            "mr {after}, 2",  // what the call has left
+            "mr 2, {before}", // the TOC pointer
+            after = out(reg) after,
+            before = in(reg) before,
+            options(nomem, nostack, preserves_flags),
+        );
+    }
+    check!(before == after, "r2 is {after:#x} instead of {before:#x}");
+    Ok(result)
 }
 
 /// Calls the functions that are replaced, with arguments in registers: as many as C has.
 fn calls_in_registers() -> Result<(), String> {
     for (value, expected) in [(5, 509), (8, 804), (2, 206), (20, 2004), (6, 612)] {
-        let found = victims::leaf(value);
+        let found = keeps_r2(|| victims::leaf(value))?;
         check!(found == expected, "leaf({value}): {found}");
     }
-    let found = [victims::find(49, 4), victims::find(49, 5)];
+    let found = [
+        keeps_r2(|| victims::find(49, 4))?,
+        keeps_r2(|| victims::find(49, 5))?,
+    ];
     check!(found == [50, 48], "find: {found:?}");
-    let found = [victims::is_even(4), victims::is_even(5)];
+    let found = [
+        keeps_r2(|| victims::is_even(4))?,
+        keeps_r2(|| victims::is_even(5))?,
+    ];
     check!(found == [false, true], "is_even: {found:?}");
-    let before = victims::report(9);
-    victims::nothing();
-    let after = victims::report(7);
+    let before = keeps_r2(|| victims::report(9))?;
+    keeps_r2(|| victims::nothing())?;
+    let after = keeps_r2(|| victims::report(7))?;
     check!(
         before.values == [9, 27, 45] && after.values == [7, 21, 35],
         "{before:?} {after:?}"
     );
     check!(after.calls == before.calls + 1001, "{before:?} {after:?}");
-    let found = victims::c_counts(7);
+    let found = keeps_r2(|| victims::c_counts(7))?;
     check!(found == 14 + 22, "c_counts: {found}");
     Ok(())
 }
 
 /// The same with arguments on the stack.
 fn calls_on_the_stack() -> Result<(), String> {
-    let found = victims::sum12(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12);
+    let found = keeps_r2(|| victims::sum12(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12))?;
     check!(found == 650 + 26, "sum12: {found}");
     // SAFETY: ten longs follow.
-    let found = unsafe {
+    let found = keeps_r2(|| unsafe {
         victims::c_variadic(
             10, 1_i64, 2_i64, 3_i64, 4_i64, 5_i64, 6_i64, 7_i64, 8_i64, 9_i64, 10_i64,
         )
-    };
+    })?;
     check!(found == 385, "c_variadic: {found}");
     Ok(())
 }
@@ -81,21 +100,17 @@ fn at(name: &str, variant: &Variant) -> Result<u64, String> {
     let loaded = module::find(name).ok_or("is not loaded")?;
     let size = loaded.function("sum").and_then(symbols::size_at);
     let passes = |case| variant.expectation(case).0 == Judgement::Pass;
-    let before = r2();
     let result = calls_in_registers().and_then(|()| match passes("arguments-20") {
         true => calls_on_the_stack(),
         false => Ok(()),
     });
-    let after = r2();
     HITS.store(0, Ordering::Relaxed);
     let traced = ftrace::register(&COUNT, &Filter::only(&["leaf_body", "counts"]));
-    victims::leaf(5);
-    victims::c_counts(5);
+    let called = keeps_r2(|| victims::leaf(5)).and_then(|_| keeps_r2(|| victims::c_counts(5)));
     let untraced = ftrace::unregister(&COUNT);
     drop(loaded);
     livepatch::unload(name).map_err(|error| format!("{error}"))?;
-    result?;
-    check!(before == after, "r2 is {after:#x} instead of {before:#x}");
+    result.and(called)?;
     let hits = HITS.load(Ordering::Relaxed);
     check!(
         traced == Ok(2) && untraced.is_ok() && hits == 2,
