@@ -75,6 +75,15 @@ fn sample() -> Result<()> {
             ensure!(is_explored && record["findings"] == 0, "{record}");
         }
     }
+    // The price that is no finding is told, once.
+    let lines = run.finished.transcript.lines();
+    let prices: Vec<_> = lines
+        .filter(|line| line.starts_with("epilogue: as declared, "))
+        .collect();
+    ensure!(
+        prices.len() == 1 && prices[0].contains(" calls fail `reserved-word`: "),
+        "{prices:?}"
+    );
     Ok(())
 }
 
