@@ -1,16 +1,41 @@
 //! Registering, refusing, and the switch.
 
-use super::{Counter, text};
+use super::{Counter, site_of, text};
 use crate::{
     arch, check,
-    ftrace::{self, Filter, Flags, FtraceError},
-    mm,
+    ftrace::{self, Filter, Flags, FtraceError, Ops},
+    mm::{self, code::CodeBlock},
     selftest::goes_on,
     text as code, victims,
 };
+use core::sync::atomic::{AtomicU64, Ordering};
+use layout::CallFrame;
+use ppc64::insn;
 
 static ONE: Counter = Counter::new("one", Flags::empty());
 static KEEPER: Counter = Counter::new("keeper", Flags::PERMANENT);
+
+/// Retires code in the middle of [`ftrace::reclaim`], when that asks for the threads to look at.
+static RETIRES: Ops = Ops::new("retires", retire_another, Flags::empty());
+/// Where the retired block lies that another one is to replace; 0 when none is.
+static REPLACED: AtomicU64 = AtomicU64::new(0);
+/// Where the other one lies.
+static REPLACEMENT: AtomicU64 = AtomicU64::new(0);
+/// Size of both, in instructions.
+const WORDS: usize = 8;
+
+/// Does what another thread may do meanwhile: gives back the retired block, and retires
+/// another, which comes to lie in its place.
+extern "C" fn retire_another(_: u64, _: u64, _: &Ops, _: &mut CallFrame) {
+    if REPLACED.swap(0, Ordering::Relaxed) == 0 {
+        return;
+    }
+    ftrace::reclaim();
+    if let Ok(block) = CodeBlock::new(WORDS) {
+        REPLACEMENT.store(block.start(), Ordering::Relaxed);
+        ftrace::retire(block);
+    }
+}
 
 crate::selftest! {
     /// The compilers' records all fit, and both compilers have some.
@@ -135,6 +160,52 @@ crate::selftest! {
         check!(before == after, "before: {before:?}, after: {after:?}");
         ONE.take();
         KEEPER.take();
+        Ok(())
+    }
+
+    /// A redirection whose word can't be written leaves everything as it was: calls go
+    /// through the trampoline, and the ops can be unregistered.
+    fn failed_redirections_are_undone() {
+        let site = site_of(victims::c_leaf as *const () as u64)?;
+        ftrace::register_at(&ONE.ops, &site).map_err(text)?;
+        let call = code::read(site.address);
+        let change = |expected, new| code::Change { address: site.address, expected, new };
+        // SAFETY: the site is at rest then, which is right at any time.
+        unsafe { code::apply(&[change(call, insn::NOP)]) }.map_err(text)?;
+        // SAFETY: the site can't be written, so nothing goes there.
+        let refused = unsafe { ftrace::redirect_at(&ONE.ops, &site, Some(site.function())) };
+        // SAFETY: the call of the trampoline that ftrace has written there.
+        unsafe { code::apply(&[change(insn::NOP, call)]) }.map_err(text)?;
+        let direct = ONE.ops.direct();
+        victims::c_leaf(1);
+        let hits = ONE.take();
+        let gone = ftrace::unregister(&ONE.ops);
+        check!(matches!(refused, Err(FtraceError::Text(_))), "redirected: {refused:?}");
+        check!(direct.is_none(), "the ops still goes to {direct:#x?}");
+        check!(hits == 1, "{hits} hits");
+        check!(gone == Ok(()), "unregistered: {gone:?}");
+        Ok(())
+    }
+
+    /// Code that is retired while stacks are being looked at stays until the next look, even
+    /// where a block has lain that the look has found free.
+    fn later_code_waits_for_the_next_look() {
+        const PATH: &str = "kernel::thread::scheduler::some_after";
+        ftrace::register(&RETIRES, &Filter::only(&[PATH])).map_err(|error| alloc::format!("{PATH}: {error}"))?;
+        ftrace::wait_for_retired();
+        let before = ftrace::retired();
+        let block = CodeBlock::new(WORDS).map_err(text)?;
+        let start = block.start();
+        ftrace::retire(block);
+        REPLACED.store(start, Ordering::Relaxed);
+        ftrace::reclaim();
+        let left = ftrace::retired();
+        ftrace::reclaim();
+        let after = ftrace::retired();
+        ftrace::unregister(&RETIRES).map_err(text)?;
+        let replacement = REPLACEMENT.swap(0, Ordering::Relaxed);
+        check!(replacement == start, "the other block is at {replacement:#x}, not at {start:#x}");
+        check!((before, left, after) == (0, 1, 0), "{before} blocks before, {left} after the look, {after} after the next");
         Ok(())
     }
 }
