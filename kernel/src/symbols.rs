@@ -105,12 +105,13 @@ pub enum AddError {
 /// [`AddError`]; nothing has changed then.
 pub fn add(range: Range, bytes: Box<[u8]>) -> Result<(), AddError> {
     let table = ModuleTable::new(bytes).map_err(AddError::Table)?;
+    let table = Arc::try_new(table).map_err(|_| AddError::NoMemory)?;
     let mut extra = EXTRA.lock();
     extra.try_reserve(1).map_err(|_| AddError::NoMemory)?;
     extra.push(Extra {
         range,
         since: arch::timebase(),
-        table: Arc::new(table),
+        table,
     });
     Ok(())
 }

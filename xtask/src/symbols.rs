@@ -42,7 +42,7 @@ pub fn embed(mut elf: Vec<u8>) -> Result<Vec<u8>> {
             no_size(&symbol.name)
         );
     }
-    let table = symtab::encode_indexed(&mut symbols);
+    let table = symtab::encode_indexed(&mut symbols)?;
     let place = reserved(&elf)?;
     ensure!(
         table.len() <= place.len(),

@@ -49,7 +49,9 @@ fn a_table_that_does_not_fit_is_refused_with_both_sizes() {
         .unwrap_err()
         .to_string();
     let size =
-        symtab::encode_indexed(&mut symbols::read(&kernel(PowerPc64, Little, None)).unwrap()).len();
+        symtab::encode_indexed(&mut symbols::read(&kernel(PowerPc64, Little, None)).unwrap())
+            .unwrap()
+            .len();
     assert!(error.contains(&format!("needs {size} bytes")), "{error}");
     assert!(error.contains("reserves 50"), "{error}");
 }

@@ -58,7 +58,7 @@ mod properties;
 mod tests;
 
 #[cfg(any(test, feature = "encode"))]
-pub use encode::{AsSymbol, SymbolSpec, encode, encode_indexed};
+pub use encode::{AsSymbol, EncodeError, SymbolSpec, encode, encode_indexed};
 pub use lookup::LookupError;
 pub use parse::ParseError;
 pub use symbol::{Kind, Symbol};

@@ -42,7 +42,7 @@ proptest! {
     #[test]
     fn a_table_does_what_a_list_does(mut symbols in prop::collection::vec(any_symbol(), 0..24), padding in 0..9usize) {
         let given = symbols.clone();
-        let mut blob = encode(&mut symbols);
+        let mut blob = encode(&mut symbols).unwrap();
         blob.resize(blob.len() + padding, 0);
         let table = Table::parse(&blob).unwrap();
         prop_assert!(given.iter().all(|s| table.iter().any(|t| t == s.as_symbol())));
@@ -84,7 +84,7 @@ proptest! {
         damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
         cut in prop::option::of(any::<prop::sample::Index>()),
     ) {
-        let mut blob = encode(&mut symbols);
+        let mut blob = encode(&mut symbols).unwrap();
         for (index, byte) in damage {
             let at = index.index(blob.len());
             blob[at] = byte;

@@ -44,7 +44,7 @@ fn name_at(table: &Table<'_>, address: u64) -> Option<(String, u64)> {
 #[test]
 fn symbols_come_back_as_they_were_sorted_by_address() {
     let mut symbols = sample();
-    let blob = encode(&mut symbols);
+    let blob = encode(&mut symbols).unwrap();
     let table = Table::parse(&blob).unwrap();
     assert_eq!(table.len(), 5);
     assert!(symbols.is_sorted_by_key(|symbol| symbol.address));
@@ -59,7 +59,7 @@ fn symbols_come_back_as_they_were_sorted_by_address() {
 
 #[test]
 fn an_address_belongs_to_the_symbol_around_it() {
-    let blob = encode(&mut sample());
+    let blob = encode(&mut sample()).unwrap();
     let table = Table::parse(&blob).unwrap();
     let found = |name: &str, offset| Some((name.into(), offset));
     assert_eq!(name_at(&table, 0xff), None);
@@ -84,7 +84,8 @@ fn of_several_names_for_an_address_the_global_function_wins() {
         object,
         local,
         function("d", 8, 8),
-    ]);
+    ])
+    .unwrap();
     let table = Table::parse(&blob).unwrap();
     assert_eq!(name_at(&table, 8), Some(("d".into(), 0)));
 }
@@ -94,7 +95,8 @@ fn a_symbol_may_reach_the_end_of_the_address_space() {
     let blob = encode(&mut [
         function("top", u64::MAX - 3, 4),
         function("all", 0, u64::MAX),
-    ]);
+    ])
+    .unwrap();
     let table = Table::parse(&blob).unwrap();
     assert_eq!(name_at(&table, u64::MAX), Some(("top".into(), 3)));
     assert_eq!(name_at(&table, 7), Some(("all".into(), 7)));
@@ -102,7 +104,7 @@ fn a_symbol_may_reach_the_end_of_the_address_space() {
 
 #[test]
 fn paths_are_written_without_hash_and_found_exactly() {
-    let blob = encode(&mut sample());
+    let blob = encode(&mut sample()).unwrap();
     let table = Table::parse(&blob).unwrap();
     for (path, name) in [
         ("kernel::text::write", V0),
@@ -129,7 +131,7 @@ fn an_ambiguous_path_is_refused_with_all_candidates() {
     let mut symbols = sample();
     symbols.push(function(V0_OTHER_CRATE_HASH, 0x5000, 4));
     symbols.push(function("memcpy", 0x6000, 4));
-    let blob = encode(&mut symbols);
+    let blob = encode(&mut symbols).unwrap();
     let table = Table::parse(&blob).unwrap();
     assert_eq!(
         table.find("kernel::text::write").unwrap_err().to_string(),
@@ -148,7 +150,7 @@ fn an_ambiguous_path_is_refused_with_all_candidates() {
 
 #[test]
 fn several_names_of_one_address_are_not_ambiguous() {
-    let blob = encode(&mut [function(V0, 16, 4), function(V0_OTHER_CRATE_HASH, 16, 4)]);
+    let blob = encode(&mut [function(V0, 16, 4), function(V0_OTHER_CRATE_HASH, 16, 4)]).unwrap();
     let found = Table::parse(&blob)
         .unwrap()
         .find("kernel::text::write")
@@ -158,7 +160,7 @@ fn several_names_of_one_address_are_not_ambiguous() {
 
 #[test]
 fn a_symbol_outlives_the_path_it_was_found_by() {
-    let blob = encode(&mut sample());
+    let blob = encode(&mut sample()).unwrap();
     let table = Table::parse(&blob).unwrap();
     let symbol = {
         let typed = String::from("memcpy");
@@ -171,7 +173,7 @@ fn a_symbol_outlives_the_path_it_was_found_by() {
 fn zeros_alone_are_no_table_and_zeros_behind_one_are_fine() {
     assert_eq!(Table::parse(&[]).unwrap_err(), ParseError::NotFilled);
     assert_eq!(Table::parse(&[0; 4096]).unwrap_err(), ParseError::NotFilled);
-    let mut blob = encode(&mut sample());
+    let mut blob = encode(&mut sample()).unwrap();
     let end = blob.len();
     blob.resize(end + 100, 0);
     assert_eq!(Table::parse(&blob).unwrap().len(), 5);
@@ -186,7 +188,7 @@ fn zeros_alone_are_no_table_and_zeros_behind_one_are_fine() {
 #[test]
 fn an_empty_table_is_a_table() {
     let none: &mut [SymbolSpec] = &mut [];
-    let blob = encode(none);
+    let blob = encode(none).unwrap();
     let table = Table::parse(&blob).unwrap();
     assert!(table.is_empty());
     assert_eq!(table.at(0), None);
@@ -194,7 +196,7 @@ fn an_empty_table_is_a_table() {
 
 #[test]
 fn each_kind_of_damage_is_told_apart() {
-    let good = encode(&mut sample());
+    let good = encode(&mut sample()).unwrap();
     let damaged = |offset: usize, byte: u8| {
         let mut blob = good.clone();
         blob[offset] = byte;
@@ -246,7 +248,7 @@ fn each_kind_of_damage_is_told_apart() {
             found: 23
         }
     );
-    let mut split_character = encode(&mut [function("é", 0, 0)]);
+    let mut split_character = encode(&mut [function("é", 0, 0)]).unwrap();
     split_character[HEADER + AT_NAME_END] = 1;
     let error = Table::parse(&split_character).unwrap_err();
     assert_eq!(error, ParseError::BadName { index: 0 });
@@ -257,7 +259,10 @@ fn an_index_finds_the_same() {
     let mut symbols = sample();
     symbols.push(function(V0_OTHER_CRATE_HASH, 0x5000, 4));
     symbols.push(function("memcpy", 0x6000, 4));
-    let (plain, indexed) = (encode(&mut symbols), encode_indexed(&mut symbols));
+    let (plain, indexed) = (
+        encode(&mut symbols).unwrap(),
+        encode_indexed(&mut symbols).unwrap(),
+    );
     let (plain, indexed) = (
         Table::parse(&plain).unwrap(),
         Table::parse(&indexed).unwrap(),
@@ -278,7 +283,7 @@ fn an_index_finds_the_same() {
 #[test]
 fn a_wrong_index_is_an_error() {
     let mut symbols = sample();
-    let good = encode_indexed(&mut symbols);
+    let good = encode_indexed(&mut symbols).unwrap();
     let index = HEADER + symbols.len() * 24;
     // A symbol that is not there.
     let mut bad = good.clone();
@@ -301,4 +306,24 @@ fn a_wrong_index_is_an_error() {
         Table::parse(&bad),
         Err(ParseError::TooShort { .. })
     ));
+}
+
+#[test]
+fn names_beyond_32_bits_are_an_error() {
+    let name = "n".repeat(1 << 20);
+    let symbol = |address| Symbol {
+        name: &name,
+        address,
+        size: 4,
+        kind: Kind::Function,
+        local_entry: 0,
+        global: true,
+    };
+    let mut symbols: Vec<Symbol<'_>> = (0..1 << 12).map(symbol).collect();
+    let error = encode(&mut symbols).unwrap_err();
+    assert_eq!(error, EncodeError::TooLarge { found: 1 << 32 });
+    assert_eq!(
+        error.to_string(),
+        "symbol table: 4294967296 is beyond 32 bits"
+    );
 }

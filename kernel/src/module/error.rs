@@ -5,7 +5,7 @@ use alloc::{collections::TryReserveError, string::String};
 use core::fmt;
 use klp::{Convention, info::BUILD_ID_BYTES};
 use modload::LoadError;
-use symtab::ParseError;
+use symtab::{EncodeError, ParseError};
 
 /// Why a module was not loaded, or not unloaded. Nothing has changed then.
 #[derive(Debug)]
@@ -23,6 +23,8 @@ pub enum ModuleError<'a> {
     },
     /// Its symbols make no table.
     Symbols(ParseError),
+    /// No table of its symbols was written.
+    SymbolTable(EncodeError),
     /// Its descriptor is of another format or version.
     Magic {
         /// The word found.
@@ -324,6 +326,7 @@ impl fmt::Display for ModuleError<'_> {
             Self::NoCodeMemory(error) => error.fmt(f),
             Self::NoMemory => f.write_str("no memory"),
             Self::Symbols(error) => error.fmt(f),
+            Self::SymbolTable(error) => error.fmt(f),
         }
     }
 }
@@ -331,6 +334,12 @@ impl fmt::Display for ModuleError<'_> {
 impl From<TryReserveError> for ModuleError<'_> {
     fn from(_: TryReserveError) -> Self {
         Self::NoMemory
+    }
+}
+
+impl From<EncodeError> for ModuleError<'_> {
+    fn from(error: EncodeError) -> Self {
+        Self::SymbolTable(error)
     }
 }
 

@@ -239,7 +239,7 @@ fn load_at<'a>(
     let mut symbols: Vec<Symbol<'_>> = Vec::new();
     symbols.try_reserve(file.len() / BYTES_A_SYMBOL)?;
     symbols.extend(placed.symbols());
-    symbols::add(block.range(), symtab::encode(&mut symbols).into())?;
+    symbols::add(block.range(), symtab::encode(&mut symbols)?.into())?;
     // Sorted by address now.
     let records = section("__patchable_function_entries").filter(|_| !far);
     let profiled = if far { &[] } else { placed.profiled() };

@@ -3,6 +3,7 @@
 mod conventions;
 mod descriptor;
 mod in_c;
+mod memory;
 mod twice;
 mod unload;
 
@@ -212,22 +213,6 @@ crate::selftest! {
         module::unload("position").map_err(|error| format!("{error}"))?;
         check!(old == twins.get(1).copied(), "replaces {old:x?}, the twins are {twins:x?}");
         Ok(())
-    }
-
-    /// Without code memory, a module is refused.
-    fn no_memory_is_a_refusal() {
-        let mut hoard = Vec::new();
-        let mut size = mm::code::BYTES as usize;
-        while size >= 4096 {
-            match mm::code::CodeBlock::unwritten(size, 128) {
-                Ok(block) => hoard.push(block),
-                Err(_) => size /= 2,
-            }
-        }
-        let sentence = refused(demo()?.bytes)?;
-        drop(hoard);
-        check!(sentence.starts_with("no free code memory for"), "{sentence}");
-        with_demo(|_| Ok(()))
     }
 
     /// A module is loaded under a TOC of its own.

@@ -18,7 +18,10 @@ use core::{
 const MANY: u64 = 10_000;
 
 /// Everything that the heap has, in large blocks and small ones.
-struct Everything(Vec<(*mut u8, Layout)>);
+pub(in crate::selftest) struct Everything(Vec<(*mut u8, Layout)>);
+
+// SAFETY: it owns its blocks, which any thread may give back.
+unsafe impl Send for Everything {}
 
 /// Usage of the heap and of the stacks' memory.
 fn usage() -> [mm::Usage; 2] {
@@ -26,7 +29,7 @@ fn usage() -> [mm::Usage; 2] {
 }
 
 impl Everything {
-    fn take() -> Self {
+    pub(in crate::selftest) fn take() -> Self {
         let mut blocks = Vec::with_capacity(20_000);
         let mut size = 1_usize << 30;
         while size >= 16 && blocks.len() < blocks.capacity() {

@@ -13,6 +13,8 @@ mod slices;
 mod traced;
 mod walks;
 
+pub(super) use memory::Everything;
+
 use crate::{
     arch, mm,
     thread::{self, Handle},
