@@ -3,11 +3,16 @@
 //! [`balance`] is what patches replace: at one percent each, two, three or four. The
 //! result says by which rate it was made, and that it was made by one rate alone.
 
-use crate::thread::{self, WaitQueue};
+use crate::{
+    export,
+    thread::{self, WaitQueue},
+};
 use core::{
     hint::black_box,
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
 };
+
+export! { bank_paid_in }
 
 /// What was paid into each account.
 pub const PAID_IN: u64 = 10_000;

@@ -1,11 +1,6 @@
 //! Where every interrupt arrives.
 
-use crate::{
-    arch::{self, Cpu},
-    fault, stack,
-    sync::Hook,
-    thread, time,
-};
+use crate::{arch, fault, stack, sync::Hook, thread, time};
 use core::sync::atomic::Ordering;
 use layout::TrapFrame;
 use ppc64::vector;
@@ -17,7 +12,7 @@ pub extern "C" fn handle(frame: &mut TrapFrame) {
     // handler calls: that is traced again.
     let tracing = cpu.entry.tracing.swap(0, Ordering::Relaxed);
     let in_interrupt = cpu.in_interrupt.swap(1, Ordering::Relaxed);
-    dispatch(cpu, frame);
+    dispatch(frame);
     cpu.in_interrupt.store(in_interrupt, Ordering::Relaxed);
     cpu.entry.tracing.store(tracing, Ordering::Relaxed);
 }
@@ -30,11 +25,12 @@ static WATCHER: Hook<Watcher> = Hook::new();
 
 /// Sets who sees interrupts first, or that nobody does. It knows what the interrupted
 /// code is up to: whoever makes a call in single steps, to whom every instruction comes.
-pub fn watch(watcher: Option<Watcher>) {
-    WATCHER.set(watcher);
+/// Returns the one that did.
+pub fn watch(watcher: Option<Watcher>) -> Option<Watcher> {
+    WATCHER.replace(watcher)
 }
 
-fn dispatch(cpu: &Cpu, frame: &mut TrapFrame) {
+fn dispatch(frame: &mut TrapFrame) {
     if let Some(watcher) = WATCHER.get()
         && watcher(frame)
     {
@@ -42,10 +38,6 @@ fn dispatch(cpu: &Cpu, frame: &mut TrapFrame) {
     }
     if !stack::is_running(frame.gpr[1]) {
         fault::overflowed(frame);
-    }
-    // Wakes up a probe too, when a self-test enters this vector on purpose.
-    if cpu.probe.take(frame) {
-        return;
     }
     match frame.vector {
         vector::DECREMENTER => {

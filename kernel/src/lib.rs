@@ -27,8 +27,7 @@
 //! knows all of these, and they know it only through hooks that it sets. All may call
 //! the hooks of `debugger`, whose view knows them all. `single_step` runs code whose
 //! every instruction traps. `bank`, `victims`, `exercises` and `laboratory::victims` are
-//! functions for patches to replace; `exports`, which `module` asks, is what modules may
-//! call, some of those included. `selftest`, `laboratory`, `bench`, `monitor`, `crash` and
+//! functions for patches to replace. `selftest`, `laboratory`, `bench`, `monitor`, `crash` and
 //! `job` know all; nobody knows them but `start`; `monitor`, which has commands for
 //! `selftest`, `bench` and the laboratory's guided step; and `selftest`, which tests what
 //! `job` checks by.
@@ -45,11 +44,13 @@ pub mod bank;
 pub mod bench;
 pub mod crash;
 pub mod debugger;
+pub mod debugger_view;
 pub mod exercises;
-mod exports;
 pub mod fault;
 pub mod ftrace;
+pub mod instruments;
 pub mod interrupt;
+pub mod isolation;
 pub mod job;
 pub mod laboratory;
 pub mod livepatch;

@@ -10,10 +10,8 @@
 mod reservation;
 
 use crate::{
-    arch::{
-        self,
-        sanitiser::{SanitisedCall, sanitised_home},
-    },
+    arch,
+    instruments::sanitiser::{SanitisedCall, sanitised_home},
     interrupt,
     sync::IrqLock,
     text,

@@ -1,14 +1,32 @@
 //! The kernel's first steps, in the order in which they depend on each other.
 
 use crate::{
-    arch, bench, console, crash, debugger, fault, ftrace, interrupt, job, laboratory, livepatch,
-    mm, module, monitor, platform, selftest, stack, thread, time,
+    arch, bench, console, crash, debugger_view, fault, ftrace, interrupt, isolation, job,
+    laboratory, livepatch, mm, module,
+    monitor::{self, Extension},
+    platform, selftest, stack, thread, time, tracing, victims,
 };
 use boot::BootInfo;
 use bootargs::{BootArgs, Color, LogLevel, Mode, Way};
 use core::fmt::Display;
 use log::LevelFilter;
 use report::Verdict;
+
+/// What the shell offers beside its own commands.
+static EXTENSIONS: [Extension; 3] = [
+    Extension {
+        families: &[&laboratory::guide::command::FAMILY],
+        callables: laboratory::calls::CALLABLES,
+    },
+    Extension {
+        families: &[&bench::command::FAMILY],
+        callables: &[],
+    },
+    Extension {
+        families: &[&selftest::commands::FAMILY],
+        callables: victims::calls::CALLABLES,
+    },
+];
 
 /// How often the soak goes round if nobody says.
 const SOAK: u32 = 10_000;
@@ -53,9 +71,11 @@ extern "C" fn on_main_stack() -> ! {
     };
     console::set_color(arguments.color == Color::Always);
     console::start_log(level(arguments.log));
+    isolation::start();
     if let Err(error) = ftrace::start() {
         refuse(&error);
     }
+    tracing::start();
     if let Err(error) = thread::start() {
         refuse(&error);
     }
@@ -63,7 +83,7 @@ extern "C" fn on_main_stack() -> ! {
     if let Err(error) = livepatch::start() {
         refuse(&error);
     }
-    debugger::start();
+    debugger_view::start();
     time::start();
     // SAFETY: the vectors are there, and this function holds no guard.
     unsafe { arch::interrupts_on() };
@@ -97,7 +117,10 @@ fn run(arguments: &BootArgs<'_>) -> Verdict {
         Mode::Explore => laboratory::explore::run(arguments.variant, arguments.short),
         Mode::Step => laboratory::guide::run(arguments.function, way(arguments.way)),
         Mode::List => selftest::list(arguments.tests()),
-        Mode::Shell => monitor::run(arguments),
+        Mode::Shell => {
+            monitor::extend(&EXTENSIONS);
+            monitor::run(arguments)
+        }
         Mode::Soak => selftest::soak(arguments.count.map_or(SOAK, u32::from)),
         Mode::Selftest => {
             selftest::set_count(arguments.count.map_or(0, u32::from));

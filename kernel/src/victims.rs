@@ -1,14 +1,18 @@
 //! Functions to be traced and patched. Each counts its own calls, so that what a
 //! tracer counts can be compared with something that it has not touched.
 
+pub mod calls;
 pub mod live;
 
+use crate::export;
 use core::{
     ffi::{c_int, c_long},
     hint::black_box,
     sync::atomic::{AtomicU64, Ordering},
 };
 use klp::Pair;
+
+export! { rust_twice, c_leaf }
 
 /// How often each of the Rust victims was called.
 #[derive(Debug, Default)]

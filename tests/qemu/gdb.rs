@@ -137,8 +137,8 @@ fn demo((said, guest): (Vec<Said<'_>>, Finished)) -> Result<()> {
             (
                 "continue",
                 &[
-                    "symbols of module demo",
-                    "module demo is gone",
+                    "symbols of module two_percent",
+                    "module two_percent is gone",
                     "symbols of module two_percent",
                     SITE,
                 ],

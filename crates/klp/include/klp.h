@@ -104,7 +104,7 @@ register unsigned long klp_r1 __asm__("r1");
 	}                                                                      \
 	static void name##_body parameters
 
-/* What the kernel exports to every module (kernel/src/exports.rs). */
+/* What the kernel exports to every module. */
 extern void klp_print(const char *text, unsigned long bytes);
 extern unsigned long klp_ticks(void);
 extern void klp_sleep(unsigned long milliseconds);

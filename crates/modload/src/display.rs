@@ -88,8 +88,8 @@ impl fmt::Display for LoadError<'_> {
                 let name = name.escape_debug();
                 write!(
                     f,
-                    "unresolved symbol `{name}`: the kernel exports no such function (kernel/src/exports.rs \
-                     makes the exports, and the shell's `exports` lists them)"
+                    "unresolved symbol `{name}`: the kernel exports no such function (`export!` beside a \
+                     function exports it, and the shell's `exports` lists them)"
                 )
             }
             Self::UnknownRelocation {

@@ -12,7 +12,8 @@ mod steps;
 
 pub use reach::{any_in, caller_is_in, held};
 pub use reliable::{Found, Unreliable, check, check_running};
-pub use returns::{Real, Returns, set_returns};
+pub use returns::{Real, Returns, set_return_hook, set_returns};
+pub use steps::{InTrampoline, set_trampolines};
 
 use crate::{
     arch, stack,

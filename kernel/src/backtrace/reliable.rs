@@ -11,8 +11,8 @@ use super::{
     steps::{Seen, Steps},
 };
 use crate::{
-    arch, module,
-    symbols::Place,
+    arch,
+    symbols::{self, Place},
     thread::{Activity, Thread},
 };
 use consistency::Ranges;
@@ -135,9 +135,14 @@ fn look_at(seen: &Seen<'_>, wanted: &Ranges, last: &mut u64) -> Option<Result<Fo
     if let Some(found) = wanted.find(place) {
         return Some(Ok(Some(found)));
     }
-    if seen.is_kernel || step.what == What::Traced || module::is_code(place) {
+    if seen.is_kernel || step.what == What::Traced || in_module(place) {
         None
     } else {
         Some(Err(Unreliable::UnknownCode { at: step.code }))
     }
+}
+
+/// Whether an address is in a loaded module. The kernel's own symbols are there since 0.
+fn in_module(place: u64) -> bool {
+    symbols::since(place).is_some_and(|since| since > 0)
 }

@@ -8,13 +8,10 @@
 //! function that was interrupted need not have a frame.
 
 use super::What;
-use crate::{
-    thread::{Kept, Thread},
-    tracing::graph,
-};
+use crate::thread::{Kept, Thread};
 use core::{
     ptr,
-    sync::atomic::{AtomicPtr, Ordering},
+    sync::atomic::{AtomicPtr, AtomicU64, Ordering},
 };
 
 /// How calls return that a hand-off lets return elsewhere than to their caller.
@@ -46,6 +43,15 @@ static RETURNS: AtomicPtr<Returns> = AtomicPtr::new(ptr::null_mut());
 pub fn set_returns(returns: Option<&'static Returns>) {
     let returns = returns.map_or(ptr::null_mut(), |returns| ptr::from_ref(returns).cast_mut());
     RETURNS.store(returns, Ordering::Relaxed);
+}
+
+/// Where calls return whose real return addresses the threads' return stacks keep; no
+/// address before somebody says so.
+static HOOK: AtomicU64 = AtomicU64::new(u64::MAX);
+
+/// Sets where calls return that are in a thread's [`ReturnStack`](crate::thread::ReturnStack).
+pub fn set_return_hook(hook: u64) {
+    HOOK.store(hook, Ordering::Relaxed);
 }
 
 #[inline(always)] // once for each thread
@@ -101,7 +107,7 @@ impl<'a> Resolver<'a> {
         Self {
             thread,
             helper: returns.map_or(u64::MAX, |one| one.helper as usize as u64),
-            hook: graph::hook(),
+            hook: HOOK.load(Ordering::Relaxed),
             real: returns.map(|one| one.real),
             passed: [0; 2],
         }

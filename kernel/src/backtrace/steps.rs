@@ -4,10 +4,20 @@
 use super::{Step, What, returns::Resolver};
 use crate::{
     arch::{Frame, Walk},
-    ftrace, text,
+    text,
 };
 use core::{borrow::BorrowMut, mem};
 use memmap::Range;
+
+/// Whether an address is in code that leaves a [`CallFrame`](layout::CallFrame) on stacks.
+pub type InTrampoline = fn(u64) -> bool;
+
+static IN_TRAMPOLINE: spin::Once<InTrampoline> = spin::Once::new();
+
+/// Sets what knows trampolines. Once.
+pub fn set_trampolines(in_trampoline: InTrampoline) {
+    IN_TRAMPOLINE.call_once(|| in_trampoline);
+}
 
 /// A step, and the frame that it is from.
 pub(super) struct Seen<'a> {
@@ -140,7 +150,7 @@ fn other<'a, const N: usize>(
         let (code, what) = returns.resolve(frame.slot, code).unwrap_or((code, lost));
         return Step { code, what };
     }
-    if ftrace::in_trampoline(code)
+    if IN_TRAMPOLINE.get().is_some_and(|is_in| is_in(code))
         && let Some(call) = frames.call_frame(&frame)
     {
         return Step {

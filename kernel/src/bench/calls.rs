@@ -2,11 +2,9 @@
 
 use super::{EMPTY, Problem, Row, added_by, call_cost, empty, instructions, text};
 use crate::{
-    arch::{
-        self,
-        calls::{self, AtOnce},
-    },
+    arch,
     ftrace::{self, Filter, Flags, Ops},
+    instruments::calls::{self, AtOnce},
     tracing,
 };
 use alloc::{format, string::String, vec::Vec};

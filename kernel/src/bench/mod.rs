@@ -5,6 +5,7 @@
 //! machine the counts don't come out whole, and the meter says so.
 
 mod calls;
+pub mod command;
 mod latency;
 mod loading;
 mod patched;
@@ -16,9 +17,10 @@ mod variants;
 pub(crate) use patched::Busy;
 
 use crate::{
-    arch::{self, calls::AtOnce},
+    arch,
     console::{self, Painted, Tone},
     ftrace::{self, Filter, Flags, FtraceError, Ops},
+    instruments::{self, calls::AtOnce},
     livepatch::variants::{self as registry, ChooseError, VARIANTS, Variant},
     platform,
 };
@@ -72,7 +74,7 @@ fn instructions(ticks: u64) -> u64 {
 /// Instructions of a call of `function`, the call itself included.
 fn call_cost(function: AtOnce) -> Result<u64, Problem> {
     let off = arch::interrupts_off();
-    let ticks = arch::calls::call_repeatedly(function, CALLS);
+    let ticks = instruments::calls::call_repeatedly(function, CALLS);
     drop(off);
     let all = instructions(ticks);
     // What is around the loop takes less than a call in all.
@@ -82,7 +84,7 @@ fn call_cost(function: AtOnce) -> Result<u64, Problem> {
             "{all} instructions for {CALLS} calls is not a whole number a call: run this with `make bench`"
         ));
     }
-    Ok(each - arch::calls::LOOP_INSTRUCTIONS)
+    Ok(each - instruments::calls::LOOP_INSTRUCTIONS)
 }
 
 /// What it adds to a call of the bench site that these ops are attached to it.

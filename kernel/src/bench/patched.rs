@@ -2,8 +2,8 @@
 
 use super::{EMPTY, Problem, Row, call_cost, text};
 use crate::{
-    arch::calls::AtOnce,
     ftrace::{self, Filter},
+    instruments::calls::AtOnce,
     livepatch::{self, LivepatchError, Options, Patch},
     module, thread,
 };

@@ -26,7 +26,9 @@ pub const NOTRACE: &[(&str, &str)] = &[
         "*kernel::backtrace::*",
         "reads the stacks that a traced call would change",
     ),
-    ("kernel::fault::*", "must work when nothing else does"),
+    ("*kernel::fault::*", "must work when nothing else does"),
+    ("*kernel::isolation::*", "must work when nothing else does"),
+    ("*kernel::instruments::*", "measures and watches calls"),
     (
         "kernel::symbols::*",
         "names what is being traced, from inside a report",

@@ -8,6 +8,7 @@
 
 use super::notrace;
 use crate::{
+    backtrace,
     symbols::{self, FunctionEntry},
     sync::IrqLock,
     text::{self, Change, TextError},
@@ -264,6 +265,7 @@ fn from_symbol(symbol: &Symbol<'_>) -> Option<Site> {
 /// # Errors
 /// When the code can't be written; sites are as the compilers left them then.
 pub fn start() -> Result<(), TextError> {
+    backtrace::set_trampolines(super::in_trampoline);
     let mut refused = Vec::new();
     let mut sites = Vec::new();
     for &record in records() {

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     console::{self, Painted, Tone},
-    fault,
+    fault, isolation,
     livepatch::{
         self,
         variants::{self, VARIANTS, Variant},
@@ -51,8 +51,8 @@ static JUDGE: AtomicUsize = AtomicUsize::new(0);
 fn judge(code: &mut dyn Iterator<Item = u64>) -> bool {
     let before = JUDGE.load(Ordering::Relaxed);
     let is_patch = before != 0 && {
-        // SAFETY: `run` alone writes here, and it writes a `fault::Judge`.
-        let before = unsafe { core::mem::transmute::<usize, fault::Judge>(before) };
+        // SAFETY: `run` alone writes here, and it writes a `isolation::Judge`.
+        let before = unsafe { core::mem::transmute::<usize, isolation::Judge>(before) };
         before(code)
     };
     is_patch || thread::with_current(|thread| thread.name() == TRIAL).unwrap_or(false)
@@ -89,7 +89,7 @@ pub fn run(variant: Option<&str>, case: Option<&str>, level: LevelFilter) -> Ver
         log::set_max_level(LevelFilter::Off);
     }
     fault::set_brief(true);
-    let before = fault::judged_by(judge);
+    let before = isolation::judged_by(judge);
     JUDGE.store(before.map_or(0, |judge| judge as usize), Ordering::Relaxed);
 
     let mut cells = Vec::new();
@@ -101,7 +101,7 @@ pub fn run(variant: Option<&str>, case: Option<&str>, level: LevelFilter) -> Ver
     }
 
     if let Some(before) = before {
-        let _ = fault::judged_by(before);
+        let _ = isolation::judged_by(before);
     }
     fault::set_brief(false);
     log::set_max_level(level);

@@ -19,6 +19,7 @@
 //! - `victims`: the functions that are replaced.
 
 mod bench;
+pub mod calls;
 mod cases;
 pub mod explore;
 mod gate;

@@ -4,6 +4,7 @@
 use super::gate::Gate;
 use crate::{
     backtrace::{self, Step, What},
+    export,
     sync::IrqLock,
     thread,
 };
@@ -15,6 +16,19 @@ use core::{
     sync::atomic::{AtomicU64, Ordering},
 };
 use klp::Pair;
+
+export! {
+    lab_leaf,
+    "lab_inside" => inside,
+    "lab_second" => second,
+    "lab_twice" => twice,
+    "lab_recursive" => recursive,
+    "lab_endless" => endless,
+    "lab_note_depth" => note_depth,
+    "lab_pause" => pause,
+    "lab_look_here" => look_here,
+    "lab_wait_for" => wait_for,
+}
 
 /// Nine doublewords: more than fit in the registers for arguments.
 pub type Large = [c_long; 9];

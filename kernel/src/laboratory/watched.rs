@@ -2,10 +2,8 @@
 
 use super::bench::{Finding, ensure, trial};
 use crate::{
-    arch::{
-        self,
-        sanitiser::{Deviation, SanitisedCall, What},
-    },
+    arch,
+    instruments::sanitiser::{Deviation, SanitisedCall, What},
     symbols,
 };
 use alloc::{string::String, vec::Vec};

@@ -24,6 +24,7 @@ mod blame;
 mod convention;
 mod enable;
 mod error;
+mod exports;
 mod objects;
 mod originals;
 mod patch;

@@ -7,7 +7,7 @@ use super::{
     transition,
 };
 use crate::{
-    arch, fault, module,
+    arch, isolation, module,
     sync::IrqLock,
     thread::{self, NoMemory, Thread},
     time,
@@ -34,7 +34,7 @@ pub fn start() -> Result<(), NoMemory> {
     let worker = thread::spawn("livepatch", work)?;
     *WORKER.lock() = Some(worker.thread().clone());
     thread::on_safe_point(transition::at_safe_point);
-    let _ = fault::judged_by(blame::judge);
+    let _ = isolation::judged_by(blame::judge);
     module::notify(objects::coming, objects::going);
     Ok(())
 }

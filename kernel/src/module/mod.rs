@@ -8,16 +8,18 @@
 mod descriptor;
 mod error;
 mod expected;
+mod exports;
 mod files;
 
 pub(crate) use descriptor::{Descriptor, build_id, read as read_descriptor};
 pub use descriptor::{Replacement, SystemState, Target, Wanted};
 pub use error::ModuleError;
 pub use expected::{TocChoice, expect, expected};
+pub use exports::{Export, exports};
 pub use files::{File, InitrdError, files, files_for_current, find_file, initrd_error, start};
 
 use crate::{
-    backtrace, debugger, exports,
+    backtrace, debugger,
     ftrace::{self, Site},
     mm::code::CodeBlock,
     symbols::{self, FunctionEntry},

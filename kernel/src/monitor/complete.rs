@@ -1,12 +1,11 @@
 //! What the Tab key offers.
 
 use super::{
-    commands::{self, Kind, calls::CALLABLE},
+    commands::{self, Kind, calls},
     crew, names,
 };
 use crate::{
     ftrace,
-    laboratory::guide,
     livepatch::{self, variants},
     module, symbols, thread,
 };
@@ -47,8 +46,8 @@ pub fn candidates(kind: Kind) -> Vec<String> {
         Kind::Function | Kind::Site => Vec::new(),
         Kind::Words(words) => words.iter().copied().map(String::from).collect(),
         Kind::Command => commands::all().map(|command| command.name.into()).collect(),
-        Kind::Callable => CALLABLE.iter().map(|one| one.name.into()).collect(),
-        Kind::Stepped => guide::functions().into_iter().map(String::from).collect(),
+        Kind::Callable => calls::callables().map(|one| one.name.into()).collect(),
+        Kind::Listed(list) => list().into_iter().map(String::from).collect(),
         Kind::Thread => thread::all().map(names).collect(),
         Kind::Crew => {
             let members = crew::members().into_iter().map(names);

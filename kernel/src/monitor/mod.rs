@@ -7,21 +7,32 @@
 //! - `output`: what commands write to;
 //! - `names`: functions, threads and numbers as they are typed;
 //! - `complete`: what the Tab key offers;
-//! - `crew`: threads to look at;
-//! - `fuzz`: random lines, to see that the kernel stands them.
+//! - `crew`: threads to look at.
+//!
+//! An image adds commands, and functions for `call`, with [`extend`].
 //!
 //! Whatever is typed, the kernel goes on: a command that can't do what it is asked says
 //! what it expected, and has changed nothing.
 
 mod commands;
-mod complete;
-mod crew;
-mod fuzz;
-mod input;
+pub mod complete;
+pub mod crew;
+pub mod input;
 mod interpret;
-mod names;
+pub mod names;
 mod output;
 mod trouble;
+
+pub use commands::{
+    Command, Family, Kind, all as commands,
+    calls::{Answer, Callable, NUMBER},
+    find as command,
+    system::{must_be_at_rest, put_back},
+    tracing::{is_on as is_tracing, reset as stop_tracing},
+};
+pub use interpret::Session;
+pub use output::Out;
+pub use trouble::{Outcome, Trouble};
 
 use crate::{
     console::{self, Painted, Tone},
@@ -33,11 +44,30 @@ use core::{
     sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
-use interpret::Session;
 use lineedit::{Editor, Event, Piece, Prompt, Script};
 use log::{Level, Record};
-use output::{Direct, Out};
+use output::Direct;
 use report::Verdict;
+
+/// What an image adds to the shell.
+#[derive(Debug)]
+pub struct Extension {
+    /// Commands.
+    pub families: &'static [&'static Family],
+    /// Functions that `call` takes.
+    pub callables: &'static [Callable],
+}
+
+static EXTENSIONS: spin::Once<&[Extension]> = spin::Once::new();
+
+/// Sets what the image adds. Once, before the shell runs.
+pub fn extend(extensions: &'static [Extension]) {
+    EXTENSIONS.call_once(|| extensions);
+}
+
+fn extensions() -> &'static [Extension] {
+    EXTENSIONS.get().copied().unwrap_or_default()
+}
 
 const PROMPT: &str = "klplab> ";
 
@@ -128,7 +158,9 @@ fn echo(command: &str) {
     println!("{}{command}", Painted(Tone::Heading, PROMPT));
 }
 
-fn prompt() -> Prompt {
+/// What stands before a line that is typed.
+#[must_use]
+pub fn prompt() -> Prompt {
     Prompt {
         text: PROMPT,
         style: if console::has_color() {

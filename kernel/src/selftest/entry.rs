@@ -1,8 +1,9 @@
 //! Interrupt entry and return.
 
 use crate::{
-    arch::{self, probe},
-    check, platform, provoke, stack, time,
+    arch, check,
+    instruments::{self, probe},
+    platform, provoke, stack, time,
 };
 use alloc::{boxed::Box, format};
 use core::hint;
@@ -73,7 +74,7 @@ crate::selftest! {
         let slice = 2 * platform::get().timebase_hz / time::TICKS_PER_SECOND;
         // A host that is busy elsewhere gives the guest no ticks for a while.
         while time::ticks() < ticks + 10 {
-            let damaged = arch::register_soak(arch::timebase() + slice);
+            let damaged = instruments::register_soak(arch::timebase() + slice);
             check!(damaged == 0, "changed under an interrupt: {damaged:#x} (bits 0 to 31: r0 to r31; 32: CR, 33: XER, 34: CTR, 35: LR, 36: protected zone)");
             let took = time::duration(arch::timebase() - start);
             check!(took.as_secs() < 10, "only {} ticks in {took:?}", time::ticks() - ticks);

@@ -1,8 +1,8 @@
 //! What the step explorer takes for wrong.
 
 use crate::{
-    arch::sanitiser::{Deviation, What},
     check,
+    instruments::sanitiser::{Deviation, What},
     laboratory::explore::{ARGUMENT, Watched, wrong_by},
     livepatch::variants::{VARIANTS, Variant},
 };

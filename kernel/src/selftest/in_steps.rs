@@ -2,7 +2,8 @@
 //! at which an interrupt could come.
 
 use crate::{
-    arch::{self, sanitiser::SanitisedCall},
+    arch,
+    instruments::sanitiser::SanitisedCall,
     single_step::{self, At, Fault, Next},
     symbols,
 };

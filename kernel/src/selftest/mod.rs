@@ -4,12 +4,14 @@
 //! the linker collects all of them. Names are the tests' paths below the kernel,
 //! and the boot arguments choose among them.
 
+pub mod commands;
 mod control;
 mod demo;
 mod entry;
 mod exercises;
 mod explore;
 mod ftrace;
+mod fuzz;
 mod heap;
 mod in_steps;
 mod livepatch;

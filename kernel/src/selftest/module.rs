@@ -8,9 +8,9 @@ mod twice;
 mod unload;
 
 use crate::{
-    arch::{self, HandedOver},
     check,
     ftrace::{self, Callback, Filter, Flags, Ops},
+    instruments::{self, HandedOver},
     mm,
     module::{self, File, Module, ModuleError},
     random::Random,
@@ -46,7 +46,7 @@ fn hand_over(module: &Module, old: &str, arguments: &[u64]) -> Result<HandedOver
     let mut call = HandedOver::default();
     call.arguments[..arguments.len()].copy_from_slice(arguments);
     // SAFETY: a function of the module, with the arguments of the one it replaces.
-    unsafe { arch::handed_over(replacement.new, &mut call) };
+    unsafe { instruments::handed_over(replacement.new, &mut call) };
     check!(
         call.stack_moved == 0,
         "{old}: r1 has moved by {:#x}",
@@ -188,7 +188,7 @@ crate::selftest! {
         let mut call = HandedOver::default();
         call.arguments[0] = 4;
         // SAFETY: `is_even` takes an integer.
-        unsafe { arch::handed_over(new, &mut call) };
+        unsafe { instruments::handed_over(new, &mut call) };
         ftrace::unregister(&PULL).map_err(|error| format!("{error}"))?;
         module::unload("demo").map_err(|error| format!("{error}"))?;
         let pulled = PULLED.load(Ordering::Relaxed);
@@ -220,7 +220,7 @@ crate::selftest! {
         with_demo(|module| {
             let mut call = HandedOver::default();
             // SAFETY: `nothing` takes no arguments.
-            unsafe { arch::handed_over(victims::nothing as *const () as u64, &mut call) };
+            unsafe { instruments::handed_over(victims::nothing as *const () as u64, &mut call) };
             check!(call.toc_before != module.toc, "both TOCs are {:#x}", module.toc);
             let range = module.range();
             check!((range.start..range.end + 0x8000).contains(&module.toc), "TOC {:#x} of {range:x?}", module.toc);

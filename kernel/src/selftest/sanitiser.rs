@@ -2,13 +2,12 @@
 //! that is.
 
 use crate::{
-    arch::{
-        self,
+    arch, check,
+    ftrace::{self, Filter},
+    instruments::{
         damage::{DAMAGE, damage_address},
         sanitiser::SanitisedCall,
     },
-    check,
-    ftrace::{self, Filter},
     selftest, symbols,
     sync::IrqLock,
     thread,

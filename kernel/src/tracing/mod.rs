@@ -13,8 +13,15 @@ pub mod graph;
 pub mod hits;
 mod record;
 
+use crate::backtrace;
+
 pub use controls::{ControlError, read, write};
 pub use record::{dropped, written};
+
+/// Lets stack walks know where hooked calls return.
+pub fn start() {
+    backtrace::set_return_hook(graph::hook());
+}
 
 /// A module goes, and no code of it runs any more: what was recorded of it keeps its name,
 /// and what is loaded in its place does not inherit its counts.

@@ -2,6 +2,7 @@
 //! test patches (`patches/test_klp_*`): a gate to stay at, notes, a system state.
 
 use crate::{
+    export,
     sync::{Hook, IrqLock},
     thread::{self, WaitQueue},
 };
@@ -11,6 +12,8 @@ use core::{
     slice, str,
     sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
 };
+
+export! { test_note, test_stay, test_level }
 
 /// One more.
 #[inline(never)]

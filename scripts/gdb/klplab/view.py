@@ -11,6 +11,8 @@ NOT_UP = "The kernel is not up yet: it has no such table before kernel::start is
 EE = 0x8000
 # Big endian, in which nothing of the kernel's runs.
 LE = 1
+# As in all of the kernel but the first instructions of a vector: its guards compare MSR.
+RI = 2
 
 
 def show(what, nothing, head="", pattern=""):
@@ -56,7 +58,7 @@ def call(entry, first, second, cpu, stack):
         one.enabled = False
     try:
         gdb.execute("set language c", to_string=True)
-        values = {"msr": before["msr"] & ~EE | LE, "r1": stack, "r13": cpu}
+        values = {"msr": before["msr"] & ~EE | LE | RI, "r1": stack, "r13": cpu}
         for name, value in values.items():
             gdb.execute("set $%s = %#x" % (name, value))
         function = "((unsigned long (*)(unsigned long, unsigned long)) %#x)" % entry

@@ -208,7 +208,7 @@ fn relocations_that_are_no_good() {
     );
     elf(
         |elf| elf.symbols[0].name = "out\ner".into(),
-        r"unresolved symbol `out\ner`: the kernel exports no such function (kernel/src/exports.rs makes the exports, and the shell's `exports` lists them)",
+        r"unresolved symbol `out\ner`: the kernel exports no such function (`export!` beside a function exports it, and the shell's `exports` lists them)",
     );
 }
 

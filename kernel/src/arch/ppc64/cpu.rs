@@ -25,8 +25,6 @@ pub struct Cpu {
     pub current: AtomicU64,
     /// How many faults are being reported, one inside the other.
     pub fault_depth: AtomicU32,
-    /// Armed while a self-test provokes an interrupt on purpose.
-    pub probe: super::probe::Probe,
 }
 
 const _: () = assert!(core::mem::offset_of!(Cpu, entry) == 0);
@@ -49,7 +47,6 @@ static BOOT_CPU: Cpu = Cpu {
     in_interrupt: AtomicU32::new(0),
     current: AtomicU64::new(0),
     fault_depth: AtomicU32::new(0),
-    probe: super::probe::Probe::new(),
 };
 
 /// Points r13 and SPRG1 at the CPU's data, and turns RI in MSR on, whatever it was for the

@@ -51,4 +51,4 @@ macro_rules! close_frame_and_return {
     };
 }
 
-pub(super) use {close_frame_and_return, open_frame};
+pub(crate) use {close_frame_and_return, open_frame};

@@ -11,22 +11,13 @@
 //! - [`call_on_stack`], [`prepare_stack`] and [`switch_context`]: from stack to stack;
 //! - [`cede`], which lets the hypervisor have the CPU until an interrupt.
 
-pub mod abi;
 mod call;
-pub mod calls;
 mod capture;
 mod code;
 mod cpu;
-pub mod damage;
 mod frame;
-mod handed_over;
 mod hcall;
-mod kept;
-pub mod probe;
 mod registers;
-pub mod sanitiser;
-mod soak;
-pub mod specimen;
 mod switch;
 mod vectors;
 mod walk;
@@ -35,14 +26,12 @@ pub use call::{Stack, call_on_stack};
 pub use capture::capture;
 pub use code::{flush_code, load_instruction, store_instruction, store_instruction_words};
 pub use cpu::{Cpu, cpu, start_cpu};
-pub use handed_over::{HandedOver, handed_over};
+pub(crate) use frame::{close_frame_and_return, open_frame};
 pub use hcall::{cede, hypervisor_call, take_interrupts_in_little_endian};
-pub use kept::{Kept, kept};
 pub use registers::{
     InterruptsOff, interrupts_are_on, interrupts_off, interrupts_on, machine_state,
     processor_version, set_decrementer, stack_pointer, step_from_here, timebase, wait,
 };
-pub use soak::register_soak;
 pub use switch::{LEAST_STACK, prepare_stack, switch_context};
 pub use vectors::{Handler, install_vectors, trap_return_words};
 pub use walk::{Frame, Walk, walk};

@@ -16,8 +16,8 @@ use super::{
     patched::{Busy, enable, problem},
 };
 use crate::{
-    arch::calls::AtOnce,
     console::{self, Painted, Tone},
+    instruments::calls::AtOnce,
     livepatch::{
         self,
         variants::{self, ChooseError, Variant},

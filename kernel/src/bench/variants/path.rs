@@ -4,7 +4,8 @@
 
 use super::super::Problem;
 use crate::{
-    arch::{self, sanitiser::SanitisedCall},
+    arch,
+    instruments::sanitiser::SanitisedCall,
     single_step::{self, At, Next},
     text,
 };

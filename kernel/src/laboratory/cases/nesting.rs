@@ -11,8 +11,9 @@ use super::{
     toc::{MORE, is_register},
 };
 use crate::{
-    arch::{self, sanitiser::What},
+    arch,
     ftrace::{self, Filter, Ops},
+    instruments::sanitiser::What,
     module,
     sync::IrqLock,
     time, tracing,

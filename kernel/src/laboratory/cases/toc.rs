@@ -5,7 +5,7 @@ use super::super::{
     victims,
     watched::{By, Call, Seen},
 };
-use crate::{arch::sanitiser::What, module};
+use crate::{instruments::sanitiser::What, module};
 
 /// What C adds to what B returns.
 pub const MORE: u64 = 1_000_000;

@@ -3,10 +3,8 @@
 
 use super::victims;
 use crate::{
-    arch::{
-        self,
-        sanitiser::{Deviation, SanitisedCall},
-    },
+    arch,
+    instruments::sanitiser::{Deviation, SanitisedCall},
     livepatch::{self, Status, variants},
     symbols,
     thread::{self, Thread},

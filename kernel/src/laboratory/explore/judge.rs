@@ -7,7 +7,7 @@ use super::{
     step::{Stepped, Stop},
 };
 use crate::{
-    arch::sanitiser::{Deviation, What},
+    instruments::sanitiser::{Deviation, What},
     livepatch::variants::{self, Variant},
     symbols::Place,
 };

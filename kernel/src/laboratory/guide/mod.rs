@@ -17,6 +17,7 @@
 //! - `paths`: paths of functions, and their last parts;
 //! - `line`: an instruction, explained; `print`: all of them, printed and reported.
 
+pub mod command;
 mod known;
 mod line;
 mod map;
@@ -33,12 +34,9 @@ pub use known::{is_related, names as functions};
 pub use situation::Way;
 
 use crate::{
-    arch::{
-        self,
-        sanitiser::{SanitisedCall, What, sanitised_home},
-    },
-    console,
+    arch, console,
     ftrace::{self, Site},
+    instruments::sanitiser::{SanitisedCall, What, sanitised_home},
     livepatch::{
         self,
         variants::{self, Variant},

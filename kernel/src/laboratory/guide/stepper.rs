@@ -7,7 +7,7 @@ use super::{
     stop::{Part, Stop},
 };
 use crate::{
-    arch::{sanitiser::SanitisedCall, sanitiser::sanitised_home},
+    instruments::{sanitiser::SanitisedCall, sanitiser::sanitised_home},
     mm,
     single_step::{self, At, Fault, MOST_STOPS, Next},
     symbols, text,

@@ -2,7 +2,7 @@
 //! own things are.
 
 use super::paths::{full, short};
-use crate::{arch, module, symbols};
+use crate::{arch, instruments, module, symbols};
 use alloc::{format, string::String, vec::Vec};
 use core::{
     mem::{offset_of, size_of},
@@ -236,7 +236,7 @@ impl Words {
 }
 
 /// How much of A's frame belongs to calls: its header and its arguments.
-const PARAMETERS: u64 = (size_of::<FrameHeader>() + 8 * arch::sanitiser::ARGUMENTS) as u64;
+const PARAMETERS: u64 = (size_of::<FrameHeader>() + 8 * instruments::sanitiser::ARGUMENTS) as u64;
 
 fn in_frame(frame: &Frame, offset: usize) -> String {
     let whose = frame.of.frame();

@@ -1,6 +1,6 @@
 //! Help, and the end.
 
-use super::{Command, FAMILIES, Kind, all, find};
+use super::{Command, Kind, all, families, find};
 use crate::{
     console::{Painted, Tone},
     monitor::{
@@ -42,7 +42,7 @@ fn help(session: &mut Session, arguments: &[&str]) -> Outcome {
     let out = &mut session.out;
     match arguments {
         [] => {
-            for family in FAMILIES {
+            for family in families() {
                 writeln!(out, "{}", Painted(Tone::Heading, family.title))?;
                 for command in family.commands {
                     writeln!(out, "  {:<34} {}", command.usage(), command.about)?;

@@ -6,14 +6,14 @@ pub mod code;
 mod help;
 mod modules;
 mod patches;
-mod step;
 pub mod system;
 mod threads;
 pub mod tracing;
 mod transition;
 
 use super::{interpret::Session, trouble::Outcome};
-use alloc::{format, string::String};
+use crate::monitor;
+use alloc::{format, string::String, vec::Vec};
 
 /// A command.
 #[derive(Debug)]
@@ -42,7 +42,7 @@ pub struct Command {
 }
 
 /// What an argument is, for completion.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug)]
 pub enum Kind {
     /// One of these words.
     Words(&'static [&'static str]),
@@ -54,8 +54,8 @@ pub enum Kind {
     Site,
     /// A function that `call` takes.
     Callable,
-    /// A function that `step` takes.
-    Stepped,
+    /// One of these words, which are looked up.
+    Listed(fn() -> Vec<&'static str>),
     /// A thread.
     Thread,
     /// A thread that `kill` takes.
@@ -116,8 +116,8 @@ pub struct Family {
     pub commands: &'static [Command],
 }
 
-/// All there are, in the order of help. A new command is a row in a family.
-pub static FAMILIES: &[Family] = &[
+/// The shell's own, in the order of help. A new command is a row in a family.
+static FAMILIES: &[Family] = &[
     Family {
         title: "patches",
         commands: patches::COMMANDS,
@@ -139,10 +139,6 @@ pub static FAMILIES: &[Family] = &[
         commands: calls::COMMANDS,
     },
     Family {
-        title: "calls, step by step",
-        commands: step::COMMANDS,
-    },
-    Family {
         title: "threads",
         commands: threads::COMMANDS,
     },
@@ -160,9 +156,15 @@ pub static FAMILIES: &[Family] = &[
     },
 ];
 
+/// All families, in the order of help: the shell's own, then what the image adds.
+pub fn families() -> impl Iterator<Item = &'static Family> {
+    let others = monitor::extensions().iter().flat_map(|one| one.families);
+    FAMILIES.iter().chain(others.copied())
+}
+
 /// All commands.
 pub fn all() -> impl Iterator<Item = &'static Command> {
-    FAMILIES.iter().flat_map(|family| family.commands)
+    families().flat_map(|family| family.commands)
 }
 
 /// The command of a name.

@@ -1,6 +1,6 @@
 //! Modules: what came with the kernel, and what is loaded.
 
-use super::{Command, Kind, calls::CALLABLE};
+use super::{Command, Kind, calls};
 use crate::{
     console::{Painted, Tone},
     livepatch,
@@ -52,7 +52,7 @@ pub static COMMANDS: &[Command] = &[
         arguments: "[PATTERN]",
         count: (0, 1),
         about: "lists what modules may call in the kernel",
-        more: "`call` takes those that are marked. A function is exported by a row in kernel/src/exports.rs.",
+        more: "`call` takes those that are marked. A function is exported by `export!`, beside it.",
         example: "exports bank*",
         is_table: true,
         run: exports,
@@ -185,11 +185,12 @@ fn exports(session: &mut Session, arguments: &[&str]) -> Outcome {
     let out = &mut session.out;
     let pattern = arguments.first().copied().unwrap_or("*");
     let mut count = 0;
-    for (name, address) in crate::exports::all() {
+    for export in module::exports() {
+        let (name, address) = (export.name, export.function as u64);
         if !glob::matches(pattern, name) {
             continue;
         }
-        let can_be_called = CALLABLE.iter().any(|one| one.is_named(name));
+        let can_be_called = calls::callables().any(|one| one.is_named(name));
         let mark = if can_be_called { "call" } else { "" };
         writeln!(
             out,

@@ -2,10 +2,7 @@
 //! runner has it proved first; a module that is not proved is not in the initrd.
 
 use super::{enable, isolated, remove};
-use crate::{
-    arch::{self, sanitiser::SanitisedCall},
-    check, exercises, module, symbols,
-};
+use crate::{arch, check, exercises, instruments::sanitiser::SanitisedCall, module, symbols};
 use core::sync::atomic::Ordering;
 
 const PATCH: &str = "exercise_epilogue";

@@ -2,10 +2,11 @@
 
 use super::{Counter, site_of, text};
 use crate::{
-    arch::{self, abi},
+    arch,
     backtrace::{self, Step, What},
     check,
     ftrace::{self, Filter, Flags, Ops},
+    instruments::abi,
     selftest::goes_on,
     symbols::Place,
     sync::IrqLock,

@@ -2,8 +2,9 @@
 
 use super::{Counter, site_of, text};
 use crate::{
-    arch, check,
+    check,
     ftrace::{self, Filter, Flags, FtraceError, Ops},
+    instruments,
     mm::{self, code::CodeBlock},
     selftest::goes_on,
     text as code, victims,
@@ -57,7 +58,7 @@ crate::selftest! {
     /// A record that does not fit the code is refused, by name and with the words
     /// that are there, and left alone.
     fn misfits_are_refused() {
-        let plain = arch::calls::AtOnce::Plain.address();
+        let plain = instruments::calls::AtOnce::Plain.address();
         let before = [code::read(plain), code::read(plain + 4)];
         let Err(refused) = ftrace::from_record(plain) else {
             return Err("a function without nops has become a site".into());

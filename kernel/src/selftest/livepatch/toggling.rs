@@ -6,7 +6,7 @@
 
 use super::{enable, remove, text, undisturbed};
 use crate::{
-    arch, check, console,
+    check, console, instruments,
     selftest::rounds,
     sync::IrqLock,
     thread::{self, Handle},
@@ -104,7 +104,7 @@ fn call(shared: &Shared, busy: bool) {
     while !shared.stop.load(Ordering::Relaxed) {
         thread::safe_point();
         // SAFETY: a function of the kernel with one argument.
-        let kept = unsafe { arch::kept(live::one as *const () as u64, 1) };
+        let kept = unsafe { instruments::kept(live::one as *const () as u64, 1) };
         shared.calls.fetch_add(1, Ordering::Relaxed);
         if (kept.lost, kept.result) != (0, 12) {
             let mistake = format!(

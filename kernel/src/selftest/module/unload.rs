@@ -3,9 +3,9 @@
 
 use super::{super::in_steps, load};
 use crate::{
-    arch::{self, sanitiser::SanitisedCall, specimen},
-    backtrace, check,
+    arch, backtrace, check,
     ftrace::{self, Filter, Flags, Ops},
+    instruments::{sanitiser::SanitisedCall, specimen},
     mm,
     module::{self, Module, ModuleError},
     symbols,

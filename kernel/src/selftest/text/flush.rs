@@ -3,9 +3,9 @@
 //! changes nothing there, and these tests watch the instructions themselves.
 
 use crate::{
-    arch::{self, sanitiser::SanitisedCall},
-    check,
+    arch, check,
     ftrace::{self, Filter, Flags, Ops},
+    instruments::sanitiser::SanitisedCall,
     mm::code::CodeBlock,
     module,
     single_step::{self, At, Next},

@@ -124,7 +124,7 @@ fn never_misses(visit: in_steps::Visit, function: u64, wanted: Range<u64>) -> su
 
 /// The same for the caller itself, which is the ABI sanitiser.
 pub fn caller_is_seen(function: u64) -> super::super::Result {
-    let home = crate::arch::sanitiser::sanitised_home();
+    let home = crate::instruments::sanitiser::sanitised_home();
     seen_from(None, function, code_around(home)?)
 }
 
@@ -177,7 +177,7 @@ crate::selftest! {
         let text = |error| format!("{error}");
         let [outer, inner] = [crate::victims::outer as *const () as u64, crate::victims::inner as *const () as u64];
         let (code, site) = (code_around(inner)?, ftrace::find_site(inner).ok_or("the function has no site")?);
-        *CALLERS.lock() = [code_around(outer)?, code_around(crate::arch::sanitiser::sanitised_home())?];
+        *CALLERS.lock() = [code_around(outer)?, code_around(crate::instruments::sanitiser::sanitised_home())?];
         ftrace::register(&graph::OPS, &Filter::only(&["kernel::victims::outer", "kernel::victims::inner"])).map_err(text)?;
         // Behind the site, where the call has been hooked.
         let result = never_misses(look_at_report, outer, site.ip()..code.end);

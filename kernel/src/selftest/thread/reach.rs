@@ -2,9 +2,9 @@
 
 use super::{deep, join, spawn, until};
 use crate::{
-    arch::{self, specimen},
-    backtrace, check,
+    arch, backtrace, check,
     ftrace::{self, Filter},
+    instruments::specimen,
     symbols::Place,
     thread::{self, Activity, State, Thread},
     tracing::graph,

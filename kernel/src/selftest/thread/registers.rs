@@ -2,8 +2,9 @@
 
 use super::{join, spawn};
 use crate::{
-    arch::{self, specimen},
-    check, thread, time,
+    arch, check,
+    instruments::{self, specimen},
+    thread, time,
 };
 use alloc::{sync::Arc, vec::Vec};
 use core::{
@@ -32,7 +33,7 @@ crate::selftest! {
         for _ in 0..THREADS {
             let changed = changed.clone();
             handles.push(spawn("soak", move || {
-                changed.fetch_or(arch::register_soak(end), Ordering::Relaxed);
+                changed.fetch_or(instruments::register_soak(end), Ordering::Relaxed);
             })?);
         }
         handles.into_iter().try_for_each(join)?;

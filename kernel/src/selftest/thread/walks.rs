@@ -3,10 +3,10 @@
 use super::{deep, join, spawn, until};
 use crate::{
     arch,
-    arch::specimen,
     backtrace::{self, Real, Returns, Step, Unreliable, What},
     check,
     ftrace::{self, Filter, Flags, Ops},
+    instruments::specimen,
     symbols::Place,
     thread::{self, Activity, Handle, State, Thread},
     time,

@@ -8,6 +8,7 @@ use super::super::{
 use crate::{
     arch, check,
     ftrace::{self, Flags, Ops},
+    instruments,
     laboratory::victims::{self, DEPTH},
     livepatch::{self as klp, variants},
     module::{self, ModuleError},
@@ -157,7 +158,7 @@ crate::selftest! {
             let module = load("cases-target")?;
             let caller = module.function("cases_target::calls_kernel");
             let caller = caller.ok_or("the module has no such function")?;
-            let mut call = arch::sanitiser::SanitisedCall::new(caller, 0, 0, true);
+            let mut call = instruments::sanitiser::SanitisedCall::new(caller, 0, 0, true);
             drop(module);
             FIRST.store(new_leaf()?, Ordering::Relaxed);
             *SAID.lock() = None;

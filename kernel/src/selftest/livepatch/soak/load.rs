@@ -2,7 +2,7 @@
 
 use super::victims::{self, FUNCTIONS, MARK};
 use crate::{
-    arch,
+    instruments,
     random::Random,
     sync::IrqLock,
     thread::{self, Handle},
@@ -195,7 +195,7 @@ fn round(random: &mut Random, counts: &Counts) -> Result<(), String> {
 /// Calls a function with everything that it has to keep under watch.
 fn kept(function: extern "C" fn(u64) -> u64, argument: u64) -> Result<u64, String> {
     // SAFETY: a function of the kernel with one argument.
-    let kept = unsafe { arch::kept(function as usize as u64, argument) };
+    let kept = unsafe { instruments::kept(function as usize as u64, argument) };
     if kept.lost == 0 {
         Ok(kept.result)
     } else {

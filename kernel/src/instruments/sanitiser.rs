@@ -2,8 +2,8 @@
 //! with everything under watch that it must give back. What is wrong afterwards is
 //! told by name, and not suffered.
 
-use super::cpu;
-use super::frame::{close_frame_and_return, open_frame};
+use crate::arch::cpu;
+use crate::arch::{close_frame_and_return, open_frame};
 use core::{
     arch::global_asm,
     fmt,

@@ -2,11 +2,10 @@
 //! some of them with mistakes, editing keys and control characters in between; the rest
 //! is anything. The same seed gives the same lines.
 
-use super::super::{
-    commands::{self, Command, Kind},
-    complete,
+use crate::{
+    monitor::{self, Command, Kind, complete},
+    random::Random,
 };
-use crate::random::Random;
 use alloc::{string::String, vec::Vec};
 use core::fmt::Write;
 
@@ -104,8 +103,8 @@ impl Lines {
     }
 
     fn any_command(&mut self) -> &'static Command {
-        let chosen = self.below(commands::all().count());
-        commands::all().nth(chosen).unwrap_or(&Command::BASIC)
+        let chosen = self.below(monitor::commands().count());
+        monitor::commands().nth(chosen).unwrap_or(&Command::BASIC)
     }
 
     /// Whether another command is to be tried instead, so that there is time for all.

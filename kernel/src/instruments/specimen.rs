@@ -1,7 +1,7 @@
 //! Pieces of code in states that stack walks and switches must cope with, for
 //! self-tests.
 
-use super::frame::{close_frame_and_return, open_frame};
+use crate::arch::{close_frame_and_return, open_frame};
 use core::{
     arch::global_asm,
     mem::{offset_of, size_of},

@@ -64,8 +64,9 @@ static KLP_DEBUGGER_STACK: AtomicU64 = AtomicU64::new(0);
 #[unsafe(no_mangle)]
 static KLP_DEBUGGER_TEXT: AtomicU64 = AtomicU64::new(0);
 
-/// Tells the debugger what it needs to know for a call.
-pub(super) fn publish(cpu: u64) {
+/// Lets the debugger call the view from here on: tells it what it needs to know for that.
+pub fn start() {
+    let cpu = core::ptr::from_ref(arch::cpu()).addr() as u64;
     let top = STACK_OF_VIEW.0.get() as u64 + STACK as u64;
     let entry = view as extern "C" fn(u64, u64) -> u64;
     KLP_DEBUGGER_VIEW.store(entry as usize as u64, Ordering::Relaxed);

@@ -1,21 +1,8 @@
-//! What the scripts in `scripts/gdb` need of the kernel.
-//!
-//! Two things, and both cost nothing to speak of while no debugger is there:
-//!
-//! - *Hooks*: functions that do nothing, called when code has come or gone that no ELF
-//!   file tells of, or when calls of patched functions take another way. The scripts
-//!   have breakpoints there. Before that they set `KLP_DEBUGGER_ATTACHED`; until then
-//!   the hooks are not even called.
-//! - *The view* ([`view`]): a function that the debugger calls while the kernel is
-//!   halted. It writes the kernel's tables down as text, so that no script needs to
-//!   know how Rust lays out a struct.
-//!
-//! The hooks know nobody, and everybody may call them. The view knows all, and only
-//! [`start`] knows it.
+//! Hooks for the debugger's scripts (`scripts/gdb`): functions that do nothing, called when
+//! code has come or gone that no ELF file tells of, or when calls of patched functions
+//! take another way. The scripts have breakpoints there. Before that they set
+//! `KLP_DEBUGGER_ATTACHED`; until then the hooks are not even called.
 
-pub mod view;
-
-use crate::arch;
 use core::{
     hint::black_box,
     sync::atomic::{AtomicU64, Ordering},
@@ -123,10 +110,4 @@ extern "C" fn klp_debugger_module_gone(start: u64) {
 #[inline(never)]
 extern "C" fn klp_debugger_ways_changed(number: *const AtomicU64, current: u64, universe: u64) {
     black_box((number, current, universe));
-}
-
-/// Lets the debugger call the view from here on.
-pub fn start() {
-    let cpu = core::ptr::from_ref(arch::cpu()).addr() as u64;
-    view::publish(cpu);
 }

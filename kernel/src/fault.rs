@@ -2,22 +2,15 @@
 //!
 //! Each ends the run with a report and a failing verdict: cause, registers,
 //! backtrace, `EXIT: STATUS=n`. Only where the fault is a patch's and the kernel is
-//! whole, it ends the thread instead: see `isolation`. A fault
-//! inside the report gets a shorter one
+//! whole, it ends the thread instead. Threads and their backtraces are a layer above,
+//! which says so with [`set_threads`]. A fault inside the report gets a shorter one
 //! that uses neither locks nor formatting, on a stack of its own; a fault inside
 //! that leaves the run without a verdict, which is a failure too.
 
-mod isolation;
-
-pub use isolation::{Judge, judged_by};
-
 use crate::{
-    arch,
-    backtrace::{self, What},
-    console, platform,
+    arch, console, platform,
     stack::{self, Damage},
     symbols::Place,
-    thread,
 };
 use core::{
     panic::PanicInfo,
@@ -27,8 +20,23 @@ use layout::TrapFrame;
 use ppc64::{insn, msr, vector};
 use report::{Record, Verdict};
 
-/// Longest backtrace.
-const FRAMES: usize = 32;
+/// What the layer of the threads adds to a report.
+#[derive(Clone, Copy, Debug)]
+pub struct Threads {
+    /// Prints which thread ran, and its backtrace.
+    pub print_backtrace: fn(&TrapFrame),
+    /// Whether the thread that ran can be ended alone, and the others go on.
+    pub can_end_alone: fn(&TrapFrame) -> bool,
+    /// Ends it, after [`end_report`].
+    pub end_alone: fn() -> !,
+}
+
+static THREADS: spin::Once<Threads> = spin::Once::new();
+
+/// Sets what is asked of threads in a report. Once; before that a report has no backtrace.
+pub fn set_threads(threads: Threads) {
+    THREADS.call_once(|| threads);
+}
 
 /// Ends the run.
 pub fn exit(verdict: Verdict) -> ! {
@@ -49,7 +57,7 @@ fn begin() {
         stack::use_last_resort();
         // SAFETY: interrupts are off and there is one CPU, so the holder of a lock that
         // is taken here is the code that was running. It never goes on: every path from
-        // here ends the run, or the thread (`isolation::stop_thread`). The latter takes
+        // here ends the run, or the thread ([`Threads::end_alone`]). The latter takes
         // that interrupts were on, so it held no lock: an `IrqLock` keeps them off.
         unsafe { console::take_over() };
         return;
@@ -163,16 +171,17 @@ pub fn set_brief(brief: bool) {
 /// Prints registers and backtrace, and ends the run; or the thread alone, where
 /// the fault is a patch's and the rest is whole.
 fn finish(frame: &mut TrapFrame, verdict: Verdict) -> ! {
-    if BRIEF.load(Ordering::Relaxed) && isolation::is_possible(frame) {
-        frame.marker = 0;
-        isolation::stop_thread()
-    }
-    print_registers(frame);
-    print_backtrace(frame);
-    if isolation::is_possible(frame) {
+    let ends_alone = |frame: &TrapFrame| THREADS.get().filter(|it| (it.can_end_alone)(frame));
+    let brief = BRIEF.load(Ordering::Relaxed).then(|| ends_alone(frame));
+    let alone = brief.flatten().or_else(|| {
+        print_registers(frame);
+        print_backtrace(frame);
+        ends_alone(frame)
+    });
+    if let Some(threads) = alone {
         // The stack's next owner must not take it for an interrupt's.
         frame.marker = 0;
-        isolation::stop_thread()
+        (threads.end_alone)()
     }
     exit(verdict)
 }
@@ -185,7 +194,7 @@ fn end_run(frame: &TrapFrame, verdict: Verdict) -> ! {
 }
 
 /// Ends a report that is not the last.
-fn end() {
+pub fn end_report() {
     stack::use_fallback();
     arch::cpu().fault_depth.fetch_sub(1, Ordering::Relaxed);
 }
@@ -214,33 +223,10 @@ fn print_registers(frame: &TrapFrame) {
 }
 
 fn print_backtrace(frame: &TrapFrame) {
-    if platform::try_get().is_none() {
-        return; // there is no stack but the boot stack yet
-    }
-    thread::with_current(|thread| println!("thread: {}-{}", thread.name(), thread.id()));
-    println!("backtrace:");
-    println!("   {:016x}  {}", frame.nip, Place(frame.nip));
-    // SAFETY: nothing runs on the stack of `frame` but this report, which is
-    // below the frames that it walks, or on another stack.
-    let steps = unsafe { backtrace::steps(frame.gpr[1], frame.vector != 0) };
-    let mut steps = backtrace::folded(steps);
-    for folded in steps.by_ref().take(FRAMES) {
-        let step = folded.step;
-        print!("   {:016x}  {}", step.code, Place(step.place()));
-        match step.what {
-            What::Call => println!(),
-            What::PerhapsStale => println!(" (perhaps stale; see lr)"),
-            What::Traced => println!(" (traced)"),
-            What::Helped => println!(" (through the hand-off's helper)"),
-            What::Hooked => println!(" (return hooked)"),
-            What::Lost => println!(" (where it returns to is lost)"),
-            What::Interrupted(vector) => println!(" (interrupt {vector:#x})"),
-        }
-        if let Some(rest) = folded.rest() {
-            println!("   {rest}");
-        }
-    }
-    if steps.next().is_some() {
-        println!("   and more");
+    // Before the platform is known, there is no stack but the boot stack.
+    if platform::try_get().is_some()
+        && let Some(threads) = THREADS.get()
+    {
+        (threads.print_backtrace)(frame);
     }
 }

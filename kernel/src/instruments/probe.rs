@@ -3,21 +3,24 @@
 //! An armed probe makes the interrupt handler note what came and go on at an
 //! address of the provoker's choice, instead of ending the run.
 
-use super::{cpu, interrupts_off, machine_state};
+use crate::{
+    arch::{interrupts_off, machine_state},
+    interrupt::{self, Watcher},
+    sync::Hook,
+};
 use core::{
     arch::asm,
     sync::atomic::{AtomicU64, Ordering},
 };
 use layout::TrapFrame;
 
-/// A CPU's probe. At rest, `resume` is zero.
-#[derive(Debug, Default)]
-pub struct Probe {
-    resume: AtomicU64,
-    vector: AtomicU64,
-    nip: AtomicU64,
-    dar: AtomicU64,
-}
+/// Where to go on after the interrupt; zero while the probe is not armed.
+static RESUME: AtomicU64 = AtomicU64::new(0);
+static VECTOR: AtomicU64 = AtomicU64::new(0);
+static NIP: AtomicU64 = AtomicU64::new(0);
+static DAR: AtomicU64 = AtomicU64::new(0);
+/// Who saw interrupts first before the probe was armed.
+static BEFORE: Hook<Watcher> = Hook::new();
 
 /// What an armed probe saw.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -31,38 +34,19 @@ pub struct Seen {
     pub dar: u64,
 }
 
-impl Probe {
-    pub(super) const fn new() -> Self {
-        Self {
-            resume: AtomicU64::new(0),
-            vector: AtomicU64::new(0),
-            nip: AtomicU64::new(0),
-            dar: AtomicU64::new(0),
-        }
+/// Notes the interrupt, disarms the probe, and lets the interrupted code go on where the
+/// provoker waits.
+fn take(frame: &mut TrapFrame) -> bool {
+    let resume = RESUME.swap(0, Ordering::Relaxed);
+    if resume == 0 {
+        return false;
     }
-
-    /// For the interrupt handler: if the probe is armed, notes the interrupt,
-    /// disarms it and lets the interrupted code go on where the provoker waits.
-    pub fn take(&self, frame: &mut TrapFrame) -> bool {
-        let resume = self.resume.swap(0, Ordering::Relaxed);
-        if resume == 0 {
-            return false;
-        }
-        self.vector.store(frame.vector, Ordering::Relaxed);
-        self.nip.store(frame.nip, Ordering::Relaxed);
-        self.dar.store(frame.dar, Ordering::Relaxed);
-        frame.nip = resume;
-        frame.msr &= !ppc64::msr::SE;
-        true
-    }
-
-    fn seen(&self) -> Seen {
-        Seen {
-            vector: self.vector.swap(0, Ordering::Relaxed),
-            nip: self.nip.swap(0, Ordering::Relaxed),
-            dar: self.dar.swap(0, Ordering::Relaxed),
-        }
-    }
+    VECTOR.store(frame.vector, Ordering::Relaxed);
+    NIP.store(frame.nip, Ordering::Relaxed);
+    DAR.store(frame.dar, Ordering::Relaxed);
+    frame.nip = resume;
+    frame.msr &= !ppc64::msr::SE;
+    true
 }
 
 /// Runs instructions that take no operands and must interrupt, with the probe
@@ -71,7 +55,7 @@ impl Probe {
 macro_rules! provoke {
     ($($instruction:literal),+ $(, const $name:ident = $value:expr)* $(,)?) => {{
         let off = $crate::arch::interrupts_off();
-        let resume = $crate::arch::probe::address_of_resume();
+        let resume = $crate::instruments::probe::begin();
         // SAFETY: the probe sends the interrupt on to the label behind the
         // instructions; what they may change is declared.
         unsafe {
@@ -86,24 +70,30 @@ macro_rules! provoke {
                 out("lr") _, out("ctr") _, out("cr0") _,
             );
         }
-        let seen = $crate::arch::probe::finish();
+        let seen = $crate::instruments::probe::finish();
         drop(off);
         seen
     }};
 }
 
-/// Where [`provoke!`](crate::provoke) stores the address to go on at.
+/// Lets the probe see interrupts. Where the address to go on at must be stored, which
+/// arms it.
 #[must_use]
-pub fn address_of_resume() -> *mut u64 {
-    cpu().probe.resume.as_ptr()
+pub fn begin() -> *mut u64 {
+    BEFORE.set(interrupt::watch(Some(take)));
+    RESUME.as_ptr()
 }
 
 /// Disarms the probe, and returns what it saw.
 #[must_use]
 pub fn finish() -> Seen {
-    let probe = &cpu().probe;
-    probe.resume.store(0, Ordering::Relaxed);
-    probe.seen()
+    let _ = interrupt::watch(BEFORE.get());
+    RESUME.store(0, Ordering::Relaxed);
+    Seen {
+        vector: VECTOR.swap(0, Ordering::Relaxed),
+        nip: NIP.swap(0, Ordering::Relaxed),
+        dar: DAR.swap(0, Ordering::Relaxed),
+    }
 }
 
 /// Enters the interrupt vector at `address` the way the CPU does, with a return
@@ -112,7 +102,7 @@ pub fn finish() -> Seen {
 pub fn enter_vector(address: u64) -> Seen {
     let _off = interrupts_off();
     let msr = machine_state();
-    let resume = address_of_resume();
+    let resume = begin();
     // SAFETY: SRR0 and SRR1 describe the label behind the branch in the running
     // state, and MSR[RI] is off while they do; the handler comes back there with
     // every register but CTR as it was.

@@ -5,13 +5,12 @@
 
 mod lines;
 
-use super::{
-    commands, complete, crew, input,
-    interpret::Session,
-    output::Out,
-    trouble::{Outcome, Trouble},
+use crate::{
+    bank, console, fault, mm,
+    monitor::{self, Out, Outcome, Session, Trouble, complete, crew, input},
+    thread,
+    victims::live,
 };
-use crate::{bank, console, fault, mm, thread, victims::live};
 use alloc::{format, vec::Vec};
 use core::fmt::{self, Write};
 use lineedit::{Editor, Event};
@@ -35,6 +34,9 @@ const CREW: usize = 4;
 /// counters of all sites.
 const LARGEST: &str =
     "enable soak1000; trace hits; trace off; reset; step leaf traced; step leaf transition";
+
+/// A patch that hangs the kernel on purpose, so that no line may name it.
+const HANGS: &str = "test_klp_hangs";
 
 /// What the lines come to.
 #[derive(Debug, Default)]
@@ -139,10 +141,10 @@ impl Desk {
     fn new(seed: u64, gentle: bool) -> Self {
         let mut session = Session::new(Out::console());
         session.be_gentle(gentle);
-        let tried = commands::all().map(|command| (command.name, 0));
+        let tried = monitor::commands().map(|command| (command.name, 0));
         Self {
             lines: Lines::new(seed),
-            editor: Editor::new(super::prompt()),
+            editor: Editor::new(monitor::prompt()),
             session,
             tally: Tally {
                 tried: tried.collect(),
@@ -164,6 +166,9 @@ impl Desk {
                 let event = self.editor.feed(key, &mut Nowhere, &mut complete::offer);
                 if event == Event::Line {
                     let line = self.editor.take();
+                    if line.contains(HANGS) {
+                        continue;
+                    }
                     self.note(&line);
                     self.session.line(&line);
                     // A `poweroff` is read, and not obeyed.
@@ -196,17 +201,17 @@ impl Desk {
             drop(members);
             crew::end(&ids);
         }
-        if self.lines.once_in(8) && commands::tracing::is_on() != Ok((false, false)) {
+        if self.lines.once_in(8) && monitor::is_tracing() != Ok((false, false)) {
             // A trace that can't be ended shows when all is put back.
-            let _ = commands::tracing::reset();
+            let _ = monitor::stop_tracing();
         }
         let _ = live::take_notes();
     }
 
     fn put_back(&mut self) -> Outcome {
         input::inject_after(None);
-        let result = commands::system::put_back();
-        self.editor = Editor::new(super::prompt());
+        let result = monitor::put_back();
+        self.editor = Editor::new(monitor::prompt());
         let _ = live::take_notes();
         bank::look_again();
         result.map(drop)

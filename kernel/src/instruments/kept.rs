@@ -1,7 +1,7 @@
 //! A call whose caller looks afterwards whether what it relies on was kept. Unlike
 //! `abi`'s, it can be interrupted, and give up the CPU inside.
 
-use super::frame::{close_frame_and_return, open_frame};
+use crate::arch::{close_frame_and_return, open_frame};
 use core::{
     arch::global_asm,
     mem::{offset_of, size_of},

@@ -1,6 +1,6 @@
 //! A call with every register under watch.
 
-use super::frame::{close_frame_and_return, open_frame};
+use crate::arch::{close_frame_and_return, open_frame};
 use core::{
     arch::global_asm,
     mem::{offset_of, size_of},

@@ -1,38 +1,39 @@
 //! One call, instruction by instruction.
 
-use super::{Command, Kind};
+use super::{self as guide, Way};
 use crate::{
     ftrace,
-    laboratory::guide::{self, Way},
     livepatch::{
         self,
         variants::{self, Variant},
     },
     module,
-    monitor::{
-        crew, input,
-        interpret::Session,
-        names,
-        trouble::{Outcome, Trouble},
-    },
+    monitor::{self, Command, Family, Kind, Outcome, Session, Trouble, crew, input, names},
     sync::IrqLock,
     tracing,
 };
 use alloc::{format, string::String, sync::Arc};
 use core::{fmt::Write, time::Duration};
 
-/// The family.
-pub static COMMANDS: &[Command] = &[Command {
-    name: "step",
-    arguments: "FUNCTION [WAY [VARIANT]]",
-    count: (1, 3),
-    about: "shows a call instruction by instruction, and what each one means",
-    more: "Without a way, the call goes as calls go now. For a way, `settled`, `transition`, `traced` or `rest`, a patch of the function is enabled and disabled again, by another variant if one is named. Tracers stay attached, if their filter keeps to functions such as `kernel::victims::*`.",
-    example: "step leaf settled; step leaf settled shared-toc",
-    kinds: &[Kind::Stepped, Kind::Words(WAYS), Kind::Variant],
-    run: step,
-    ..Command::BASIC
-}];
+/// What the monitor has for it.
+pub static FAMILY: Family = Family {
+    title: "calls, step by step",
+    commands: &[Command {
+        name: "step",
+        arguments: "FUNCTION [WAY [VARIANT]]",
+        count: (1, 3),
+        about: "shows a call instruction by instruction, and what each one means",
+        more: "Without a way, the call goes as calls go now. For a way, `settled`, `transition`, `traced` or `rest`, a patch of the function is enabled and disabled again, by another variant if one is named. Tracers stay attached, if their filter keeps to functions such as `kernel::victims::*`.",
+        example: "step leaf settled; step leaf settled shared-toc",
+        kinds: &[
+            Kind::Listed(guide::functions),
+            Kind::Words(WAYS),
+            Kind::Variant,
+        ],
+        run: step,
+        ..Command::BASIC
+    }],
+};
 
 /// How calls can go.
 const WAYS: &[&str] = &["now", "settled", "transition", "traced", "rest"];
@@ -98,7 +99,7 @@ fn check_rest() -> Result<(), Trouble> {
 /// written back, so that the next return leads to nowhere. So only functions that a step
 /// does not need may be traced.
 fn check_tracers() -> Outcome {
-    let (traced, counted) = super::tracing::is_on()?;
+    let (traced, counted) = monitor::is_tracing()?;
     if !traced && !counted {
         return Ok(());
     }
