@@ -28,9 +28,7 @@ const FATAL: [&str; 4] = [
 ];
 
 /// What differs from run to run.
-const FILTERS: [(&str, &str); 6] = [
-    // Whether a test or the kernel was the first to disable a patch that had faulted.
-    (r"(?m)^error: livepatch: patch `cases` is not enabled\n", ""),
+const FILTERS: [(&str, &str); 5] = [
     // When.
     (r"\[ *\d+\.\d{6}\] ", ""),
     // Registers, but for where it happened.

@@ -55,7 +55,8 @@ pub(super) fn take_care() -> bool {
             Err(_) => false,
         },
         Some(Status::Enabled) => match enable::disable(&name) {
-            Ok(()) => true,
+            // Somebody was quicker, since the look above.
+            Ok(()) | Err(LivepatchError::NotEnabled(_)) => true,
             // Another patch's transition comes first.
             Err(LivepatchError::Busy { .. }) => false,
             Err(error) => {

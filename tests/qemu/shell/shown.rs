@@ -163,7 +163,9 @@ pub fn whole() -> Result<()> {
     let tables = done.transcript.split("klplab> exports\n").skip(1);
     let plain = |table: &str| -> Vec<bool> {
         let table = table.split(PROMPT).next().unwrap_or("");
-        table.lines().map(|one| one != line).collect()
+        // What was printed before the table began is no part of it.
+        let table = table.lines().skip_while(|one| *one == line);
+        table.map(|one| one != line).collect()
     };
     for table in tables {
         // All of the table, and then what has waited.
