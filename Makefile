@@ -20,7 +20,7 @@
 # cargo takes all the processors by itself.
 .NOTPARALLEL:
 .SUFFIXES:
-.PHONY: help run test bench soak matrix explore exercise shell step new-variant new-patch report check accept gdb disasm doctor setup clean
+.PHONY: help run test bench soak matrix explore exercise shell step new-variant new-patch report check accept gdb disasm map doctor setup clean
 
 # The recipes take these from the environment, so that no shell and no make
 # interprets what is in them.
@@ -84,6 +84,9 @@ gdb: ## boot the kernel under gdb, and follow a patched call there (MACHINE=, AR
 
 disasm: ## disassemble the kernel, or one function of it (FUNC=)
 	$(Q)scripts/setup $(xtask) disasm $${FUNC:+"$$FUNC"}
+
+map: ## show what the kernel is made of, from bottom to top, in lines of code
+	$(Q)scripts/setup $(xtask) map
 
 doctor: ## show which tools are needed, and which are here
 	$(Q)scripts/doctor

@@ -1,9 +1,43 @@
-//! The kernel's image: the library, with the symbol that the boot stage calls.
+//! A kernel that patches itself while it runs, for QEMU's pseries machine.
+//!
+//! # Principles
+//! - One file, one thought. What a reader must hold in the head to follow a
+//!   patched call fits on a desk.
+//! - Assembly lives in `machine::arch`, and where a traced or patched call needs its own: in
+//!   `ftrace`, `tracing` and `livepatch::variants`. (`lab` has instruments, and `selftest` an
+//!   instruction here and there that is meant to fault.) Each entry is under a contract:
+//!   on entry, on exit, clobbers, stack. It takes every offset from a Rust struct.
+//! - Logic that needs no machine is a crate of its own under `crates/`, without
+//!   `unsafe`, and is tested on the host.
+//! - What the machine is like comes from the device tree.
+//! - A run ends with a verdict, `EXIT: STATUS=n`, whatever happens. No verdict
+//!   is a failure too.
+//!
+//! # What it is not
+//! There is no user mode, no address translation and one CPU: all code runs in
+//! real mode with the rights of a kernel. Threads are preempted anywhere;
+//! interrupt handlers do not nest.
+//!
+//! # Who knows whom
+//! The kernel is made of crates, each of which knows only those before it in this list, so
+//! that rustc refuses an arrow the wrong way. What a lower one needs of a higher one, it is
+//! given by a hook.
+//!
+//! - `machine`: CPU, console, memory, clock, symbols, and the one writer of code;
+//! - `thread`: threads, interrupts, and what is on stacks;
+//! - `ftrace`: sites, and the trampoline that calls what is attached to them;
+//! - `tracing`: the tracers;
+//! - `loader`: modules. What they may call is collected by the linker from the owners;
+//! - `livepatch`: patches, transitions, variants;
+//! - `debugger`, `demo`, `shell`: what gdb's scripts ask for, the demonstration, the monitor;
+//! - `lab`: what judges variants, and the functions that it patches;
+//! - `selftest`: the tests in the kernel;
+//! - `init`: the first steps, and the choice of what runs.
 #![no_std]
 #![no_main]
 
 /// Where the boot stage hands over.
 #[unsafe(no_mangle)]
 fn kernel_main(info: boot::BootInfo) -> ! {
-    kernel::start(&info)
+    init::start(&info)
 }

@@ -18,7 +18,7 @@ const SOLUTIONS: &str = "tests/exercises";
 /// What is a reader's to change, in an exercise of its own.
 const OWN: [&str; 2] = ["docs/exercises/", "patches/exercise_"];
 /// Where a variant of the reader's is.
-const VARIANTS: &str = "kernel/src/livepatch/variants/";
+const VARIANTS: &str = "kernel/livepatch/src/variants/";
 
 /// What is said of the wrong solutions, from the first exercise on.
 const WRONG: [&str; 10] = [
@@ -35,7 +35,7 @@ const WRONG: [&str; 10] = [
 ];
 
 /// Where the wrong variant is.
-const COPIED: &str = "kernel/src/livepatch/variants/mini_copy.rs";
+const COPIED: &str = "kernel/livepatch/src/variants/mini_copy.rs";
 
 /// What is said of it.
 const COPY: &str = "`mini-copy` hands over as `mini-frame` does";

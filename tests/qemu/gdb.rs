@@ -26,7 +26,7 @@ const DEMO: &[&str] = &[
     "x/i $pc",
     "klp-threads",
     "klp-sites",
-    "klp-sites kernel::bank::*",
+    "klp-sites demo::bank::*",
     "klp-patches",
     "continue",
     "x/i $pc",
@@ -82,13 +82,13 @@ pub fn trials() -> Vec<Trial> {
             expect_first_call(
                 said,
                 &["std ", "r0,16(r1)"],
-                &["mini_frame_return", "kernel::"],
+                &["mini_frame_return", "demo::"],
             )
         }),
     ];
     trials.extend(MACHINES.map(|machine| {
         first_call(&format!("gdb::{machine}"), machine, "", |said| {
-            expect_first_call(said, &["subf ", "r11,r0,r2"], &["kernel::"])
+            expect_first_call(said, &["subf ", "r11,r0,r2"], &["demo::"])
         })
     }));
     trials
@@ -115,7 +115,7 @@ fn with_gdb(test: impl Fn(&str) -> Result<()>) -> Result<Completion> {
     }
 }
 
-const SITE: &str = "klplab: 1. site of kernel::bank::balance, called from kernel::";
+const SITE: &str = "klplab: 1. site of demo::bank::balance, called from demo::";
 
 fn demo((said, guest): (Vec<Said<'_>>, Finished)) -> Result<()> {
     // Being halted and asked has changed nothing: the demonstration checks its text, its
@@ -126,7 +126,7 @@ fn demo((said, guest): (Vec<Said<'_>>, Finished)) -> Result<()> {
         guest.outcome,
         guest.transcript
     );
-    let caller = "kernel::job::staff::";
+    let caller = "demo::staff::";
     expect(
         &said,
         &[
@@ -154,31 +154,31 @@ fn demo((said, guest): (Vec<Said<'_>>, Finished)) -> Result<()> {
                     "teller",
                     "sleeper",
                     "asleep",
-                    "bank_paid_in < kernel::bank::balance",
+                    "bank_paid_in < demo::bank::balance",
                     "planner",
-                    "< kernel::bank::balance < kernel::bank::balance",
+                    "< demo::bank::balance < demo::bank::balance",
                     "gardener",
                 ],
             ),
             (
                 "klp-sites",
-                &["patched  kernel::bank::balance  bl 0x", "for livepatch\n"],
+                &["patched  demo::bank::balance  bl 0x", "for livepatch\n"],
             ),
             (
-                "klp-sites kernel::bank::*",
-                &["patched  kernel::bank::balance", "at rest  kernel::bank::"],
+                "klp-sites demo::bank::*",
+                &["patched  demo::bank::balance", "at rest  demo::bank::"],
             ),
             (
                 "klp-patches",
                 &[
                     "two_percent: enabling\n",
-                    "kernel::bank::balance 0x",
+                    "demo::bank::balance 0x",
                     "-> two_percent::balance 0x",
                 ],
             ),
             (
                 "continue",
-                &["klplab: 2. trampoline of kernel::bank::balance"],
+                &["klplab: 2. trampoline of demo::bank::balance"],
             ),
             ("x/i $pc", &["std ", "r0,16(r1)"]),
             ("backtrace", &["#0  0x", "#1  0x", caller]),
@@ -199,13 +199,13 @@ fn demo((said, guest): (Vec<Said<'_>>, Finished)) -> Result<()> {
             ("delete", &[]),
             (
                 "continue",
-                &["klplab: 5. back in kernel::", "as before the call"],
+                &["klplab: 5. back in demo::", "as before the call"],
             ),
             ("info registers r2", &["r2"]),
             ("continue", &[SITE]),
             (
                 "continue",
-                &["klplab: 2. settled stub of kernel::bank::balance"],
+                &["klplab: 2. settled stub of demo::bank::balance"],
             ),
             ("x/i $pc", &["mtlr ", "r0"]),
             (
@@ -216,7 +216,7 @@ fn demo((said, guest): (Vec<Said<'_>>, Finished)) -> Result<()> {
             ("continue", &["klplab: 4. replacement two_percent::balance"]),
             (
                 "continue",
-                &["klplab: 5. back in kernel::", "as before the call"],
+                &["klplab: 5. back in demo::", "as before the call"],
             ),
             ("klp-follow off", &[]),
             ("break four_percent::balance", &[]),
@@ -246,7 +246,7 @@ fn expect_first_call(said: &[Said<'_>], hand_off: &[&str], callers: &[&str]) -> 
             ("continue", &[SITE]),
             (
                 "continue",
-                &["klplab: 2. trampoline of kernel::bank::balance"],
+                &["klplab: 2. trampoline of demo::bank::balance"],
             ),
             (
                 "continue",
@@ -257,7 +257,7 @@ fn expect_first_call(said: &[Said<'_>], hand_off: &[&str], callers: &[&str]) -> 
             ("backtrace", &backtrace),
             (
                 "continue",
-                &["klplab: 5. back in kernel::", "as before the call"],
+                &["klplab: 5. back in demo::", "as before the call"],
             ),
         ],
     )

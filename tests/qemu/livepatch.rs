@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use libtest_mimic::Trial;
 use xtask::outcome::Outcome;
 
-/// The groups of `kernel/src/selftest/livepatch`.
+/// The groups of `selftest/src/tests/livepatch`.
 const GROUPS: [&str; 7] = [
     "callbacks",
     "ftrace",

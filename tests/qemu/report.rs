@@ -108,14 +108,14 @@ fn steps() -> Value {
         "home",
     ];
     let step = |(number, part): (u32, &&str)| {
-        json!({"variant": "epilogue", "function": "kernel::bank::balance", "way": "settled",
+        json!({"variant": "epilogue", "function": "demo::bank::balance", "way": "settled",
             "number": number, "part": part, "count": 1, "address": 0x49_0000 + 4 * number,
             "symbol": format!("place+{number:#x}"), "text": format!("ld r{number}, 8(r1)"),
             "changes": [{"place": format!("r{number}"), "before": "0x0", "after": "0x7f"}],
             "meaning": format!("</td><script>bad({number})</script>"), "wrong": number == 6})
     };
     let steps: Vec<Value> = (1..).zip(&parts).map(step).collect();
-    let call = json!({"variant": "epilogue", "function": "kernel::bank::balance", "way": "settled",
+    let call = json!({"variant": "epilogue", "function": "demo::bank::balance", "way": "settled",
         "instructions": 4711, "result": "0x815", "findings": "r2 is <lost>"});
     json!({"schema": 1, "steps": steps, "calls": [call]})
 }

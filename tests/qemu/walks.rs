@@ -35,7 +35,7 @@ const ELSEWHERE: [(&str, &str); 8] = [
     // Ends with a failure until the reader has done it.
     ("make exercise N=3", "exercises::judged"),
     (
-        "cargo run -- --append 'mode=shell -- enable demo; patches; poweroff'",
+        "cargo run -- --append 'mode=shell -- enable kinds; patches; poweroff'",
         "shell::arguments",
     ),
 ];
@@ -176,8 +176,8 @@ fn add_a_variant() -> Result<Completion> {
     expect(
         &changes,
         &[
-            "M kernel/src/livepatch/variants/mod.rs",
-            "?? kernel/src/livepatch/variants/mini_frame_copying.rs",
+            "M kernel/livepatch/src/variants/mod.rs",
+            "?? kernel/livepatch/src/variants/mini_frame_copying.rs",
         ],
     )?;
     let kernel = tree.built("klplab/kernel.elf");

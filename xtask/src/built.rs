@@ -18,12 +18,14 @@ use std::time::UNIX_EPOCH;
 
 /// What of the workspace goes into a build, whole folders and single files. This
 /// program is one of them: it writes the symbol table, and proves and stamps the modules.
-const SOURCES: [&str; 10] = [
+const SOURCES: [&str; 12] = [
     ".cargo",
     "boot",
     "crates",
     "kernel",
+    "lab",
     "patches",
+    "selftest",
     "xtask",
     "Cargo.toml",
     "Cargo.lock",

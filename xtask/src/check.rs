@@ -1,21 +1,12 @@
 //! `check`: everything that can be said about the source without running it.
 
-use crate::{modules, tool};
+use crate::{kernel, modules, tool};
 use anyhow::{Result, ensure};
 use std::process::Command;
 
-/// All but what is for the bare machine, with what only some of their users
-/// switch on; patches come on top of the packages to leave out.
-const HOST: [&str; 6] = [
-    "--all-features",
-    "--workspace",
-    "--exclude",
-    "boot",
-    "--exclude",
-    "kernel",
-];
-/// The kernel's packages. Patches come on top of them too.
-const BARE: [&str; 4] = ["--package", "boot", "--package", "kernel"];
+/// With what only some of the host's crates' users switch on. What is for the bare machine
+/// is left out beside it.
+const HOST: [&str; 2] = ["--all-features", "--workspace"];
 
 /// Runs all steps, up to the first that fails.
 ///
@@ -23,8 +14,10 @@ const BARE: [&str; 4] = ["--package", "boot", "--package", "kernel"];
 /// When a step fails, or a tool is missing.
 pub fn check() -> Result<()> {
     let patches = modules::packages()?;
-    let each = |option: &'static str| {
-        let names = patches.iter().map(|patch| patch.name.as_str());
+    // The kernel's packages, and the patches.
+    let bare = |option: &'static str| {
+        let patches = patches.iter().map(|patch| patch.name.as_str());
+        let names = kernel::PACKAGES.into_iter().chain(patches);
         names.flat_map(move |name| [option, name])
     };
 
@@ -36,7 +29,7 @@ pub fn check() -> Result<()> {
     clippy
         .args(["clippy", "--locked"])
         .args(HOST)
-        .args(each("--exclude"))
+        .args(bare("--exclude"))
         .args(["--all-targets", "--", "-Dwarnings"]);
     step("the host's crates (clippy)", clippy)?;
 
@@ -44,23 +37,21 @@ pub fn check() -> Result<()> {
     clippy
         .args(["clippy", "--locked"])
         .args(modules::BARE)
-        .args(BARE)
-        .args(each("--package"))
+        .args(bare("--package"))
         .args(["--", "-Dwarnings"]);
     step("the kernel and the patches (clippy)", clippy)?;
 
     let mut docs = tool::cargo();
     docs.args(["doc", "--locked", "--no-deps"])
         .args(HOST)
-        .args(each("--exclude"))
+        .args(bare("--exclude"))
         .env("RUSTDOCFLAGS", "-Dwarnings");
     step("the documentation of the host's crates", docs)?;
 
     let mut docs = tool::cargo_for_kernel()?;
     docs.args(["doc", "--locked", "--no-deps"])
         .args(modules::BARE)
-        .args(BARE)
-        .args(each("--package"))
+        .args(bare("--package"))
         .env("RUSTDOCFLAGS", "-Dwarnings");
     step("the documentation of the kernel and the patches", docs)
 }

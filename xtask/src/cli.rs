@@ -10,7 +10,7 @@ use crate::report::{ReportArgs, report};
 use crate::run::{RunArgs, run};
 use crate::shell::{ShellArgs, shell};
 use crate::step::{StepArgs, step};
-use crate::{check, disasm, gdb, kernel, modules, new, totals};
+use crate::{check, disasm, gdb, kernel, map, modules, new, totals};
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -97,6 +97,8 @@ enum Action {
         /// Only functions with this in their name
         symbol: Option<String>,
     },
+    /// Show what the kernel is made of, from bottom to top, in lines of code
+    Map,
     /// Boot the kernel under gdb, stopped at its first Rust function
     Gdb {
         /// The shape of machine, by its name in tests/machines.toml
@@ -175,6 +177,7 @@ fn execute(action: Action) -> Result<ExitCode> {
         Action::NewVariant { name } => new::variant(&name)?,
         Action::NewPatch { name, language } => new::patch(&name, language)?,
         Action::Check => check::check()?,
+        Action::Map => print!("{}", map::map()?),
         Action::Disasm { symbol } => disasm::disasm(&kernel::build()?, symbol.as_deref())?,
         Action::Gdb { machine, append } => gdb::gdb(&machine, &append)?,
     }

@@ -9,6 +9,34 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+/// The packages that the kernel is made of, from bottom to top. They build for the bare
+/// machine alone.
+pub const PACKAGES: [&str; 14] = [
+    "boot",
+    "machine",
+    "thread",
+    "ftrace",
+    "tracing",
+    "loader",
+    "livepatch",
+    "debugger",
+    "demo",
+    "shell",
+    "lab",
+    "selftest",
+    "init",
+    "kernel",
+];
+
+/// The folder of one of the [`PACKAGES`], below the workspace's.
+#[must_use]
+pub fn folder(package: &str) -> PathBuf {
+    match package {
+        "boot" | "kernel" | "lab" | "selftest" => package.into(),
+        below => Path::new("kernel").join(below),
+    }
+}
+
 /// Builds the kernel, with modules of the usual return convention: see
 /// [`build_with`].
 ///

@@ -10,8 +10,8 @@
 //!   dialogues with it and makes sure that it dies; [`outcome`] says how the
 //!   run ended.
 //! - [`cli`] is the command line; [`run`], [`shell`], [`mod@bench`], [`matrix`],
-//!   [`explore`], [`step`], [`exercise`], [`totals`], [`check`], [`disasm`], [`gdb`] and
-//!   [`new`] are its commands.
+//!   [`explore`], [`step`], [`exercise`], [`totals`], [`check`], [`disasm`], [`gdb`],
+//!   [`map`] and [`new`] are its commands.
 //! - [`report`](mod@report) makes a page of a run.
 //! - [`records`] reads what guests report, and keeps what commands make of it;
 //!   [`progress`] shows how far long runs have come.
@@ -31,6 +31,7 @@ pub mod gdb;
 pub mod guest;
 pub mod kernel;
 pub mod machine;
+pub mod map;
 pub mod matrix;
 pub mod modules;
 pub mod new;

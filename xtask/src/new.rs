@@ -30,8 +30,8 @@ pub enum Language {
 const PATCHES: &str = "patches";
 
 /// Where the variants are, and the list of them.
-const VARIANTS: &str = "kernel/src/livepatch/variants";
-const LIST: &str = "kernel/src/livepatch/variants/mod.rs";
+const VARIANTS: &str = "kernel/livepatch/src/variants";
+const LIST: &str = "kernel/livepatch/src/variants/mod.rs";
 
 /// Most bytes of a name: of a variant's, see [`klp::VariantNote`].
 const LONGEST: usize = 28;

@@ -23,7 +23,7 @@ pub struct ShellArgs {
     #[arg(long, value_name = "NAME", default_value = "default")]
     pub machine: String,
     /// Boot arguments, and behind `--` commands to begin with, such as
-    /// "variant=mini-frame -- load demo; patches"
+    /// "variant=mini-frame -- load kinds; patches"
     #[arg(
         long,
         value_name = "WORDS",
@@ -195,8 +195,8 @@ mod tests {
             "mode=shell input=terminal color=always columns=132"
         );
         assert_eq!(
-            boot_arguments(" variant=pcrel -- load demo", false, false, None),
-            "mode=shell input=script variant=pcrel -- load demo"
+            boot_arguments(" variant=pcrel -- load kinds", false, false, None),
+            "mode=shell input=script variant=pcrel -- load kinds"
         );
         assert_eq!(
             boot_arguments(

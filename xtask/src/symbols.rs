@@ -47,7 +47,7 @@ pub fn embed(mut elf: Vec<u8>) -> Result<Vec<u8>> {
     ensure!(
         table.len() <= place.len(),
         "the symbol table needs {} bytes and section {SECTION} reserves {}: \
-         reserve more in kernel/src/symbols.rs",
+         reserve more in kernel/machine/src/symbols.rs",
         table.len(),
         place.len()
     );

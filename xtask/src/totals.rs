@@ -1,6 +1,6 @@
 //! `test`: runs every test there is and adds up what they print.
 
-use crate::tool;
+use crate::{kernel, tool};
 use anyhow::{Context, Result};
 use std::io::{Read, Write};
 use std::process::Stdio;
@@ -25,7 +25,11 @@ pub fn test(filter: Option<&str>) -> Result<bool> {
     let mut cargo = tool::cargo();
     // All test programs run, even behind one that failed: the totals are of all.
     cargo.args(["test", "--locked", "--no-fail-fast", "--workspace"]);
-    cargo.args(["--exclude", "boot", "--exclude", "kernel"]);
+    cargo.args(
+        kernel::PACKAGES
+            .into_iter()
+            .flat_map(|name| ["--exclude", name]),
+    );
     if let Some(filter) = filter {
         cargo.args(["--", filter]);
     }

@@ -3,7 +3,7 @@
 
 klp::module! {
     name: "my_patch",
-    replaces: ["kernel::victims::leaf" => leaf],
+    replaces: ["lab::targets::leaf" => leaf],
 }
 
 klp::replacement! {

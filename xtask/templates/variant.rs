@@ -39,7 +39,7 @@ pub static VARIANT: Variant = Variant {
 };
 
 fn hand_off() -> &'static [u32] {
-    crate::code_between!(my_variant_hand_off, my_variant_hand_off_end)
+    machine::code_between!(my_variant_hand_off, my_variant_hand_off_end)
 }
 
 // my_variant_hand_off: copied to where it is needed.

@@ -14,6 +14,7 @@ fn documents() -> Vec<PathBuf> {
         .filter(|path| path.extension().is_some_and(|end| end == "md"))
         .collect();
     all.push(root().join("README.md"));
+    all.push(root().join("CONTRIBUTING.md"));
     all.sort();
     all
 }
@@ -232,15 +233,15 @@ fn wrong_links_are_noticed() {
     let wrong = [
         ("x", "nothing.md"),
         ("x", "abi.md#no-such-heading"),
-        ("`no_such_item`", "../kernel/src/start.rs"),
-        ("`on_main`", "../kernel/src/start.rs"),
+        ("`no_such_item`", "../kernel/init/src/lib.rs"),
+        ("`on_main`", "../kernel/init/src/lib.rs"),
     ];
     for (label, target) in wrong {
         assert!(problem(&tour, label, target).is_some(), "{target}");
     }
     let right = [
         ("x", "abi.md#the-site"),
-        ("`kernel::on_main_stack`", "../kernel/src/start.rs"),
+        ("`kernel::on_main_stack`", "../kernel/init/src/lib.rs"),
     ];
     for (label, target) in right {
         assert_eq!(problem(&tour, label, target), None);

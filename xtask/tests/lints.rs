@@ -22,8 +22,9 @@ fn public_items_are_documented_in_every_package() {
     assert_eq!(lints["missing_docs"].as_str(), Some("warn"));
     let crates = std::fs::read_dir(root.join("crates")).expect("there are crates");
     let crates = crates.map(|entry| entry.expect("an entry").path());
-    let others = ["boot", "kernel", "tests", "xtask"].map(|name| root.join(name));
-    let folders: Vec<PathBuf> = crates.chain(others).collect();
+    let kernels = xtask::kernel::PACKAGES.map(|name| root.join(xtask::kernel::folder(name)));
+    let others = ["tests", "xtask"].map(|name| root.join(name));
+    let folders: Vec<PathBuf> = crates.chain(kernels).chain(others).collect();
     assert!(folders.len() > 15, "{folders:?}");
     for folder in folders {
         let name = folder.display().to_string();

@@ -46,10 +46,10 @@ fn cases_are_for_the_matrix() {
 
 #[test]
 fn commands_come_last_and_are_for_the_shell() {
-    let args = parse("mode=shell input=script columns=40 -- load demo;  patches \0").unwrap();
+    let args = parse("mode=shell input=script columns=40 -- load kinds;  patches \0").unwrap();
     assert_eq!((args.mode, args.input), (Mode::Shell, Input::Script));
     assert_eq!(args.columns, Some(40));
-    assert_eq!(args.commands, Some("load demo;  patches"));
+    assert_eq!(args.commands, Some("load kinds;  patches"));
     // Only a word of its own, and only the first, is not part of a command.
     let args = parse("-- mode=run -- x --y").map_err(|error| error.to_string());
     let error = "boot argument `--`: mode=run takes no commands; allowed: with mode=shell only";

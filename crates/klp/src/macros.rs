@@ -6,7 +6,7 @@
 ///
 /// ```ignore
 /// klp::module! {
-///     name: "demo",
+///     name: "kinds",
 ///     // Takes the place of all patches before it.
 ///     replace: true,
 ///     // The kernel's functions: an old one's path, in brackets which of several of

@@ -5,7 +5,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 klp::module! {
     name: "cases-module",
-    replaces: ["kernel::laboratory::victims::hold" => hold],
+    replaces: ["lab::victims::hold" => hold],
     targets: ["cases-target": { replaces: ["cases_target::inner" => inner] }],
 }
 

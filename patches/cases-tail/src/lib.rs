@@ -9,8 +9,8 @@ use klp::{Convention, convention::FrameHeader};
 klp::module! {
     name: "cases-tail",
     replaces: [
-        "kernel::laboratory::victims::tail_out" => tail_out,
-        "kernel::laboratory::victims::hold" => hold,
+        "lab::victims::tail_out" => tail_out,
+        "lab::victims::hold" => hold,
     ],
 }
 

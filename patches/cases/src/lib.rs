@@ -1,5 +1,5 @@
 //! What the conformance cases put in the place of the kernel's functions
-//! (kernel/src/laboratory). Each returns something that the old one does not.
+//! (lab/src). Each returns something that the old one does not.
 #![no_std]
 #![feature(c_variadic)]
 
@@ -13,29 +13,29 @@ use klp::{Pair, Pinned};
 klp::module! {
     name: "cases",
     replaces: [
-        "kernel::laboratory::victims::counted" => counted,
+        "lab::victims::counted" => counted,
         "lab_counted" => counted,
         "lab_leaf" => leaf,
-        "kernel::laboratory::victims::sum8" => sum8,
-        "kernel::laboratory::victims::sum9" => sum9,
-        "kernel::laboratory::victims::sum10" => sum10,
-        "kernel::laboratory::victims::sum20" => sum20,
+        "lab::victims::sum8" => sum8,
+        "lab::victims::sum9" => sum9,
+        "lab::victims::sum10" => sum10,
+        "lab::victims::sum20" => sum20,
         "lab_variadic" => variadic,
         "lab_variadic_list" => variadic_list,
         "lab_small" => small,
         "lab_medium" => medium,
         "lab_large" => large,
         "lab_hidden" => hidden,
-        "kernel::laboratory::victims::pair" => pair,
-        "kernel::laboratory::victims::calls_kernel" => calls_kernel,
-        "kernel::laboratory::victims::calls_patched" => calls_patched,
-        "kernel::laboratory::victims::second" => second,
-        "kernel::laboratory::victims::recursive" => recursive,
-        "kernel::laboratory::victims::endless" => endless,
-        "kernel::laboratory::victims::hold" => hold,
-        "kernel::laboratory::victims::universe" => universe,
-        "kernel::laboratory::victims::inside" => inside,
-        "kernel::laboratory::victims::look" => look,
+        "lab::victims::pair" => pair,
+        "lab::victims::calls_kernel" => calls_kernel,
+        "lab::victims::calls_patched" => calls_patched,
+        "lab::victims::second" => second,
+        "lab::victims::recursive" => recursive,
+        "lab::victims::endless" => endless,
+        "lab::victims::hold" => hold,
+        "lab::victims::universe" => universe,
+        "lab::victims::inside" => inside,
+        "lab::victims::look" => look,
     ],
 }
 

@@ -4,7 +4,7 @@
 
 klp::module! {
     name: "exercise_callback",
-    replaces: ["kernel::exercises::flow" => flow],
+    replaces: ["selftest::exercises::flow" => flow],
 }
 
 klp::replacement! {

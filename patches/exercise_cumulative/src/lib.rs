@@ -4,7 +4,7 @@
 
 klp::module! {
     name: "exercise_cumulative",
-    replaces: ["kernel::exercises::fee" => fee],
+    replaces: ["selftest::exercises::fee" => fee],
 }
 
 klp::replacement! {

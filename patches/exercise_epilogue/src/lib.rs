@@ -4,7 +4,7 @@
 
 klp::module! {
     name: "exercise_epilogue",
-    replaces: ["kernel::exercises::toll" => exercise_toll],
+    replaces: ["selftest::exercises::toll" => exercise_toll],
 }
 
 unsafe extern "C" {

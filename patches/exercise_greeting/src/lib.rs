@@ -3,7 +3,7 @@
 
 klp::module! {
     name: "exercise_greeting",
-    replaces: ["kernel::exercises::greeting" => greeting],
+    replaces: ["selftest::exercises::greeting" => greeting],
 }
 
 unsafe extern "C" {

@@ -3,7 +3,7 @@
 
 klp::module! {
     name: "exercise_leave",
-    replaces: ["kernel::exercises::wait_for_bell" => wait_for_bell],
+    replaces: ["selftest::exercises::wait_for_bell" => wait_for_bell],
 }
 
 unsafe extern "C" {

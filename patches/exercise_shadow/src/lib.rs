@@ -5,7 +5,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 klp::module! {
     name: "exercise_shadow",
-    replaces: ["kernel::exercises::visit" => visit],
+    replaces: ["selftest::exercises::visit" => visit],
 }
 
 /// How often anybody has come.

@@ -4,7 +4,7 @@
 
 klp::module! {
     name: "exercise_together",
-    replaces: ["kernel::exercises::seal" => seal],
+    replaces: ["selftest::exercises::seal" => seal],
 }
 
 /// The new key.

@@ -7,8 +7,8 @@ use core::sync::atomic::{AtomicU64, Ordering};
 klp::module! {
     name: "explore",
     replaces: [
-        "kernel::laboratory::explore::victims::value" => value,
-        "kernel::laboratory::explore::victims::hold" => hold,
+        "lab::explore::victims::value" => value,
+        "lab::explore::victims::hold" => hold,
     ],
 }
 

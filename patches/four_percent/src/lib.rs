@@ -4,7 +4,7 @@
 klp::module! {
     name: "four_percent",
     replace: true,
-    replaces: ["kernel::bank::balance" => balance],
+    replaces: ["demo::bank::balance" => balance],
 }
 
 unsafe extern "C" {

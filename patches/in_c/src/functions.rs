@@ -8,12 +8,12 @@ macro_rules! describe {
         klp::module! {
             name: $name,
             replaces: [
-                "kernel::victims::leaf" => $crate::functions::leaf,
-                "kernel::victims::sum12" => $crate::functions::sum12,
-                "kernel::victims::find" => $crate::functions::find,
-                "kernel::victims::is_even" => $crate::functions::is_even,
-                "kernel::victims::report" => $crate::functions::report,
-                "kernel::victims::nothing" => $crate::functions::nothing,
+                "lab::targets::leaf" => $crate::functions::leaf,
+                "lab::targets::sum12" => $crate::functions::sum12,
+                "lab::targets::find" => $crate::functions::find,
+                "lab::targets::is_even" => $crate::functions::is_even,
+                "lab::targets::report" => $crate::functions::report,
+                "lab::targets::nothing" => $crate::functions::nothing,
                 "c_counts" => $crate::functions::counts,
                 "c_variadic" => $crate::functions::variadic,
             ],

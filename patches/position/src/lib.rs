@@ -6,7 +6,7 @@ klp::module! {
     name: "position",
     replaces: [
         "twins::same"[2] => same,
-        "kernel::victims::twin" => twin,
+        "lab::targets::twin" => twin,
         "c_twin" => c_twin,
     ],
 }

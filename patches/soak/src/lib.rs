@@ -7,13 +7,13 @@ use core::sync::atomic::{AtomicU64, Ordering};
 klp::module! {
     name: "soak",
     replaces: [
-        "kernel::selftest::livepatch::soak::victims::direct" => direct,
-        "kernel::selftest::livepatch::soak::victims::pointer" => pointer,
-        "kernel::selftest::livepatch::soak::victims::recursive" => recursive,
-        "kernel::selftest::livepatch::soak::victims::many" => many,
+        "selftest::tests::livepatch::soak::victims::direct" => direct,
+        "selftest::tests::livepatch::soak::victims::pointer" => pointer,
+        "selftest::tests::livepatch::soak::victims::recursive" => recursive,
+        "selftest::tests::livepatch::soak::victims::many" => many,
         "c_leaf" => leaf,
         "c_into_rust" => into_rust,
-        "kernel::selftest::livepatch::soak::victims::slow" => slow,
+        "selftest::tests::livepatch::soak::victims::slow" => slow,
     ],
     provides: [counted],
 }

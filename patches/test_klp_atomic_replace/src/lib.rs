@@ -5,8 +5,8 @@
 klp::module! {
     name: "test_klp_atomic_replace",
     replaces: [
-        "kernel::victims::live::two" => two,
-        "kernel::victims::live::three" => three,
+        "lab::targets::live::two" => two,
+        "lab::targets::live::three" => three,
     ],
 }
 

@@ -3,7 +3,7 @@
 
 klp::module! {
     name: "test_klp_chatty",
-    replaces: ["kernel::bank::balance" => balance],
+    replaces: ["demo::bank::balance" => balance],
 }
 
 klp::replacement! {

@@ -3,7 +3,7 @@
 
 klp::module! {
     name: "test_klp_faulty",
-    replaces: ["kernel::victims::live::faulty" => faulty],
+    replaces: ["lab::targets::live::faulty" => faulty],
 }
 
 klp::replacement! {

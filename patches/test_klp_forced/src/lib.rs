@@ -6,7 +6,7 @@ mod common;
 
 klp::module! {
     name: "test_klp_forced",
-    replaces: ["kernel::victims::live::stays" => stays],
+    replaces: ["lab::targets::live::stays" => stays],
 }
 
 klp::replacement! {

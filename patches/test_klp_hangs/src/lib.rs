@@ -4,7 +4,7 @@
 
 klp::module! {
     name: "test_klp_hangs",
-    replaces: ["kernel::thread::scheduler::preempt" => preempt],
+    replaces: ["thread::scheduler::preempt" => preempt],
 }
 
 klp::replacement! {

@@ -4,8 +4,8 @@
 klp::module! {
     name: "test_klp_second",
     replaces: [
-        "kernel::victims::live::one" => one,
-        "kernel::victims::live::two" => two,
+        "lab::targets::live::one" => one,
+        "lab::targets::live::two" => two,
     ],
 }
 

@@ -18,7 +18,7 @@ use klp::{
 
 klp::module! {
     name: "test_klp_shadow_vars",
-    replaces: ["kernel::victims::live::annotate" => annotate],
+    replaces: ["lab::targets::live::annotate" => annotate],
 }
 
 /// A value whose life is watched.

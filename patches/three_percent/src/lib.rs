@@ -3,7 +3,7 @@
 
 klp::module! {
     name: "three_percent",
-    replaces: ["kernel::bank::balance" => balance],
+    replaces: ["demo::bank::balance" => balance],
 }
 
 unsafe extern "C" {

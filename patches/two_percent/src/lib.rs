@@ -3,7 +3,7 @@
 
 klp::module! {
     name: "two_percent",
-    replaces: ["kernel::bank::balance" => balance],
+    replaces: ["demo::bank::balance" => balance],
 }
 
 unsafe extern "C" {

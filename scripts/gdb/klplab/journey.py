@@ -11,7 +11,7 @@ import gdb
 from . import memory, unwind
 
 # Whose calls are followed if nobody says: the demonstration's function.
-FUNCTION = "kernel::bank::balance"
+FUNCTION = "demo::bank::balance"
 
 ADDI_R1_R1 = 0x3821
 MFCTR_R12 = 0x7D8902A6

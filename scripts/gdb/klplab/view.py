@@ -1,12 +1,12 @@
 """klp-threads, klp-sites and klp-patches: the kernel writes its tables down itself
-(kernel/src/debugger/view.rs). It is called for that wherever it was halted, on a stack
+(kernel/machine/src/debugger/view.rs). It is called for that wherever it was halted, on a stack
 of its own, with interrupts off; then all registers are as they were."""
 
 import gdb
 
 from . import memory
 
-NOT_UP = "The kernel is not up yet: it has no such table before kernel::start is through."
+NOT_UP = "The kernel is not up yet: it has no such table before init::start is through."
 # In MSR: interrupts are taken.
 EE = 0x8000
 # Big endian, in which nothing of the kernel's runs.
@@ -85,7 +85,7 @@ class Threads(gdb.Command):
 
 class Sites(gdb.Command):
     """List sites that something is attached to: klp-sites; or all of functions that a
-    pattern names: klp-sites kernel::bank::*"""
+    pattern names: klp-sites demo::bank::*"""
 
     def __init__(self):
         super().__init__("klp-sites", gdb.COMMAND_STATUS)

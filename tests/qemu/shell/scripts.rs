@@ -53,18 +53,18 @@ pub fn examples() -> Result<()> {
 
 /// A script is shown as if it had been typed, and fails if one of its commands does.
 pub fn script() -> Result<()> {
-    let script = "# nothing\n\ncall leaf 3; call leaf 4\nenabel demo\ncall leaf 0x10\nload demo extra\nmem x\ncall leaf x";
+    let script = "# nothing\n\ncall leaf 3; call leaf 4\nenabel kinds\ncall leaf 0x10\nload kinds extra\nmem x\ncall leaf x";
     let done = piped("shell::script", "default", script)?;
     has(
         &done.transcript,
         &[
             "klplab> # nothing\nklplab> \nklplab> call leaf 3; call leaf 4\nleaf(3) = 10\nleaf(4) = 13\n",
-            "klplab> enabel demo\nerror: expected a command (`help` lists them), found `enabel`; did you mean `enable`?\n",
+            "klplab> enabel kinds\nerror: expected a command (`help` lists them), found `enabel`; did you mean `enable`?\n",
             "klplab> call leaf 0x10\nleaf(0x10) = 49\n",
             "load: expected `load MODULE`, such as `load two_percent`\n",
             "mem: takes no arguments\n",
             "call: expected NUMBER, a whole number from 0 to 1000000, found `x`\n\
-             4 of 6 lines failed, the first: `enabel demo`\nEXIT: STATUS=1\n",
+             4 of 6 lines failed, the first: `enabel kinds`\nEXIT: STATUS=1\n",
         ],
     )?;
     ensure!(done.outcome == Outcome::Guest(1), "{}", done.outcome);

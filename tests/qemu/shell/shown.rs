@@ -32,10 +32,10 @@ pub fn transition() -> Result<()> {
         &done.transcript,
         &[
             "patch `two_percent`: 1 of 4 threads have still to go over",
-            "no             kernel::bank::balance is on its stack",
+            "no             demo::bank::balance is on its stack",
             "has still to go over",
             "klplab> patches\nno patch is enabled",
-            "klplab> patches\ntwo_percent: enabled; handed over by `epilogue`\n  kernel::bank::balance -> two_percent::balance\n",
+            "klplab> patches\ntwo_percent: enabled; handed over by `epilogue`\n  demo::bank::balance -> two_percent::balance\n",
             "1 threads were switched wherever they were. The price:",
             "unload: module `two_percent`",
         ],
@@ -98,7 +98,7 @@ pub fn disassembly() -> Result<()> {
 /// tracer, unless that would trace the step's own work.
 pub fn step() -> Result<()> {
     let script = "spawn sleeper\nenable two_percent nowait\nstep balance\nkill sleeper\nwait\nreset\n\
-        trace function\nstep leaf\ntrace hits\ntrace off\nfilter kernel::victims::*\ntrace graph\nstep leaf\ncall leaf 3";
+        trace function\nstep leaf\ntrace hits\ntrace off\nfilter lab::targets::*\ntrace graph\nstep leaf\ncall leaf 3";
     let done = piped("shell::step", "default", script)?;
     let transcript = &done.transcript;
     has(
@@ -124,7 +124,7 @@ pub fn step() -> Result<()> {
 
 /// What a name or an address does not stand for is not taken for something else.
 pub fn names() -> Result<()> {
-    let script = "call noplace::leaf 3\ncall victims::leaf 3\nsym 0x0\nfilter balance\nfilter !noplace\nfilter\nselftest noplace\nselftest names";
+    let script = "call noplace::leaf 3\ncall targets::leaf 3\nsym 0x0\nfilter balance\nfilter !noplace\nfilter\nselftest noplace\nselftest names";
     let done = piped("shell::names", "default", script)?;
     has(
         &done.transcript,
@@ -132,8 +132,8 @@ pub fn names() -> Result<()> {
             "found `noplace::leaf`; did you mean `leaf`?\n",
             "leaf(3) = 10\n",
             "sym: expected an address inside a symbol, found `0x0`\n",
-            "klplab> filter balance\ntraced:   kernel::bank::balance\n",
-            "or a pattern with `*`, found `noplace`\nklplab> filter\ntraced:   kernel::bank::balance\n",
+            "klplab> filter balance\ntraced:   demo::bank::balance\n",
+            "or a pattern with `*`, found `noplace`\nklplab> filter\ntraced:   demo::bank::balance\n",
             "selftest: expected a test's path, the start of one up to `::`, or a pattern with `*`, found `noplace`\n",
             "test names::places_are_named ... ok\n",
         ],
@@ -144,7 +144,7 @@ pub fn names() -> Result<()> {
 
 /// What threads print cuts neither through one another's lines nor through a table.
 pub fn whole() -> Result<()> {
-    let tables = "exports\nthreads\nhelp\nsites kernel::victims::*\n".repeat(5);
+    let tables = "exports\nthreads\nhelp\nsites lab::targets::*\n".repeat(5);
     let script = format!("spawn caller 8\nenable test_klp_chatty\n{tables}reset");
     let done = piped("shell::whole", "default", &script)?;
     ensure!(done.outcome == Outcome::Guest(0), "{}", done.outcome);
@@ -178,8 +178,8 @@ pub fn whole() -> Result<()> {
 /// What can be called and replaced is found, and what can't is told where to look.
 pub fn found() -> Result<()> {
     let script = "exports bank*\ncall bank_paid_in 0 2\ncall rust_twice 4\ncall lab_second 1\n\
-        sites kernel::bank::*\nexports nosuch\n\
-        dis kernel::thread::spawn\nspawn sleeper\nbt sleeper";
+        sites demo::bank::*\nexports nosuch\n\
+        dis thread::spawn\nspawn sleeper\nbt sleeper";
     let done = piped("shell::found", "default", script)?;
     has(
         &done.transcript,
@@ -188,12 +188,12 @@ pub fn found() -> Result<()> {
             "bank_paid_in(0, 2) = 10000\n",
             "rust_twice(4) = 8\n",
             "lab_second(1) = 3\n",
-            "kernel::bank::balance",
+            "demo::bank::balance",
             "exports: expected an exported function's name, or a pattern with `*`",
-            "`kernel::thread::spawn` is generic, and has code only where it is used;",
-            "kernel::thread::spawn::<",
+            "`thread::spawn` is generic, and has code only where it is used;",
+            "thread::spawn::<",
             // It calls itself once a year.
-            "\n  ... kernel::bank::balance again, 3 frames\n",
+            "\n  ... demo::bank::balance again, 3 frames\n",
         ],
     )?;
     Ok(())

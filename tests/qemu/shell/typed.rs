@@ -49,7 +49,7 @@ pub fn editing() -> Result<()> {
     guest.expect("attached: livepatch")?;
     prompt(&mut guest)?;
     guest.send_line("bt liv\t")?;
-    guest.expect("kernel::livepatch::worker::work")?;
+    guest.expect("livepatch::worker::work")?;
     prompt(&mut guest)?;
     // Given up, and nothing of it left.
     guest.send_line("rubbish\x03call leaf 5")?;

@@ -158,7 +158,7 @@ mod tests {
     fn every_patch_is_found() {
         let packages = packages().unwrap();
         assert!(
-            packages.iter().any(|package| package.name == "demo"),
+            packages.iter().any(|package| package.name == "kinds"),
             "{packages:?}"
         );
     }

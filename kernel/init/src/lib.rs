@@ -1,0 +1,154 @@
+//! The kernel's first steps, in the order in which they depend on each other.
+#![no_std]
+
+extern crate alloc;
+#[macro_use]
+extern crate machine;
+
+use boot::BootInfo;
+use bootargs::{BootArgs, Color, LogLevel, Mode, Way};
+use core::fmt::Display;
+use lab::{bench, targets};
+use log::LevelFilter;
+use machine::{arch, console, fault, mm, platform, stack, time};
+use report::Verdict;
+use selftest::{crash, tests};
+use shell::Extension;
+use thread::{interrupt, isolation};
+
+/// What the shell offers beside its own commands.
+static EXTENSIONS: [Extension; 3] = [
+    Extension {
+        families: &[&lab::guide::command::FAMILY],
+        callables: lab::calls::CALLABLES,
+    },
+    Extension {
+        families: &[&bench::command::FAMILY],
+        callables: &[],
+    },
+    Extension {
+        families: &[&tests::commands::FAMILY],
+        callables: targets::calls::CALLABLES,
+    },
+];
+
+/// How often the soak goes round if nobody says.
+const SOAK: u32 = 10_000;
+
+/// Starts the kernel on the boot stack, and continues on the main stack.
+pub fn start(info: &BootInfo) -> ! {
+    arch::start_cpu();
+    let platform = platform::discover(info).unwrap_or_else(|error| refuse(&error));
+    console::use_terminals(platform.console, platform.report);
+    if let Err(status) = arch::take_interrupts_in_little_endian() {
+        refuse(&format_args!(
+            "H_SET_MODE for little-endian interrupts returned {status}"
+        ));
+    }
+    // SAFETY: interrupts have never been on, firmware was quiesced or is long
+    // gone, memory below 0x18000 is kept out of the heap, and the fallback stack
+    // has no other use.
+    unsafe { arch::install_vectors(interrupt::handle, &stack::fallback()) };
+    let main_stack = mm::start(platform).unwrap_or_else(|error| refuse(&error));
+    // SAFETY: interrupts are off, and go on being off until `on_main_stack`
+    // turns them on; the stack is fresh.
+    unsafe {
+        stack::fill_guard(&main_stack);
+        stack::use_stack(&main_stack, stack::lowest_floor(&main_stack));
+        arch::call_on_stack(&main_stack, on_main_stack)
+    }
+}
+
+/// Ends a run whose machine the kernel can't work with.
+fn refuse(why: &dyn Display) -> ! {
+    println!("can't run on this machine: {why}");
+    fault::exit(Verdict::BadPlatform)
+}
+
+extern "C" fn on_main_stack() -> ! {
+    let arguments = match bootargs::parse(platform::get().bootargs) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            println!("{error}");
+            fault::exit(Verdict::BadArgument)
+        }
+    };
+    console::set_color(arguments.color == Color::Always);
+    console::start_log(level(arguments.log));
+    isolation::start();
+    if let Err(error) = ftrace::start() {
+        refuse(&error);
+    }
+    tracing::start();
+    if let Err(error) = thread::start() {
+        refuse(&error);
+    }
+    loader::start();
+    if let Err(error) = livepatch::start() {
+        refuse(&error);
+    }
+    debugger::start();
+    time::start();
+    // SAFETY: the vectors are there, and this function holds no guard.
+    unsafe { arch::interrupts_on() };
+    let verdict = run(&arguments);
+    if let Err(damage) = stack::check_guard() {
+        println!("STACK OVERFLOW: {damage}");
+        fault::exit(Verdict::StackOverflow)
+    }
+    fault::exit(verdict)
+}
+
+#[inline(never)] // its name is in every backtrace
+fn run(arguments: &BootArgs<'_>) -> Verdict {
+    demo::report_boot();
+    // The laboratory and the cost meter choose by themselves.
+    let chooses = matches!(arguments.mode, Mode::Matrix | Mode::Explore | Mode::Bench);
+    if let Some(name) = arguments.variant.filter(|_| !chooses)
+        && let Err(error) = livepatch::variants::choose(name)
+    {
+        println!("boot argument `variant={name}`: {error}");
+        return Verdict::BadArgument;
+    }
+    if let Some(kind) = arguments.crash {
+        return crash::provoke(kind);
+    }
+    match arguments.mode {
+        Mode::Run => demo::run(),
+        Mode::Bench => bench::run(arguments.variant),
+        Mode::Echo => demo::echo(),
+        Mode::Matrix => lab::run(arguments.variant, arguments.case, level(arguments.log)),
+        Mode::Explore => lab::explore::run(arguments.variant, arguments.short),
+        Mode::Step => lab::guide::run(arguments.function, way(arguments.way)),
+        Mode::List => tests::list(arguments.tests()),
+        Mode::Shell => {
+            shell::extend(&EXTENSIONS);
+            shell::run(arguments)
+        }
+        Mode::Soak => tests::soak(arguments.count.map_or(SOAK, u32::from)),
+        Mode::Selftest => {
+            tests::set_count(arguments.count.map_or(0, u32::from));
+            tests::run(arguments.tests())
+        }
+    }
+}
+
+fn way(way: Way) -> lab::guide::Way {
+    use lab::guide;
+    match way {
+        Way::Settled => guide::Way::Settled,
+        Way::Transition => guide::Way::Transition,
+        Way::Traced => guide::Way::Traced,
+        Way::Rest => guide::Way::Rest,
+    }
+}
+
+fn level(level: LogLevel) -> LevelFilter {
+    match level {
+        LogLevel::Error => LevelFilter::Error,
+        LogLevel::Warn => LevelFilter::Warn,
+        LogLevel::Info => LevelFilter::Info,
+        LogLevel::Debug => LevelFilter::Debug,
+        LogLevel::Trace => LevelFilter::Trace,
+    }
+}

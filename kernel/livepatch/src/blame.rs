@@ -1,0 +1,76 @@
+//! Faults of replacement functions: whose they are, and what is done about the
+//! patch. The thread is stopped by `machine::fault`.
+
+use super::{
+    LivepatchError, Status, enable,
+    registry::{self, Claim, REGISTRY},
+    shadow, worker,
+};
+use alloc::{string::String, vec::Vec};
+use machine::sync::IrqLock;
+
+/// Patches to be reversed, by name.
+static GUILTY: IrqLock<Vec<String>> = IrqLock::new(Vec::new());
+
+/// Whether the code at these addresses makes a fault a patch's: the first of them
+/// that lies in a module which patches something. A thread that is changing patches
+/// is never stopped, for nobody would go on where it was.
+pub(super) fn judge(mut code: &mut dyn Iterator<Item = u64>) -> bool {
+    let me = thread::with_current(thread::Thread::id).unwrap_or(0);
+    if worker::is_worker(me) || registry::changer() == Some(me) {
+        return false;
+    }
+    let Some(module) = Iterator::find_map(&mut code, loader::at) else {
+        return false;
+    };
+    let is_patch = REGISTRY.lock().by_name(&module.name).is_some();
+    if is_patch {
+        log::error!(
+            "livepatch: the fault is in patch '{}', which is taken back",
+            module.name
+        );
+        GUILTY.lock().push(module.name.clone());
+        shadow::stopped(me);
+        worker::wake();
+    }
+    is_patch
+}
+
+/// Takes back patches whose functions have faulted. Says whether there is more to
+/// do at once.
+pub(super) fn take_care() -> bool {
+    let Some(name) = GUILTY.lock().last().cloned() else {
+        return false;
+    };
+    // Without the patch itself: its module can be unloaded as soon as it is back.
+    let status = super::find(&name).map(|(_, status)| status);
+    let done = match status {
+        // Somebody was quicker.
+        None | Some(Status::Disabling) => true,
+        Some(Status::Enabling) => match Claim::wait() {
+            Ok(claim) => {
+                worker::report(enable::turn_round(&claim));
+                true
+            }
+            Err(_) => false,
+        },
+        Some(Status::Enabled) => match enable::disable(&name) {
+            // Somebody was quicker, since the look above.
+            Ok(()) | Err(LivepatchError::NotEnabled(_)) => true,
+            // Another patch's transition comes first.
+            Err(LivepatchError::Busy { .. }) => false,
+            Err(error) => {
+                worker::report(Err(error));
+                true
+            }
+        },
+    };
+    if done {
+        let mut guilty = GUILTY.lock();
+        guilty.retain(|guilty| *guilty != name);
+        if guilty.is_empty() {
+            *guilty = Vec::new();
+        }
+    }
+    done && !GUILTY.lock().is_empty()
+}

@@ -1,0 +1,290 @@
+//! A patch's way in and out: what is checked, in which order, and what is undone
+//! when something fails.
+
+use super::{
+    Event, LivepatchError, Patch, objects,
+    patch::MOST_TARGETS,
+    patched::{self, Registered},
+    registry::{Claim, REGISTRY},
+    states,
+    transition::{self, Way},
+    variants, watch, worker,
+};
+use alloc::{format, string::ToString, sync::Arc, vec::Vec};
+use consistency::{Direction, Function};
+use core::{sync::atomic::Ordering, time::Duration};
+use loader::Module;
+
+/// How to enable a patch.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// Reverse the transition by itself if it has not ended after so long.
+    pub reverse_after: Option<Duration>,
+}
+
+/// Enables a patch: starts the transition to its functions, and ends it at once if
+/// all threads can go over now. Otherwise it goes on by itself; see [`wait`].
+///
+/// [`wait`]: super::wait
+///
+/// # Errors
+/// [`LivepatchError`]; nothing has changed then.
+pub fn enable(module: &Arc<Module>, options: Options) -> Result<Arc<Patch>, LivepatchError> {
+    let claim = Claim::wait()?;
+    let name = &module.name;
+    let result = try_enable(&claim, module, options);
+    if let Err(error) = &result {
+        log::error!("livepatch: failed to enable patch '{name}': {error}");
+    }
+    result
+}
+
+fn try_enable(
+    claim: &Claim,
+    module: &Arc<Module>,
+    options: Options,
+) -> Result<Arc<Patch>, LivepatchError> {
+    let patch = {
+        let mut registry = REGISTRY.lock();
+        registry.must_be_idle()?;
+        if registry.by_name(&module.name).is_some() {
+            return Err(LivepatchError::Enabled(module.name.clone()));
+        }
+        let id = registry.next_id();
+        Arc::new(Patch::new(id, module.clone()))
+    };
+    check(&patch)?;
+    let (functions, new) = prepare(&patch)?;
+    log::info!(
+        "livepatch: '{}': starting patching transition",
+        patch.name()
+    );
+    for (old, registered) in new {
+        REGISTRY.lock().functions.insert(old, registered);
+    }
+    let way = Way::In(&functions, module.replace);
+    let result = transition::unsettle(claim, &patch, &way)
+        .and_then(|()| transition::begin(claim, &patch, &way));
+    if let Err(error) = result {
+        forget_unused(&functions);
+        cancel(&patch);
+        return Err(error);
+    }
+    worker::set_deadline(options.reverse_after);
+    go_on(claim);
+    Ok(patch)
+}
+
+/// Refuses what can't be a patch here.
+fn check(patch: &Patch) -> Result<(), LivepatchError> {
+    let module = &patch.module;
+    let does_nothing =
+        |target: &loader::Target| target.functions.is_empty() && target.callbacks.is_empty();
+    if module.targets.iter().all(does_nothing) || module.targets.len() > MOST_TARGETS {
+        return Err(LivepatchError::NothingToDo(module.name.clone()));
+    }
+    let variant = variants::current();
+    if module.convention != variant.convention {
+        return Err(LivepatchError::Convention {
+            module: module.name.clone(),
+            found: module.convention,
+            expected: variant.convention,
+            variant: variant.name,
+        });
+    }
+    if !module.is_as_expected() {
+        return Err(LivepatchError::Toc {
+            module: module.name.clone(),
+            variant: variant.name,
+        });
+    }
+    states::are_compatible(patch)
+}
+
+/// A function that was registered just now, by the original.
+type New = Vec<(u64, Registered)>;
+
+/// Everything up to the transition: looks the functions up, calls the pre-patch
+/// callbacks, registers the functions that no patch has replaced before.
+fn prepare(patch: &Patch) -> Result<(Vec<Function>, New), LivepatchError> {
+    let name = patch.name();
+    log::info!("livepatch: enabling patch '{name}'");
+    let present: Vec<usize> = objects::present(patch).collect();
+    let mut functions = Vec::new();
+    for &index in &present {
+        functions.extend(objects::functions(patch, index)?);
+    }
+    objects::must_have_sizes(&functions)?;
+    // Tables by address then grow at their ends.
+    functions.sort_unstable_by_key(|function| function.old);
+    log::info!("livepatch: '{name}': initializing patching transition");
+    let prepared = objects::pre_patch(patch, &present).and_then(|()| objects::register(&functions));
+    match prepared {
+        Ok(new) => Ok((functions, new)),
+        Err(error) => {
+            cancel(patch);
+            Err(error)
+        }
+    }
+}
+
+/// Undoes the pre-patch callbacks of a patch that is not enabled after all.
+fn cancel(patch: &Patch) {
+    log::info!(
+        "livepatch: '{}': canceling patching transition, going to unpatch",
+        patch.name()
+    );
+    for index in objects::present(patch) {
+        patch.post_unpatch(index);
+    }
+}
+
+/// Lets go of functions that no patch replaces.
+pub(super) fn forget_unused(functions: &[Function]) {
+    let mut unused = Vec::new();
+    {
+        let mut registry = REGISTRY.lock();
+        for function in functions {
+            if registry.model.choice(function.old).is_none() {
+                unused.extend(registry.functions.remove(&function.old));
+            }
+        }
+    }
+    patched::release(unused);
+}
+
+/// Lets everybody go over who can; the worker does the rest.
+fn go_on(claim: &Claim) {
+    if !transition::try_to_end(claim) {
+        worker::wake();
+    }
+}
+
+/// Disables a patch: starts the transition away from its functions. A patch that is
+/// just being enabled is reversed.
+///
+/// # Errors
+/// [`LivepatchError`]; nothing has changed then.
+pub fn disable(name: &str) -> Result<(), LivepatchError> {
+    let claim = Claim::wait()?;
+    let (patch, coming) = {
+        let registry = REGISTRY.lock();
+        let patch = registry.by_name(name).cloned();
+        let patch = patch.ok_or_else(|| LivepatchError::NotEnabled(name.to_string()))?;
+        let is_moving = (registry.model.transition()).is_some_and(|one| one.patch() == patch.id);
+        if !is_moving {
+            registry.must_be_idle()?;
+        }
+        (patch, is_moving)
+    };
+    if coming {
+        return if is_leaving() {
+            Ok(())
+        } else {
+            turn_round(&claim)
+        };
+    }
+    log::info!("livepatch: '{name}': initializing unpatching transition");
+    transition::unsettle(&claim, &patch, &Way::Out)?;
+    for index in objects::present(&patch) {
+        patch.pre_unpatch(index);
+    }
+    log::info!("livepatch: '{name}': starting unpatching transition");
+    transition::begin(&claim, &patch, &Way::Out)?;
+    worker::set_deadline(None);
+    go_on(&claim);
+    Ok(())
+}
+
+/// Whether the running transition ends with its patch disabled.
+fn is_leaving() -> bool {
+    let registry = REGISTRY.lock();
+    (registry.model.transition()).is_some_and(|transition| !transition.ends_enabled())
+}
+
+/// Turns the running transition round: who has gone over goes back.
+///
+/// # Errors
+/// When none runs.
+pub fn reverse() -> Result<(), LivepatchError> {
+    let claim = Claim::wait()?;
+    turn_round(&claim)
+}
+
+pub(super) fn turn_round(claim: &Claim) -> Result<(), LivepatchError> {
+    let patch = {
+        let mut registry = REGISTRY.lock();
+        let patch = registry.moving().ok_or(LivepatchError::NoTransition)?;
+        registry.model.reverse()?;
+        patch
+    };
+    let name = patch.name();
+    transition::cross(claim, || watch::tell(&Event::Reversed { patch: name }));
+    let (from, to) = if is_leaving() {
+        ("patching", "unpatching")
+    } else {
+        ("unpatching", "patching")
+    };
+    log::info!("livepatch: '{name}': reversing transition from {from} to {to}");
+    worker::set_deadline(None);
+    go_on(claim);
+    Ok(())
+}
+
+/// Ends the running transition whatever threads are doing. A thread may go on in an
+/// old function and call a new one; and since nobody knows who is where, the modules
+/// that may be on a stack stay loaded for good.
+///
+/// # Errors
+/// When none runs.
+pub fn force() -> Result<(), LivepatchError> {
+    let claim = Claim::wait()?;
+    {
+        let registry = REGISTRY.lock();
+        let patch = registry.moving().ok_or(LivepatchError::NoTransition)?;
+        log::warn!(
+            "livepatch: '{}': forcing remaining threads; its module can't be unloaded any more",
+            patch.name()
+        );
+        let replaces = patch.module.replace
+            && (registry.model.transition())
+                .is_some_and(|one| one.direction() == Direction::Enable);
+        for one in &registry.patches {
+            if replaces || one.id == patch.id {
+                one.forced.store(true, Ordering::Relaxed);
+            }
+        }
+    }
+    transition::switch_by_force(&claim);
+    transition::end(&claim);
+    Ok(())
+}
+
+/// Loads a module and enables it as a patch; unloads it again if that fails.
+///
+/// # Errors
+/// [`LivepatchError`]; nothing has changed then.
+pub fn load(file: &[u8], options: Options) -> Result<Arc<Patch>, LivepatchError> {
+    let module = loader::load(file).map_err(|error| LivepatchError::Module(format!("{error}")))?;
+    let name = module.name.clone();
+    let result = enable(&module, options);
+    drop(module);
+    if result.is_err()
+        && let Err(error) = loader::unload(&name)
+    {
+        log::error!("livepatch: {error}");
+    }
+    result
+}
+
+/// Disables a patch if it is enabled, waits for that, and unloads its module.
+///
+/// # Errors
+/// [`LivepatchError`].
+pub fn unload(name: &str) -> Result<(), LivepatchError> {
+    if super::find(name).is_some() {
+        disable(name)?;
+        super::wait();
+    }
+    loader::unload(name).map_err(|error| LivepatchError::Module(format!("{error}")))
+}

@@ -1,0 +1,202 @@
+//! Which patches there are, and who may change that.
+
+use super::{
+    LivepatchError, Patch, Status,
+    patched::{self, Registered},
+};
+use alloc::{collections::BTreeMap, string::ToString, sync::Arc, vec::Vec};
+use consistency::{Code, PatchId, Patches, Phase, Ranges};
+use loader::Module;
+use machine::{arch, sync::IrqLock};
+use thread::WaitQueue;
+
+/// What is known of all patches.
+#[derive(Debug)]
+pub(super) struct Registry {
+    pub model: Patches,
+    /// By old function.
+    pub functions: BTreeMap<Code, Registered>,
+    /// Enabled or in transition, oldest first.
+    pub patches: Vec<Arc<Patch>>,
+    /// Modules that stay for good.
+    pub pinned: Vec<Arc<Module>>,
+    /// The running transition, for those who go over.
+    pub crossing: Option<Arc<Crossing>>,
+    /// The thread that is changing something.
+    changer: Option<u32>,
+    last_id: u32,
+}
+
+/// What a thread must know to go over.
+#[derive(Debug)]
+pub(super) struct Crossing {
+    /// Which transition.
+    pub number: u64,
+    /// It goes the other way round.
+    pub reversed: bool,
+    /// The state of a thread that has gone over.
+    pub goal: u64,
+    /// The functions that it must not have on its stack.
+    pub leaving: Ranges,
+}
+
+impl Crossing {
+    /// Whether a thread with this state has gone over.
+    pub fn is_done(&self, universe: u64) -> bool {
+        (universe == self.number) != self.reversed
+    }
+}
+
+pub(super) static REGISTRY: IrqLock<Registry> = IrqLock::new(Registry {
+    model: Patches::new(),
+    functions: BTreeMap::new(),
+    patches: Vec::new(),
+    pinned: Vec::new(),
+    crossing: None,
+    changer: None,
+    last_id: 0,
+});
+
+/// Woken whenever something has changed.
+pub(super) static CHANGED: WaitQueue = WaitQueue::new();
+
+/// The right to change something. One thread at a time has it, and may sleep
+/// meanwhile.
+#[derive(Debug)]
+pub(super) struct Claim(());
+
+impl Claim {
+    /// Waits for it.
+    ///
+    /// # Errors
+    /// When this thread has it: a callback has asked.
+    pub fn wait() -> Result<Self, LivepatchError> {
+        let me = thread::current().id();
+        if REGISTRY.lock().changer == Some(me) {
+            return Err(LivepatchError::FromCallback);
+        }
+        CHANGED.wait_until(|| {
+            let mut registry = REGISTRY.lock();
+            let free = registry.changer.is_none();
+            if free {
+                registry.changer = Some(me);
+            }
+            free
+        });
+        Ok(Self(()))
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        REGISTRY.lock().changer = None;
+        CHANGED.wake_all();
+    }
+}
+
+/// The thread that is changing something, if one is.
+pub(super) fn changer() -> Option<u32> {
+    REGISTRY.lock().changer
+}
+
+impl Registry {
+    pub fn next_id(&mut self) -> PatchId {
+        self.last_id += 1;
+        PatchId(self.last_id)
+    }
+
+    pub fn by_id(&self, id: PatchId) -> Option<&Arc<Patch>> {
+        self.patches.iter().find(|patch| patch.id == id)
+    }
+
+    pub fn by_name(&self, name: &str) -> Option<&Arc<Patch>> {
+        self.patches.iter().find(|patch| patch.name() == name)
+    }
+
+    /// The patch whose transition runs.
+    pub fn moving(&self) -> Option<Arc<Patch>> {
+        let transition = self.model.transition()?;
+        self.by_id(transition.patch()).cloned()
+    }
+
+    /// Refuses if a transition runs.
+    pub fn must_be_idle(&self) -> Result<(), LivepatchError> {
+        match self.moving() {
+            Some(patch) => Err(LivepatchError::Busy {
+                patch: patch.name().to_string(),
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// Lets calls see what the model now says: number and codes at one moment, for the lock
+    /// keeps interrupts off.
+    ///
+    /// The number comes first, so that the codes could follow one by one without harm. No
+    /// thread has a new transition's number before it may switch, which it may only after
+    /// [`cross`](super::transition::cross): until then all are on its old side, whose codes
+    /// are those that they have run. Codes first would be wrong at once: threads that have
+    /// switched in the last transition still have the number that is published, so the new
+    /// codes of each function would be theirs as soon as they are there.
+    pub fn publish(&self) {
+        debug_assert!(!arch::interrupts_are_on());
+        if let Some(transition) = self.model.transition() {
+            patched::set_number(transition.number());
+        }
+        // Both ascend, so one pass does: interrupts are off.
+        let mut choices = self.model.functions().peekable();
+        for (old, function) in &self.functions {
+            while choices.next_if(|(one, _)| one < old).is_some() {}
+            if let Some((_, choice)) = choices.next_if(|(one, _)| one == old) {
+                function.publish(choice);
+            }
+        }
+    }
+
+    pub fn status(&self, patch: &Patch) -> Option<Status> {
+        Some(match self.model.phase(patch.id)? {
+            Phase::Enabling => Status::Enabling,
+            Phase::Enabled => Status::Enabled,
+            Phase::Disabling => Status::Disabling,
+        })
+    }
+}
+
+/// All patches that are enabled or in transition, oldest first.
+#[must_use]
+pub fn patches() -> Vec<(Arc<Patch>, Status)> {
+    let registry = REGISTRY.lock();
+    let with_status = |patch: &Arc<Patch>| Some((patch.clone(), registry.status(patch)?));
+    registry.patches.iter().filter_map(with_status).collect()
+}
+
+/// Whether patches are being changed: for who has halted that.
+#[must_use]
+pub fn is_busy() -> bool {
+    REGISTRY.is_locked()
+}
+
+/// Shows each patch that is enabled or in transition, oldest first. Takes no memory.
+pub fn each(mut look: impl FnMut(&Patch, Status)) {
+    let registry = REGISTRY.lock();
+    for patch in &registry.patches {
+        if let Some(status) = registry.status(patch) {
+            look(patch, status);
+        }
+    }
+}
+
+/// The patch with a name, if it is enabled or in transition.
+#[must_use]
+pub fn find(name: &str) -> Option<(Arc<Patch>, Status)> {
+    let registry = REGISTRY.lock();
+    let patch = registry.by_name(name)?;
+    Some((patch.clone(), registry.status(patch)?))
+}
+
+/// Where the settled stub of a patched function lies, by the function's global
+/// entry; nothing while calls go through the trampoline.
+#[must_use]
+pub fn way_of(old: Code) -> Option<(u64, u64)> {
+    REGISTRY.lock().functions.get(&old)?.stub()
+}

@@ -1,0 +1,408 @@
+//! Patch modules: relocatable ELF files with a TOC of their own, as Linux's `.ko`.
+//!
+//! [`load`] places a module in code memory, applies its relocations (the crate
+//! `modload` does both, without `unsafe`), and checks everything that its
+//! descriptor says. Only then does the kernel take notice of it: its symbols are
+//! looked up, its sites can be traced. A refusal leaves nothing behind.
+#![no_std]
+
+extern crate alloc;
+#[macro_use]
+extern crate machine;
+
+mod descriptor;
+mod error;
+mod expected;
+mod exports;
+mod files;
+
+pub use descriptor::{Descriptor, build_id, read as read_descriptor};
+pub use descriptor::{Replacement, SystemState, Target, Wanted};
+pub use error::ModuleError;
+pub use expected::{TocChoice, expect, expected};
+pub use exports::{Export, exports};
+pub use files::{File, InitrdError, files, files_for_current, find_file, initrd_error, start};
+
+use alloc::{format, string::String, sync::Arc, vec::Vec};
+use core::sync::atomic::{AtomicBool, Ordering};
+use ftrace::Site;
+use klp::Convention;
+use machine::{
+    debugger,
+    mm::code::CodeBlock,
+    symbols::{self, FunctionEntry},
+    sync::IrqLock,
+};
+use memmap::Range;
+use symtab::{Kind, Symbol};
+use thread::{WaitQueue, backtrace};
+
+/// A module that is loaded.
+#[derive(Debug)]
+pub struct Module {
+    /// Its name, from its descriptor.
+    pub name: String,
+    /// What its code has in r2: its own TOC pointer, or the kernel's. Code of
+    /// [`Convention::Pcrel`] has no use for either.
+    pub toc: u64,
+    /// The return convention of its functions.
+    pub convention: Convention,
+    /// Whose TOC it was relocated against.
+    pub toc_choice: TocChoice,
+    /// Whether it takes the place of all patches before it.
+    pub replace: bool,
+    /// What it patches: the kernel, if at all, and other modules, whose functions
+    /// are looked up when both are there.
+    pub targets: Vec<Target>,
+    /// What it replaces of the kernel's: the functions of that target, looked up.
+    pub replacements: Vec<Replacement>,
+    /// Its system states.
+    pub states: Vec<SystemState>,
+    /// How many stubs its outside calls need.
+    pub stubs: usize,
+    /// How many relocations were applied, by type.
+    pub relocations: Vec<(&'static str, u32)>,
+    /// How many sites it has.
+    pub sites: usize,
+    block: CodeBlock,
+}
+
+impl Module {
+    /// Where it lies.
+    #[must_use]
+    pub fn range(&self) -> Range {
+        self.block.range()
+    }
+
+    /// Whether it would be loaded again as it is: nobody has chosen a variant since that
+    /// takes other modules.
+    #[must_use]
+    pub fn is_as_expected(&self) -> bool {
+        (self.convention, self.toc_choice) == expected()
+    }
+
+    /// What it patches in another module, or with none in the kernel.
+    #[must_use]
+    pub fn target(&self, module: Option<&str>) -> Option<&Target> {
+        let mut targets = self.targets.iter();
+        targets.find(|target| target.module.as_deref() == module)
+    }
+
+    /// Its system state of this id.
+    #[must_use]
+    pub fn state(&self, id: u32) -> Option<&SystemState> {
+        self.states.iter().find(|state| state.id == id)
+    }
+
+    /// The global entry of one of its functions, by path.
+    #[must_use]
+    pub fn function(&self, path: &str) -> Option<u64> {
+        symbols::find_in(self.block.start(), path)
+    }
+}
+
+/// About as many bytes of a file go with each of its symbols, or more.
+const BYTES_A_SYMBOL: usize = 256;
+
+static LOADED: IrqLock<Vec<Arc<Module>>> = IrqLock::new(Vec::new());
+
+/// The modules that are loaded, oldest first.
+#[must_use]
+pub fn loaded() -> Vec<Arc<Module>> {
+    LOADED.lock().clone()
+}
+
+/// Whether an address is in a module.
+#[must_use]
+pub fn is_code(address: u64) -> bool {
+    at(address).is_some()
+}
+
+/// The module that an address is in.
+#[must_use]
+pub fn at(address: u64) -> Option<Arc<Module>> {
+    let loaded = LOADED.lock();
+    let found = loaded.iter().find(|module| {
+        let range = module.range();
+        (range.start..range.end).contains(&address)
+    });
+    found.cloned()
+}
+
+/// The module with a name.
+#[must_use]
+pub fn find(name: &str) -> Option<Arc<Module>> {
+    let loaded = LOADED.lock();
+    loaded.iter().find(|module| module.name == name).cloned()
+}
+
+/// Is told of a module that has been loaded, before anybody can call it. It may
+/// refuse, with a reason.
+pub type Coming = fn(&Arc<Module>) -> Result<(), String>;
+/// Is told of a module that goes away, when nobody is in it any more.
+pub type Going = fn(&Module);
+
+static NOTIFIED: spin::Once<(Coming, Going)> = spin::Once::new();
+
+/// Sets who is told of modules that come and go. Once.
+pub fn notify(coming: Coming, going: Going) {
+    NOTIFIED.call_once(|| (coming, going));
+}
+
+/// The right to let modules come and go: one thread at a time has it. So a name that is free
+/// is free until its module is there, and a module is gone before another of its name comes.
+struct Change(());
+
+static IS_CHANGING: AtomicBool = AtomicBool::new(false);
+static CHANGED: WaitQueue = WaitQueue::new();
+
+impl Change {
+    /// Waits for it. A thread that has it already waits for good.
+    fn wait() -> Self {
+        CHANGED.wait_until(|| !IS_CHANGING.swap(true, Ordering::Relaxed));
+        Self(())
+    }
+}
+
+impl Drop for Change {
+    fn drop(&mut self) {
+        IS_CHANGING.store(false, Ordering::Relaxed);
+        CHANGED.wake_all();
+    }
+}
+
+/// Loads a module, if it is of the convention that is [`expected`].
+///
+/// # Errors
+/// [`ModuleError`]; memory and text are as before then.
+pub fn load(file: &[u8]) -> Result<Arc<Module>, ModuleError<'_>> {
+    load_at(file, None, false)
+}
+
+/// The same for a file that is said to be of this module, if it is.
+fn load_named<'a>(file: &'a [u8], name: &'a str) -> Result<Arc<Module>, ModuleError<'a>> {
+    load_at(file, Some(name), false)
+}
+
+/// The same, out of reach of the kernel's TOC pointer, and of branches to and from the
+/// kernel: none of the module's own functions can be traced or replaced.
+///
+/// # Errors
+/// [`ModuleError`]; also where the machine has no memory there.
+pub fn load_far(file: &[u8]) -> Result<Arc<Module>, ModuleError<'_>> {
+    load_at(file, None, true)
+}
+
+fn load_at<'a>(
+    file: &'a [u8],
+    name: Option<&'a str>,
+    far: bool,
+) -> Result<Arc<Module>, ModuleError<'a>> {
+    let plan = modload::Module::parse(file).map_err(ModuleError::File)?;
+    let _change = Change::wait();
+    let mut block = if far {
+        CodeBlock::far(plan.size(), plan.align())
+    } else {
+        CodeBlock::unwritten(plan.size(), plan.align())
+    }?;
+    let (convention, toc_choice) = expected();
+    let base = block.start();
+    // SAFETY: the block is fresh, so nothing runs in it and nobody else has it.
+    let image = unsafe { block.bytes() };
+    let placed = match toc_choice {
+        TocChoice::Own => plan.place(base, image, exports::find),
+        TocChoice::Kernels => {
+            let toc = expected::kernels_toc();
+            plan.place_with_toc(base, image, toc, exports::find)
+        }
+    };
+    let placed = placed.map_err(ModuleError::File)?;
+    let section = |name| placed.section(name);
+    let info = descriptor::read(
+        &block.range(),
+        &placed.text,
+        section(klp::info::SECTION),
+        convention,
+    )?;
+    if let Some(file) = name.filter(|name| *name != info.name) {
+        let name = info.name;
+        return Err(ModuleError::Misnamed { file, name });
+    }
+    if loaded().iter().any(|module| module.name == info.name) {
+        return Err(ModuleError::Loaded(info.name));
+    }
+    // Who claims to bring r2 back must have been seen to.
+    if info.convention != Convention::Plain && info.seal != klp::seal::of(plan.code()) {
+        return Err(ModuleError::NotProved {
+            name: info.name,
+            convention: info.convention,
+        });
+    }
+    block.flush();
+
+    // From here on the kernel takes notice, step by step; what was done is
+    // undone when a step fails.
+    let mut symbols: Vec<Symbol<'_>> = Vec::new();
+    symbols.try_reserve(file.len() / BYTES_A_SYMBOL)?;
+    symbols.extend(placed.symbols());
+    symbols::add(block.range(), symtab::encode(&mut symbols)?.into())?;
+    // Sorted by address now.
+    let records = section("__patchable_function_entries").filter(|_| !far);
+    let profiled = if far { &[] } else { placed.profiled() };
+    let sites = match sites_of(records, profiled, &symbols) {
+        Ok(sites) => sites,
+        Err(reason) => {
+            symbols::remove(block.start());
+            return Err(ModuleError::Sites { reason });
+        }
+    };
+    let module = Arc::new(Module {
+        name: info.name,
+        toc: placed.toc,
+        convention: info.convention,
+        toc_choice,
+        replace: info.replace,
+        targets: info.targets,
+        replacements: info.replacements,
+        states: info.states,
+        stubs: placed.stubs().count(),
+        relocations: placed.relocations().collect(),
+        sites,
+        block,
+    });
+    LOADED.lock().push(module.clone());
+    debugger::module_loaded(&module.name, module.convention, section);
+    log::debug!(
+        "module `{}`: {:?}, TOC {:#x}",
+        module.name,
+        module.range(),
+        module.toc
+    );
+    if let Some((coming, _)) = NOTIFIED.get()
+        && let Err(reason) = coming(&module)
+    {
+        let name = module.name.clone();
+        let range = module.range();
+        LOADED.lock().retain(|one| !Arc::ptr_eq(one, &module));
+        debugger::module_gone(&range);
+        ftrace::remove_sites(range).map_err(ModuleError::Ftrace)?;
+        tracing::module_gone(&name, range);
+        symbols::remove(range.start);
+        return Err(ModuleError::NotWanted { name, reason });
+    }
+    Ok(module)
+}
+
+/// Brings a module's sites to rest and registers them; returns how many: those that
+/// rustc has recorded, and those where gcc's code called `_mcount`. `symbols` are the
+/// module's, by address.
+///
+/// # Errors
+/// What is wrong, as a sentence: it names functions of the module, which have no name any
+/// more when the module is refused.
+fn sites_of(
+    records: Option<core::ops::Range<u64>>,
+    profiled: &[u64],
+    symbols: &[Symbol<'_>],
+) -> Result<usize, String> {
+    let records = records.unwrap_or(0..0);
+    if !records.start.is_multiple_of(8) {
+        return Err(format!(
+            "the records of patchable functions at {:#x} are not aligned",
+            records.start
+        ));
+    }
+    let count = (records.end - records.start) as usize / size_of::<u64>();
+    let records = match count {
+        0 => &[],
+        // SAFETY: a section of the placed module, so inside its block, which lives; its
+        // alignment was checked right here, and nobody writes to it.
+        _ => unsafe { core::slice::from_raw_parts(records.start as *const u64, count) },
+    };
+    let mut sites: Vec<Site> = Vec::new();
+    let no_memory = |_| String::from("no memory");
+    let most = count + profiled.len();
+    sites.try_reserve_exact(most).map_err(no_memory)?;
+    for &record in records {
+        let place = symbols.partition_point(|symbol| symbol.address < record);
+        let same = symbols[place..]
+            .iter()
+            .take_while(|symbol| symbol.address == record);
+        let function = { same }.find(|symbol| symbol.kind == Kind::Function);
+        let site = match function {
+            Some(function) => ftrace::at_entry(FunctionEntry {
+                address: record,
+                local_entry: function.local_entry,
+            }),
+            None => ftrace::from_record(record),
+        };
+        sites.push(site.map_err(|refused| format!("{refused}"))?);
+    }
+    for &call in profiled {
+        // The last function that begins before the call.
+        let before = symbols.partition_point(|symbol| symbol.address < call);
+        let mut before = symbols[..before].iter().rev();
+        let function = before.find(|symbol| symbol.kind == Kind::Function);
+        let function = function.map(|function| FunctionEntry {
+            address: function.address,
+            local_entry: function.local_entry,
+        });
+        let site = ftrace::at_call(call, function);
+        sites.push(site.map_err(|refused| format!("{refused}"))?);
+    }
+    sites.sort_unstable_by_key(|site| site.address);
+    ftrace::bring_to_rest(&sites).map_err(|error| format!("{error}"))?;
+    ftrace::add_sites(&sites).map_err(|error| format!("{error}"))?;
+    Ok(sites.len())
+}
+
+/// Whether any thread is in a module's code. A thread that an interrupt has taken off
+/// the CPU counts if a register of its leads there, by what it did before perhaps:
+/// so it gets the chance to go on.
+pub fn is_running(module: &Module) -> bool {
+    const LOOKS: usize = 100;
+    let Range { start, end } = module.range();
+    let range = start..end;
+    let ranges = [range];
+    (0..LOOKS).all(|look| {
+        if look > 0 {
+            thread::yield_now();
+        }
+        backtrace::any_in(&ranges)
+    })
+}
+
+/// Unloads a module.
+///
+/// # Errors
+/// When there is none of this name, when somebody still holds on to it, or when
+/// its code is on the stack; nothing has changed then.
+pub fn unload(name: &str) -> Result<(), ModuleError<'_>> {
+    let _change = Change::wait();
+    let (place, module) = {
+        let mut loaded = LOADED.lock();
+        let place = loaded.iter().position(|module| module.name == name);
+        let place = place.ok_or(ModuleError::NotLoaded(name))?;
+        if Arc::strong_count(&loaded[place]) > 1 {
+            return Err(ModuleError::InUse(name));
+        }
+        // From here on nobody finds it any more.
+        (place, loaded.remove(place))
+    };
+    // Not under the lock: looks at the stacks of all threads.
+    let range = module.range();
+    if is_running(&module) {
+        let mut loaded = LOADED.lock();
+        let place = place.min(loaded.len());
+        loaded.insert(place, module);
+        return Err(ModuleError::Running(name));
+    }
+    if let Some((_, going)) = NOTIFIED.get() {
+        going(&module);
+    }
+    debugger::module_gone(&range);
+    ftrace::remove_sites(range).map_err(ModuleError::Ftrace)?;
+    tracing::module_gone(name, range);
+    symbols::remove(range.start);
+    Ok(())
+}

@@ -1,0 +1,37 @@
+//! 64-bit little-endian Power in a pseries partition, in real mode.
+//!
+//! What the rest of the kernel needs of it:
+//! - [`cpu()`]: this CPU's data, through r13;
+//! - [`interrupts_off`], which returns a guard, and [`interrupts_on`];
+//! - [`timebase`], [`set_decrementer`];
+//! - [`hypervisor_call`], the only way out of the partition;
+//! - [`install_vectors`], with the handler that every interrupt is given to;
+//! - [`capture`], the registers as they are now, and [`walk`], a stack's frames;
+//! - [`store_instruction`], which changes a word of code, and [`load_instruction`];
+//! - [`call_on_stack`], [`prepare_stack`] and [`switch_context`]: from stack to stack;
+//! - [`cede`], which lets the hypervisor have the CPU until an interrupt.
+
+mod call;
+mod capture;
+mod code;
+mod cpu;
+mod frame;
+mod hcall;
+mod registers;
+mod switch;
+mod vectors;
+mod walk;
+
+pub use call::{Stack, call_on_stack};
+pub use capture::capture;
+pub use code::{flush_code, load_instruction, store_instruction, store_instruction_words};
+pub use cpu::{Cpu, cpu, start_cpu};
+pub use frame::{close_frame_and_return, open_frame};
+pub use hcall::{cede, hypervisor_call, take_interrupts_in_little_endian};
+pub use registers::{
+    InterruptsOff, interrupts_are_on, interrupts_off, interrupts_on, machine_state,
+    processor_version, set_decrementer, stack_pointer, step_from_here, timebase, wait,
+};
+pub use switch::{LEAST_STACK, prepare_stack, switch_context};
+pub use vectors::{Handler, install_vectors, trap_return_words};
+pub use walk::{Frame, Walk, walk};

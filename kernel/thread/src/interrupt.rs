@@ -1,0 +1,54 @@
+//! Where every interrupt arrives.
+
+use crate as thread;
+use core::sync::atomic::Ordering;
+use layout::TrapFrame;
+use machine::{arch, fault, stack, sync::Hook, time};
+use ppc64::vector;
+
+/// Handles an interrupt; returns to go on with what `frame` describes.
+pub extern "C" fn handle(frame: &mut TrapFrame) {
+    let cpu = arch::cpu();
+    // A guarded callback that was interrupted has nothing to do with what the
+    // handler calls: that is traced again.
+    let tracing = cpu.entry.tracing.swap(0, Ordering::Relaxed);
+    let in_interrupt = cpu.in_interrupt.swap(1, Ordering::Relaxed);
+    dispatch(frame);
+    cpu.in_interrupt.store(in_interrupt, Ordering::Relaxed);
+    cpu.entry.tracing.store(tracing, Ordering::Relaxed);
+}
+
+/// Sees an interrupt before anybody else. Says whether it has dealt with it, so that
+/// what `frame` describes goes on.
+pub type Watcher = fn(frame: &mut TrapFrame) -> bool;
+
+static WATCHER: Hook<Watcher> = Hook::new();
+
+/// Sets who sees interrupts first, or that nobody does. It knows what the interrupted
+/// code is up to: whoever makes a call in single steps, to whom every instruction comes.
+/// Returns the one that did.
+pub fn watch(watcher: Option<Watcher>) -> Option<Watcher> {
+    WATCHER.replace(watcher)
+}
+
+fn dispatch(frame: &mut TrapFrame) {
+    if let Some(watcher) = WATCHER.get()
+        && watcher(frame)
+    {
+        return;
+    }
+    if !stack::is_running(frame.gpr[1]) {
+        fault::overflowed(frame);
+    }
+    match frame.vector {
+        vector::DECREMENTER => {
+            if let Err(damage) = stack::check_guard() {
+                fault::guard_damaged(frame, damage);
+            }
+            time::tick();
+            // Last: returns when this thread has the CPU again.
+            thread::tick();
+        }
+        _ => fault::unexpected(frame),
+    }
+}

@@ -1,0 +1,351 @@
+//! Preemptive threads.
+//!
+//! Each has a stack of its own with a guard, a name, and what the kernel keeps for
+//! it: the return stack of hooked calls, and its patch state. The scheduler is
+//! round robin; a tick takes a thread off the CPU after its time slice, wherever it
+//! is, unless interrupts are off. Threads give way by [`yield_now`], [`sleep`],
+//! [`park`] and [`Handle::join`].
+#![no_std]
+#![feature(allocator_api)]
+
+extern crate alloc;
+#[macro_use]
+extern crate machine;
+
+pub mod backtrace;
+pub mod interrupt;
+pub mod isolation;
+mod memory;
+mod patch_state;
+mod returns;
+mod scheduler;
+mod wait;
+
+pub use memory::ThreadStack;
+pub use patch_state::{on_safe_point, safe_point, set_pending};
+pub use returns::{DEPTH, Hooked, Kept, ReturnStack};
+pub use scheduler::{
+    Activity, all, count, end_stopped, find, is_busy, preempt, sleep, start, stopped, tick,
+    yield_now,
+};
+pub use wait::{WaitQueue, park, park_until};
+
+use alloc::{collections::TryReserveError, sync::Arc};
+use arrayvec::ArrayString;
+use core::{
+    fmt,
+    sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
+};
+use machine::{arch, stack};
+
+/// Stack of a thread whose maker asks for nothing else, in bytes: 20 KiB for its
+/// own frames, the rest for an interrupt's and the guard.
+pub const STACK_BYTES: usize = 32 * 1024;
+
+/// What a thread is doing.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[repr(u8)]
+pub enum State {
+    /// It waits for the CPU.
+    Ready,
+    /// It has the CPU.
+    Running,
+    /// It waits for a time, or for somebody to wake it.
+    Asleep,
+    /// It has returned.
+    Ended,
+    /// It was stopped because of a fault.
+    Stopped,
+}
+
+/// Names are no longer than this, in bytes; the rest is cut off.
+pub const NAME_BYTES: usize = 32;
+
+/// What a thread takes along is no larger than this, in bytes.
+const ROOM: usize = layout::INTERRUPT_ROOM;
+
+/// Takes up the closure that lies at an address, turns interrupts on, and calls it. Until
+/// then they must be off: the livepatch stack begins at that address, and an interrupt's
+/// handler may call a patched function.
+type Runner = unsafe fn(*mut u8);
+
+/// # Safety
+/// Interrupts are off. A `F` lies at `body`, and nobody uses it afterwards.
+unsafe fn run<F: FnOnce()>(body: *mut u8) {
+    // SAFETY: as the caller promises.
+    let body = unsafe { body.cast::<F>().read() };
+    // SAFETY: the thread has just begun, so it holds no guard.
+    unsafe { arch::interrupts_on() };
+    body();
+}
+
+/// A thread. Aligned as stacks are, so that the two leave no holes between them in
+/// the heap: its allocator looks at all holes one by one.
+#[repr(align(128))]
+pub struct Thread {
+    id: u32,
+    name: ArrayString<NAME_BYTES>,
+    stack: ThreadStack,
+    /// r1 while it does not run.
+    r1: AtomicU64,
+    /// While it does not run: the lowest r1 that its stack allows, which the top of its
+    /// livepatch stack decides.
+    floor: AtomicU64,
+    state: AtomicU8,
+    /// While it does not run: whether an interrupt took it off the CPU.
+    preempted: AtomicBool,
+    /// Whether somebody has unparked it since it last parked.
+    token: AtomicBool,
+    /// The time of its newest timer, in timebase ticks; 0 before the first.
+    deadline: AtomicU64,
+    /// The number of the last transition that it has made; see `livepatch`.
+    universe: AtomicU64,
+    /// Its hooked returns.
+    pub returns: ReturnStack,
+    /// What it runs, which lies at the low end of its stack until it has begun.
+    runner: Runner,
+    joiners: WaitQueue,
+    /// In the queue that it waits in.
+    place: wait::Place,
+}
+
+impl fmt::Debug for Thread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{} ({:?})", self.name, self.id, self.state())
+    }
+}
+
+impl Thread {
+    fn new(id: u32, name: &str, stack: ThreadStack, universe: u64, runner: Runner) -> Self {
+        let mut own = ArrayString::new();
+        let fits = name.floor_char_boundary(NAME_BYTES);
+        own.push_str(&name[..fits]);
+        Self {
+            id,
+            name: own,
+            r1: AtomicU64::new(0),
+            floor: AtomicU64::new(stack::lowest_floor(stack.stack())),
+            state: AtomicU8::new(State::Ready as u8),
+            preempted: AtomicBool::new(false),
+            token: AtomicBool::new(false),
+            deadline: AtomicU64::new(0),
+            universe: AtomicU64::new(universe),
+            stack,
+            returns: ReturnStack::new(),
+            runner,
+            joiners: WaitQueue::new(),
+            place: wait::Place::new(),
+        }
+    }
+
+    /// Its number. The main thread's is 0.
+    #[must_use]
+    #[inline(always)]
+    pub fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// Its name. Several may have the same.
+    #[must_use]
+    #[inline]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its stack.
+    #[must_use]
+    #[inline]
+    pub fn stack(&self) -> &ThreadStack {
+        &self.stack
+    }
+
+    /// What it is doing.
+    #[must_use]
+    #[inline]
+    pub fn state(&self) -> State {
+        match self.state.load(Ordering::Relaxed) {
+            0 => State::Ready,
+            1 => State::Running,
+            2 => State::Asleep,
+            3 => State::Ended,
+            _ => State::Stopped,
+        }
+    }
+
+    #[inline]
+    fn set_state(&self, state: State) {
+        self.state.store(state as u8, Ordering::Relaxed);
+    }
+
+    /// Its patch state: the number of the last transition that it has made.
+    #[must_use]
+    #[inline(always)]
+    pub fn universe(&self) -> u64 {
+        self.universe.load(Ordering::Relaxed)
+    }
+
+    /// Where its patch state is in it, in bytes: for a debugger.
+    pub const UNIVERSE: usize = core::mem::offset_of!(Self, universe);
+
+    /// Sets its patch state.
+    #[inline]
+    pub fn set_universe(&self, universe: u64) {
+        self.universe.store(universe, Ordering::Relaxed);
+    }
+
+    /// Where its livepatch stack begins, and the top of it.
+    #[must_use]
+    pub fn livepatch_stack(&self) -> (u64, u64) {
+        let floor = if self.state() == State::Running {
+            arch::cpu().entry.stack_floor.load(Ordering::Relaxed)
+        } else {
+            self.floor.load(Ordering::Relaxed)
+        };
+        let lowest = stack::lowest_floor(self.stack.stack());
+        let room = layout::INTERRUPT_ROOM as u64;
+        (lowest - room, floor - room)
+    }
+
+    /// Wakes it from [`park`], or lets its next [`park`] return at once.
+    pub fn unpark(&self) {
+        self.token.store(true, Ordering::Relaxed);
+        scheduler::wake(self);
+    }
+}
+
+/// Runs `look` on the running thread; `None` before there are threads. For code
+/// that may run inside a tracer's callback: calls nothing that can be traced.
+#[inline(always)]
+pub fn with_current<T>(look: impl FnOnce(&Thread) -> T) -> Option<T> {
+    let current = arch::cpu().current.load(Ordering::Relaxed) as *const Thread;
+    // SAFETY: null, or a thread that the scheduler keeps for as long as it runs,
+    // and this code is what it runs, or an interrupt of it.
+    unsafe { current.as_ref() }.map(look)
+}
+
+/// The running thread.
+///
+/// # Panics
+/// Before [`start`].
+#[must_use]
+#[inline]
+pub fn current() -> Arc<Thread> {
+    let current = arch::cpu().current.load(Ordering::Relaxed) as *const Thread;
+    assert!(!current.is_null(), "there are no threads yet");
+    // SAFETY: came from an `Arc` that the scheduler holds for as long as the thread
+    // runs, which it does.
+    unsafe {
+        Arc::increment_strong_count(current);
+        Arc::from_raw(current)
+    }
+}
+
+/// A thread that was spawned, to wait for.
+#[derive(Debug)]
+pub struct Handle {
+    thread: Arc<Thread>,
+}
+
+/// The thread was stopped by a fault before it returned.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Stopped {
+    /// Which.
+    pub name: ArrayString<NAME_BYTES>,
+}
+
+impl fmt::Display for Stopped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "thread `{}` was stopped by a fault", self.name)
+    }
+}
+
+impl Handle {
+    /// The thread.
+    #[must_use]
+    #[inline]
+    pub fn thread(&self) -> &Arc<Thread> {
+        &self.thread
+    }
+
+    /// Waits until the thread has returned, and gives back its stack.
+    ///
+    /// # Errors
+    /// When it was stopped by a fault.
+    pub fn join(self) -> Result<(), Stopped> {
+        let thread = self.thread;
+        let gone = |thread: &Thread| matches!(thread.state(), State::Ended | State::Stopped);
+        thread.joiners.wait_until(|| gone(&thread));
+        let result = if thread.state() == State::Stopped {
+            Err(Stopped { name: thread.name })
+        } else {
+            Ok(())
+        };
+        drop(thread);
+        scheduler::reap();
+        result
+    }
+}
+
+impl Handle {
+    /// Waits until the thread has gone, at most until the timebase reaches
+    /// `deadline`. Says whether it has; then [`join`](Self::join) does not wait.
+    #[must_use]
+    pub fn wait_until(&self, deadline: u64) -> bool {
+        let gone = || matches!(self.thread.state(), State::Ended | State::Stopped);
+        self.thread.joiners.wait_deadline(deadline, gone)
+    }
+}
+
+/// No memory for another thread.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct NoMemory;
+
+impl fmt::Display for NoMemory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no memory for another thread")
+    }
+}
+
+impl From<TryReserveError> for NoMemory {
+    fn from(_: TryReserveError) -> Self {
+        Self
+    }
+}
+
+/// Starts a thread that runs `body`. It inherits its maker's patch state.
+///
+/// # Errors
+/// [`NoMemory`].
+pub fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<Handle, NoMemory> {
+    spawn_with_stack(name, STACK_BYTES, body)
+}
+
+/// The same, with a stack of `bytes`.
+///
+/// # Errors
+/// [`NoMemory`].
+pub fn spawn_with_stack<F: FnOnce() + Send + 'static>(
+    name: &str,
+    bytes: usize,
+    body: F,
+) -> Result<Handle, NoMemory> {
+    const {
+        assert!(
+            size_of::<F>() <= ROOM && align_of::<F>() <= memory::ALIGN,
+            "what a thread takes along is too large for its stack: box it"
+        );
+    }
+    scheduler::reap();
+    let stack = ThreadStack::new(bytes)?;
+    // Taken up by `run`, once the thread is sure to begin; until then interrupts
+    // are off, or it would begin without.
+    let off = arch::interrupts_off();
+    let thread = scheduler::add(name, stack, run::<F>);
+    if let Ok(thread) = &thread {
+        // SAFETY: free memory of the stack, large enough and aligned, as asserted;
+        // the thread has not begun.
+        unsafe { thread.stack().low_end().cast::<F>().write(body) };
+    }
+    drop(off);
+    Ok(Handle { thread: thread? })
+}

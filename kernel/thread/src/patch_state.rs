@@ -1,0 +1,33 @@
+//! Safe points: where a thread says that it is between two pieces of work, so that
+//! it may go over to another set of functions. What that takes is for
+//! `livepatch` to know.
+
+use core::sync::atomic::{AtomicBool, Ordering};
+use machine::sync::Hook;
+
+static PENDING: AtomicBool = AtomicBool::new(false);
+/// What is called at a safe point while a transition runs.
+static HOOK: Hook<fn()> = Hook::new();
+
+/// A place where the running thread is in no function that it minds being
+/// replaced: the top of its main loop. Costs a load and a branch while no
+/// transition runs.
+#[inline]
+pub fn safe_point() {
+    if PENDING.load(Ordering::Relaxed)
+        && let Some(hook) = HOOK.get()
+    {
+        hook();
+    }
+}
+
+/// Sets what is called at safe points while they count.
+pub fn on_safe_point(hook: fn()) {
+    HOOK.set(Some(hook));
+}
+
+/// Says whether safe points count now.
+#[inline]
+pub fn set_pending(pending: bool) {
+    PENDING.store(pending, Ordering::Relaxed);
+}

@@ -1,0 +1,438 @@
+//! Who runs when: round robin, one time slice each.
+
+use super::{NoMemory, Runner, State, Thread, ThreadStack, current, run, safe_point, with_current};
+use alloc::{
+    collections::{BinaryHeap, VecDeque},
+    sync::Arc,
+    vec::Vec,
+};
+use arrayvec::ArrayVec;
+use core::{
+    cmp::Reverse,
+    mem,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
+use machine::{arch, fault, stack, sync::IrqLock, time};
+
+/// Each table has room for all threads from the moment when they are made, so that
+/// nothing needs memory in order to sleep, to be woken or to end.
+struct Scheduler {
+    /// Waiting for the CPU, the next one first.
+    ready: VecDeque<Arc<Thread>>,
+    /// Who is to be woken when: timebase and number. An entry counts if its time is
+    /// still the one that its thread sleeps until; see [`Scheduler::sleep_until`].
+    timers: BinaryHeap<Reverse<(u64, u32)>>,
+    /// All that have not ended, by number.
+    all: VecDeque<Arc<Thread>>,
+    idle: Option<Arc<Thread>>,
+    /// Ended, with stacks that can go.
+    ended: Vec<Arc<Thread>>,
+    next_id: u32,
+}
+
+static SCHEDULER: IrqLock<Scheduler> = IrqLock::new(Scheduler {
+    ready: VecDeque::new(),
+    timers: BinaryHeap::new(),
+    all: VecDeque::new(),
+    idle: None,
+    ended: Vec::new(),
+    next_id: 0,
+});
+
+/// How many threads were stopped by faults since boot.
+static STOPPED: AtomicUsize = AtomicUsize::new(0);
+
+/// Makes what runs now the main thread, and the idle thread beside it.
+///
+/// # Errors
+/// [`NoMemory`].
+pub fn start() -> Result<(), NoMemory> {
+    let main = Thread::new(0, "main", ThreadStack::running(), 0, run::<fn()>);
+    main.set_state(State::Running);
+    let main = Arc::try_new(main).map_err(|_| NoMemory)?;
+    {
+        let mut scheduler = SCHEDULER.lock();
+        scheduler.reserve()?;
+        scheduler.all.push_back(main.clone());
+        scheduler.next_id = 1;
+    }
+    arch::cpu().current.store(
+        Arc::as_ptr(&main).expose_provenance() as u64,
+        Ordering::Relaxed,
+    );
+    let stack = ThreadStack::new(super::STACK_BYTES)?;
+    // SAFETY: free memory of the stack, large enough, and the thread has not begun.
+    unsafe { stack.low_end().cast::<fn()>().write(run_idle) };
+    let idle = add_asleep("idle", stack, run::<fn()>)?;
+    SCHEDULER.lock().idle = Some(idle);
+    Ok(())
+}
+
+/// What runs when nothing else wants to: lets the hypervisor have the CPU until the
+/// next interrupt. It leaves the CPU by itself and is never taken off it, so its
+/// stack can always be read.
+fn run_idle() {
+    loop {
+        safe_point();
+        let off = arch::interrupts_off();
+        if SCHEDULER.lock().ready.is_empty() {
+            arch::cede(off);
+        } else {
+            give_way(State::Asleep);
+        }
+    }
+}
+
+/// Adds a thread that runs at once.
+pub(super) fn add(name: &str, stack: ThreadStack, runner: Runner) -> Result<Arc<Thread>, NoMemory> {
+    let thread = add_asleep(name, stack, runner)?;
+    wake(&thread);
+    Ok(thread)
+}
+
+/// Adds a thread that waits to be woken.
+fn add_asleep(name: &str, stack: ThreadStack, runner: Runner) -> Result<Arc<Thread>, NoMemory> {
+    let mut scheduler = SCHEDULER.lock();
+    scheduler.reserve()?;
+    let id = scheduler.next_id;
+    // Under the lock, so that the maker can't switch to another universe between
+    // the copy and the moment when the new thread is in the table.
+    let universe = with_current(Thread::universe).unwrap_or(0);
+    let thread = Thread::new(id, name, stack, universe, runner);
+    let thread = Arc::try_new(thread).map_err(|_| NoMemory)?;
+    // SAFETY: the stack is new, and larger than `LEAST_STACK`.
+    let r1 = unsafe { arch::prepare_stack(thread.stack().stack(), begin) };
+    thread.r1.store(r1, Ordering::Relaxed);
+    thread.set_state(State::Asleep);
+    scheduler.next_id += 1;
+    scheduler.all.push_back(thread.clone());
+    Ok(thread)
+}
+
+/// Where every thread begins.
+extern "C" fn begin() -> ! {
+    let cpu = arch::cpu();
+    cpu.in_interrupt.store(0, Ordering::Relaxed);
+    cpu.entry.tracing.store(0, Ordering::Relaxed);
+    let body = with_current(|me| (me.runner, me.stack.low_end()));
+    if let Some((runner, low_end)) = body {
+        // SAFETY: `spawn` has put what `runner` is for there, once, and so has
+        // `start` for the idle thread; the main thread does not begin here. Interrupts
+        // are off since this one was switched to.
+        unsafe { runner(low_end) };
+    }
+    end(State::Ended)
+}
+
+/// Ends the running thread.
+fn end(state: State) -> ! {
+    arch::interrupts_off().for_good();
+    // No tick may have come since it overran its stack, and none will.
+    if state == State::Ended
+        && let Err(damage) = stack::check_guard()
+    {
+        fault::left_damage(damage);
+    }
+    {
+        let me = current();
+        let mut scheduler = SCHEDULER.lock();
+        if let Ok(place) = scheduler.place_of(me.id) {
+            scheduler.all.remove(place);
+        }
+        scheduler.ended.push(me.clone());
+        drop(scheduler);
+        me.set_state(state);
+        me.joiners.wake_all();
+    }
+    give_way(state);
+    unreachable!("an ended thread was given the CPU");
+}
+
+/// Ends the running thread because of a fault. Works on any stack: what is left of
+/// the thread's own is not looked at.
+pub fn end_stopped() -> ! {
+    STOPPED.fetch_add(1, Ordering::Relaxed);
+    end(State::Stopped)
+}
+
+/// How many threads were stopped by faults since boot.
+#[must_use]
+pub fn stopped() -> usize {
+    STOPPED.load(Ordering::Relaxed)
+}
+
+/// Frees what ended threads leave behind.
+pub(super) fn reap() {
+    while let Some(thread) = { SCHEDULER.lock().ended.pop() } {
+        drop(thread);
+    }
+}
+
+/// Gives the CPU to the next thread. Returns when this one has it again, which an
+/// ended one never does. Interrupts are off.
+fn give_way(state: State) {
+    let cpu = arch::cpu();
+    let me = cpu.current.load(Ordering::Relaxed) as *const Thread;
+    let next = {
+        let mut scheduler = SCHEDULER.lock();
+        // SAFETY: the running thread, which `all`, `idle` or `ended` holds.
+        let me = unsafe { &*me };
+        me.set_state(state);
+        if state == State::Ready {
+            scheduler.ready.push_back(current());
+        }
+        let next = scheduler.ready.pop_front();
+        let next = next.or_else(|| scheduler.idle.clone());
+        let Some(next) = next else {
+            // Nobody else yet.
+            me.set_state(State::Running);
+            return;
+        };
+        next.set_state(State::Running);
+        // The scheduler goes on holding it: it is in `all` until it has ended.
+        Arc::as_ptr(&next)
+    };
+    if next == me {
+        return;
+    }
+    // What belongs to the thread, but is kept by the CPU while it runs.
+    let in_interrupt = cpu.in_interrupt.load(Ordering::Relaxed);
+    let tracing = cpu.entry.tracing.load(Ordering::Relaxed);
+    let watched = cpu.entry.watched.load(Ordering::Relaxed);
+    // SAFETY: both are threads that the scheduler holds, this one at least until it
+    // runs again, or for good if it has ended and nobody reaps before we have left;
+    // interrupts are off; the next one's r1 was saved when it gave way.
+    unsafe {
+        let r1 = (*next).r1.load(Ordering::Relaxed);
+        (*me).floor.store(
+            cpu.entry.stack_floor.load(Ordering::Relaxed),
+            Ordering::Relaxed,
+        );
+        let floor = (*next).floor.load(Ordering::Relaxed);
+        stack::use_stack((*next).stack().stack(), floor);
+        // No call between these two: the graph tracer would look for its return on
+        // the wrong thread's return stack.
+        cpu.current
+            .store(next.expose_provenance() as u64, Ordering::Relaxed);
+        arch::switch_context((*me).r1.as_ptr(), r1);
+    }
+    let cpu = arch::cpu();
+    cpu.in_interrupt.store(in_interrupt, Ordering::Relaxed);
+    cpu.entry.tracing.store(tracing, Ordering::Relaxed);
+    cpu.entry.watched.store(watched, Ordering::Relaxed);
+}
+
+/// Lets the others run first.
+pub fn yield_now() {
+    let _off = arch::interrupts_off();
+    check_stack();
+    if !SCHEDULER.lock().ready.is_empty() {
+        give_way(State::Ready);
+    }
+}
+
+/// Waits so long, to the next tick.
+pub fn sleep(duration: Duration) {
+    let ticks = time::timebase_ticks(duration);
+    let deadline = arch::timebase().saturating_add(ticks);
+    while arch::timebase() < deadline {
+        let _off = arch::interrupts_off();
+        fall_asleep(deadline);
+    }
+}
+
+/// Waits until somebody wakes this thread, at most until `deadline`. Interrupts are
+/// off.
+pub(super) fn fall_asleep(deadline: u64) {
+    check_stack();
+    if deadline != u64::MAX {
+        with_current(|me| SCHEDULER.lock().sleep_until(me, deadline));
+    }
+    give_way(State::Asleep);
+}
+
+/// A thread that has overrun its stack must not go on as if nothing had happened.
+fn check_stack() {
+    let r1 = arch::stack_pointer();
+    if !stack::is_running(r1) {
+        fault::overrun(r1);
+    }
+}
+
+/// Wakes a thread that is asleep.
+pub(super) fn wake(thread: &Thread) {
+    let mut scheduler = SCHEDULER.lock();
+    scheduler.wake(thread.id);
+}
+
+impl Scheduler {
+    /// Makes room for one thread more.
+    fn reserve(&mut self) -> Result<(), NoMemory> {
+        let threads = self.all.len() + 1;
+        self.all.try_reserve(1)?;
+        let ready = self.ready.len();
+        self.ready.try_reserve(threads.saturating_sub(ready))?;
+        // Those that ended before are still in there.
+        self.ended.try_reserve(threads)?;
+        let timers = self.timers.len();
+        self.timers
+            .try_reserve((2 * threads).saturating_sub(timers))?;
+        Ok(())
+    }
+
+    /// Where a thread is in `all`, or would be.
+    fn place_of(&self, id: u32) -> Result<usize, usize> {
+        self.all.binary_search_by_key(&id, |thread| thread.id)
+    }
+
+    fn find(&self, id: u32) -> Option<&Arc<Thread>> {
+        self.all.get(self.place_of(id).ok()?)
+    }
+
+    /// Has a thread woken at `deadline`. Whoever is woken earlier leaves an entry
+    /// behind that does not count; they are swept out when there is no room.
+    fn sleep_until(&mut self, thread: &Thread, deadline: u64) {
+        if thread.deadline.swap(deadline, Ordering::Relaxed) == deadline {
+            return; // it has an entry from the last time
+        }
+        if self.timers.len() == self.timers.capacity() {
+            let mut entries = mem::take(&mut self.timers).into_vec();
+            entries.retain(|&Reverse((due, id))| self.counts(due, id));
+            // There is one for each thread then, and room for as many again.
+            entries.sort_unstable();
+            entries.dedup();
+            self.timers = entries.into();
+        }
+        self.timers.push(Reverse((deadline, thread.id)));
+    }
+
+    /// Whether a timer is its thread's last one.
+    fn counts(&self, due: u64, id: u32) -> bool {
+        (self.find(id)).is_some_and(|thread| thread.deadline.load(Ordering::Relaxed) == due)
+    }
+
+    /// Wakes all whose time has come.
+    fn wake_due(&mut self, now: u64) {
+        while let Some(&Reverse((due, id))) = self.timers.peek()
+            && due <= now
+        {
+            self.timers.pop();
+            if self.counts(due, id) {
+                self.wake(id);
+            }
+        }
+    }
+
+    fn wake(&mut self, id: u32) {
+        let Some(thread) = self.find(id).cloned() else {
+            return;
+        };
+        let is_idle = (self.idle.as_ref()).is_some_and(|idle| idle.id == id);
+        if thread.state() == State::Asleep && !is_idle {
+            thread.set_state(State::Ready);
+            self.ready.push_back(thread);
+        }
+    }
+}
+
+/// A tick: wakes who is due, and takes the running thread off the CPU if somebody
+/// else wants it. Called by the interrupt handler.
+pub fn tick() {
+    SCHEDULER.lock().wake_due(arch::timebase());
+    preempt();
+}
+
+/// Takes the running thread off the CPU if somebody else wants it, and returns when
+/// it has it again. For handlers of interrupts that came while interrupts were on.
+pub fn preempt() {
+    let preempt = {
+        let scheduler = SCHEDULER.lock();
+        let idle = (scheduler.idle.as_ref()).map_or(core::ptr::null(), Arc::as_ptr);
+        let is_idle =
+            idle.expose_provenance() as u64 == arch::cpu().current.load(Ordering::Relaxed);
+        !scheduler.ready.is_empty() && !is_idle
+    };
+    if preempt {
+        with_current(|me| me.preempted.store(true, Ordering::Relaxed));
+        give_way(State::Ready);
+        with_current(|me| me.preempted.store(false, Ordering::Relaxed));
+    }
+}
+
+/// What a thread is doing, for whoever wants to read its stack.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Activity {
+    /// It is the one that asks.
+    Running,
+    /// It has given way by itself; this is its r1.
+    Waiting(u64),
+    /// An interrupt took it off the CPU; this is its r1.
+    Preempted(u64),
+}
+
+impl Thread {
+    /// What it is doing. With interrupts off, it does so until they are on again.
+    #[must_use]
+    #[inline]
+    pub fn activity(&self) -> Activity {
+        let r1 = self.r1.load(Ordering::Relaxed);
+        if self.state() == State::Running {
+            Activity::Running
+        } else if self.preempted.load(Ordering::Relaxed) {
+            Activity::Preempted(r1)
+        } else {
+            Activity::Waiting(r1)
+        }
+    }
+}
+
+/// All threads, by number, as long as they are there when their turn comes. One
+/// that is made meanwhile comes too.
+pub fn all() -> impl Iterator<Item = Arc<Thread>> {
+    let mut last = None;
+    let mut batch = ArrayVec::<_, BATCH>::new().into_iter();
+    core::iter::from_fn(move || {
+        loop {
+            let Some(thread) = batch.next() else {
+                batch = some_after(last).into_iter();
+                last = Some(batch.as_slice().last()?.id);
+                continue;
+            };
+            if !matches!(thread.state(), State::Ended | State::Stopped) {
+                return Some(thread);
+            }
+        }
+    })
+}
+
+/// Threads that are looked up at a time.
+const BATCH: usize = 32;
+
+/// The first threads with numbers above `id`, in order.
+fn some_after(id: Option<u32>) -> ArrayVec<Arc<Thread>, BATCH> {
+    let scheduler = SCHEDULER.lock();
+    let first = id.map_or(0, |id| match scheduler.place_of(id) {
+        Ok(place) => place + 1,
+        Err(place) => place,
+    });
+    scheduler.all.range(first..).take(BATCH).cloned().collect()
+}
+
+/// Whether the table of threads is being changed: for who has halted that.
+#[must_use]
+pub fn is_busy() -> bool {
+    SCHEDULER.is_locked()
+}
+
+/// The thread with a number, if it has not ended.
+#[must_use]
+pub fn find(id: u32) -> Option<Arc<Thread>> {
+    SCHEDULER.lock().find(id).cloned()
+}
+
+/// How many threads there are.
+#[must_use]
+pub fn count() -> usize {
+    SCHEDULER.lock().all.len()
+}

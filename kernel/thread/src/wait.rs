@@ -1,0 +1,171 @@
+//! Waiting for somebody, without looking all the time.
+
+use super::{Thread, current, scheduler};
+use alloc::sync::Arc;
+use core::{
+    mem,
+    sync::atomic::{AtomicBool, Ordering},
+};
+use machine::{arch, sync::IrqLock, time};
+
+/// Waits until somebody unparks this thread. An [`unpark`](Thread::unpark) from
+/// before counts.
+pub fn park() {
+    park_until(u64::MAX);
+}
+
+/// The same, at most until the timebase reaches `deadline`. Says whether it was
+/// unparked.
+pub fn park_until(deadline: u64) -> bool {
+    let me = current();
+    loop {
+        let off = arch::interrupts_off();
+        let token = me.token.swap(false, Ordering::Relaxed);
+        if !token && arch::timebase() < deadline {
+            scheduler::fall_asleep(deadline);
+        }
+        drop(off);
+        if token {
+            return true;
+        }
+        if arch::timebase() >= deadline {
+            return me.token.swap(false, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Threads that wait for something to become true: the newest, and through its place the
+/// others. The threads themselves are linked, so that waiting needs no memory.
+#[derive(Debug)]
+pub struct WaitQueue(IrqLock<Option<Arc<Thread>>>);
+
+/// A thread's place in a queue.
+#[derive(Debug)]
+pub(super) struct Place {
+    /// Whether it is in a queue, or was until now and is about to be woken. Nothing but
+    /// that queue changes the place meanwhile.
+    is_taken: AtomicBool,
+    /// The thread that came to the queue before it.
+    before: IrqLock<Option<Arc<Thread>>>,
+}
+
+impl Place {
+    pub(super) const fn new() -> Self {
+        Self {
+            is_taken: AtomicBool::new(false),
+            before: IrqLock::new(None),
+        }
+    }
+}
+
+impl WaitQueue {
+    /// Nobody waits.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(IrqLock::new(None))
+    }
+
+    /// Waits until `done`. Whoever makes it true calls [`wake_all`](Self::wake_all)
+    /// afterwards.
+    pub fn wait_until(&self, done: impl FnMut() -> bool) {
+        self.wait_deadline(u64::MAX, done);
+    }
+
+    /// The same, at most until the timebase reaches `deadline`. Says whether it
+    /// is done. What [`unpark`](Thread::unpark) promises the thread is left alone.
+    ///
+    /// A thread has one place. If `done` waits in a queue itself, it looks again at each
+    /// tick there.
+    pub fn wait_deadline(&self, deadline: u64, mut done: impl FnMut() -> bool) -> bool {
+        let me = current();
+        loop {
+            // First in the queue, then the look: who changes it meanwhile, takes us
+            // out of the queue again.
+            let is_queued = self.enter(&me);
+            let is_done = done();
+            if is_queued {
+                if !is_done {
+                    sleep(&me, deadline);
+                }
+                self.leave(&me);
+            } else if !is_done {
+                scheduler::sleep(time::TICK);
+            }
+            if is_done {
+                return true;
+            }
+            if arch::timebase() >= deadline {
+                return done();
+            }
+        }
+    }
+
+    /// Puts a thread into the queue, unless it is in one already. Says whether it did.
+    fn enter(&self, me: &Arc<Thread>) -> bool {
+        let mut newest = self.0.lock();
+        if me.place.is_taken.swap(true, Ordering::Relaxed) {
+            return false;
+        }
+        *me.place.before.lock() = newest.replace(me.clone());
+        true
+    }
+
+    /// Takes a thread out of the queue if it is still there.
+    fn leave(&self, me: &Arc<Thread>) {
+        let mut newest = self.0.lock();
+        if !me.place.is_taken.load(Ordering::Relaxed) {
+            return;
+        }
+        let is_me =
+            |one: &Option<Arc<Thread>>| one.as_ref().is_some_and(|one| Arc::ptr_eq(one, me));
+        if is_me(&newest) {
+            *newest = me.place.before.lock().take();
+            me.place.is_taken.store(false, Ordering::Relaxed);
+            return;
+        }
+        let mut next = newest.clone();
+        while let Some(thread) = next {
+            let mut before = thread.place.before.lock();
+            if is_me(&before) {
+                *before = me.place.before.lock().take();
+                me.place.is_taken.store(false, Ordering::Relaxed);
+                return;
+            }
+            next = before.clone();
+        }
+        // `wake_all` has it, and has still to say so.
+    }
+
+    /// Lets all who wait look again, the one that has waited longest first.
+    pub fn wake_all(&self) {
+        let mut newest = self.0.lock().take();
+        let mut oldest = None;
+        while let Some(thread) = newest {
+            newest = mem::replace(&mut *thread.place.before.lock(), oldest);
+            oldest = Some(thread);
+        }
+        while let Some(thread) = oldest {
+            oldest = thread.place.before.lock().take();
+            thread.place.is_taken.store(false, Ordering::Relaxed);
+            scheduler::wake(&thread);
+        }
+    }
+}
+
+/// Waits until somebody takes the thread out of its queue, at most until `deadline`.
+fn sleep(me: &Thread, deadline: u64) {
+    while arch::timebase() < deadline {
+        // Off from the look to the sleep: nobody wakes us in between.
+        let _off = arch::interrupts_off();
+        if !me.place.is_taken.load(Ordering::Relaxed) {
+            return;
+        }
+        scheduler::fall_asleep(deadline);
+    }
+}
+
+impl Default for WaitQueue {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,71 @@
+//! Costs of switching many sites.
+
+use super::{EMPTY, Problem, Row, cost_of, text};
+use alloc::vec::Vec;
+use ftrace::Filter;
+
+/// On and off, for all sites and for some.
+pub(super) fn measure(rows: &mut Vec<Row>) -> Result<(), Problem> {
+    let all = ftrace::sites().len() as u64;
+    // The first time makes tables that stay.
+    ftrace::register(&EMPTY, &Filter::all()).map_err(text)?;
+    ftrace::unregister(&EMPTY).map_err(text)?;
+    let (on, count) = cost_of(|| ftrace::register(&EMPTY, &Filter::all()));
+    count.map_err(text)?;
+    let (off, result) = cost_of(|| ftrace::unregister(&EMPTY));
+    result.map_err(text)?;
+    let (all_cost, all_count) = switch_cost(&Filter::all())?;
+    let (some_cost, some_count) = switch_cost(&Filter::only(&["*core*"]))?;
+    let (each, of_some) = (all_cost / all_count, some_cost / some_count);
+    let mut row = |name, about, unit, value, limit| {
+        rows.push(Row {
+            name,
+            about,
+            unit,
+            value,
+            limit,
+        });
+    };
+    row("sites", "sites that can be traced", "sites", all, None);
+    row(
+        "switch_on",
+        "attaching an ops everywhere, a site",
+        "instructions",
+        on / all,
+        Some(200),
+    );
+    row(
+        "switch_off",
+        "detaching it, a site",
+        "instructions",
+        off / all,
+        Some(200),
+    );
+    row(
+        "switch_some",
+        "ftrace_enabled for some of them, a site",
+        "instructions",
+        of_some,
+        Some(200),
+    );
+    // Linear: a site costs no more among many than among few.
+    row(
+        "switch_all",
+        "ftrace_enabled for all of them, a site",
+        "instructions",
+        each,
+        Some(of_some),
+    );
+    Ok(())
+}
+
+/// Turns tracing off and on again with an ops on the chosen sites: what turning
+/// it on takes, and how many sites they are.
+fn switch_cost(filter: &Filter) -> Result<(u64, u64), Problem> {
+    let count = ftrace::register(&EMPTY, filter).map_err(text)?;
+    ftrace::set_enabled(false).map_err(text)?;
+    let (cost, result) = cost_of(|| ftrace::set_enabled(true));
+    result.map_err(text)?;
+    ftrace::unregister(&EMPTY).map_err(text)?;
+    Ok((cost, count as u64))
+}

@@ -1,0 +1,98 @@
+//! What is wrong on purpose: the explorer must find it out.
+
+use super::situation::{self, Situation};
+use alloc::{format, string::String};
+use livepatch::variants::{self, Variant, racy};
+use machine::{
+    sync::IrqLock,
+    text::{self, Change},
+};
+use ppc64::insn;
+
+/// A control.
+#[derive(Debug)]
+pub struct Control {
+    /// What `variant=` calls it.
+    pub name: &'static str,
+    /// What is wrong, in a sentence.
+    pub about: &'static str,
+    /// The hand-off, if that is what is wrong; else the default one is used.
+    pub variant: Option<&'static Variant>,
+    /// Where it is looked for: elsewhere it would take the explorer itself along.
+    pub(super) situations: &'static [Situation],
+}
+
+/// All there are.
+pub static CONTROLS: &[Control] = &[
+    Control {
+        name: "racy",
+        about: racy::VARIANT.about,
+        variant: Some(&racy::VARIANT),
+        situations: &[Situation::Settled],
+    },
+    Control {
+        name: "both-words",
+        about: "a site's two words are written while threads may be between them",
+        variant: None,
+        situations: &[Situation::TwoNops],
+    },
+];
+
+/// The control with a name.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static Control> {
+    CONTROLS.iter().find(|control| control.name == name)
+}
+
+impl Control {
+    /// The variant that is in use while it is explored.
+    pub(super) fn hand_off(&self) -> &'static Variant {
+        self.variant.unwrap_or(variants::VARIANTS[0])
+    }
+}
+
+/// The two words of the site while it is in use.
+static IN_USE: IrqLock<[u32; 2]> = IrqLock::new([insn::NOP; 2]);
+
+fn write(from: [u32; 2], to: [u32; 2]) -> Result<(), String> {
+    let second = situation::site()?.address;
+    let change = |index: usize| Change {
+        address: second - 4 + 4 * index as u64,
+        expected: from[index],
+        new: to[index],
+    };
+    // SAFETY: none of it holds for a thread between the two words, and that is what
+    // this is about. Only the explorer calls the function, and it survives that.
+    unsafe { text::apply(&[change(0), change(1)]) }.map_err(|error| format!("{error}"))
+}
+
+/// Makes a traced site look as the compiler has left it.
+///
+/// # Errors
+/// When tracing or the writer refuses.
+pub fn write_nops() -> Result<(), String> {
+    situation::trace()?;
+    let second = situation::site()?.address;
+    let words = [text::read(second - 4), text::read(second)];
+    *IN_USE.lock() = words;
+    write(words, [insn::NOP; 2])
+}
+
+/// Puts the words back, if they are nops.
+///
+/// # Errors
+/// When the writer refuses.
+pub fn write_back() -> Result<(), String> {
+    let second = situation::site()?.address;
+    if text::read(second - 4) == insn::NOP {
+        write([insn::NOP; 2], *IN_USE.lock())?;
+    }
+    Ok(())
+}
+
+/// What a writer would do who does not know better: puts both words to use.
+pub fn write_both_words() {
+    let words = *IN_USE.lock();
+    // If it fails, the site has two nops afterwards, which is found.
+    let _ = write([insn::NOP; 2], words);
+}

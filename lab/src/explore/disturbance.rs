@@ -1,0 +1,145 @@
+//! What can happen to a call, between any two of its instructions.
+
+use super::{
+    PATCH, SECOND,
+    calls::{self, Caller},
+    crew::{self, Disturbed, Order},
+    situation,
+    tracers::Tracer,
+};
+use alloc::{format, string::String};
+use core::fmt;
+use livepatch::{Options, Status};
+use loader::ModuleError;
+
+/// Something that happens.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Disturbance {
+    /// Another thread makes the same call.
+    Switch,
+    /// A patch is enabled.
+    Enable,
+    /// The patch is disabled.
+    Disable,
+    /// A tracer is attached and detached; if one is attached, the other way round.
+    Trace,
+    /// A tracer of the kernel's is attached, and stays.
+    Comes(Tracer),
+    /// One that was attached beforehand is detached.
+    Goes(Tracer),
+    /// An interrupt comes, whose handler makes the same call.
+    Tick,
+    /// The patch is disabled, and its module unloaded as soon as that is possible.
+    Unload,
+    /// The running transition is turned round.
+    Reverse,
+    /// The running transition loses what has held it up.
+    End,
+    /// A control: both words of the site are written at once.
+    BothWords,
+}
+
+impl fmt::Display for Disturbance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Switch => "another thread's call",
+            Self::Enable => "enable",
+            Self::Disable => "disable",
+            Self::Trace => "tracer on and off",
+            Self::Comes(tracer) => return write!(f, "{tracer} comes"),
+            Self::Goes(tracer) => return write!(f, "{tracer} goes"),
+            Self::Tick => "interrupt's call",
+            Self::Unload => "unload",
+            Self::Reverse => "reverse",
+            Self::End => "end of the transition",
+            Self::BothWords => "both words written",
+        })
+    }
+}
+
+impl Disturbance {
+    /// Whether it is another call.
+    pub fn makes_call(self) -> bool {
+        matches!(self, Self::Switch | Self::Tick)
+    }
+
+    /// The tracer that is attached before the call is made.
+    pub fn beforehand(self) -> Option<Tracer> {
+        match self {
+            Self::Goes(tracer) => Some(tracer),
+            _ => None,
+        }
+    }
+
+    /// Whether the partner does it, and not the stop's handler.
+    pub fn is_partners(self) -> bool {
+        !matches!(self, Self::Tick | Self::BothWords)
+    }
+}
+
+/// Does it: what the partner is there for.
+pub fn make(disturbance: Disturbance) -> Disturbed {
+    match disturbance {
+        Disturbance::Switch => {
+            let expected = calls::expectation();
+            return Ok(Some(calls::call(Caller::Partner, expected)));
+        }
+        Disturbance::Enable => {
+            let is_there = livepatch::find(PATCH).is_some();
+            enable(if is_there { SECOND } else { PATCH })?;
+        }
+        Disturbance::Disable => livepatch::disable(PATCH).map_err(text)?,
+        Disturbance::Trace => {
+            if situation::is_traced() {
+                situation::untrace()?;
+                situation::trace()?;
+            } else {
+                situation::trace()?;
+                situation::untrace()?;
+            }
+        }
+        Disturbance::Comes(tracer) => tracer.attach()?,
+        Disturbance::Goes(tracer) => tracer.detach()?,
+        Disturbance::Unload => {
+            if let Some((_, Status::Disabling)) = livepatch::find(PATCH) {
+                // It waits for that transition, which the holder may hold up.
+                crew::HOLDER.give(Order::Leave);
+            }
+            if livepatch::find(PATCH).is_some() {
+                livepatch::disable(PATCH).map_err(text)?;
+                livepatch::wait();
+            }
+            // As soon as it is possible: until then the disturbed call goes on, an
+            // instruction at a time.
+            loop {
+                match loader::unload(PATCH) {
+                    Err(ModuleError::Running(_)) => thread::yield_now(),
+                    result => break result.map_err(text)?,
+                }
+            }
+        }
+        Disturbance::Reverse => livepatch::reverse().map_err(text)?,
+        Disturbance::End => {
+            crew::HOLDER.give(Order::Leave);
+            livepatch::wait();
+        }
+        Disturbance::Tick | Disturbance::BothWords => {}
+    }
+    Ok(None)
+}
+
+/// Enables a patch whose module is loaded.
+///
+/// # Errors
+/// When it is not loaded, or can't be enabled.
+pub fn enable(name: &str) -> Result<(), String> {
+    let module = loader::find(name).ok_or_else(|| format!("`{name}` is not loaded"))?;
+    livepatch::enable(&module, Options::default())
+        .map(drop)
+        .map_err(text)
+}
+
+/// An error as a sentence.
+pub fn text(error: impl fmt::Display) -> String {
+    format!("{error}")
+}

@@ -1,0 +1,348 @@
+//! The ABI sanitiser: calls a function the way compiled code in its own module does,
+//! with everything under watch that it must give back. What is wrong afterwards is
+//! told by name, and not suffered.
+
+use core::{
+    arch::global_asm,
+    fmt,
+    mem::{offset_of, size_of},
+};
+use layout::{CpuEntry, FrameHeader};
+use machine::arch::cpu;
+use machine::arch::{close_frame_and_return, open_frame};
+use ppc64::{msr, spr};
+
+/// Most arguments of a watched call.
+pub const ARGUMENTS: usize = 20;
+/// Doublewords of the caller's own above its parameter save area.
+const CANARIES: usize = 16;
+
+/// A call, and what was found afterwards.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct SanitisedCall {
+    /// What to enter: a local entry for a local call, a global entry through a
+    /// pointer.
+    entry: u64,
+    /// r2 for the call.
+    toc: u64,
+    /// The arguments: eight in r3 to r10, the others on the stack.
+    pub arguments: [u64; ARGUMENTS],
+    /// Not zero: every instruction of the call traps (MSR[SE]), the first being the
+    /// call itself.
+    step: u64,
+    /// r1 of the caller's frame.
+    frame: u64,
+    /// r1 of the frame around it, which keeps what the ABI asks of the caller itself.
+    outer: u64,
+    /// The watched call around this one.
+    around: u64,
+    /// Afterwards: r0 to r31, but for r12, and CR.
+    gpr: [u64; 32],
+    cr: u64,
+    /// Afterwards: the caller's frame.
+    seen: CallerFrame,
+}
+
+/// What a call did wrong.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Deviation {
+    /// A register, or a place in the caller's frame.
+    pub what: What,
+    /// What it holds.
+    pub found: u64,
+    /// What it should.
+    pub expected: u64,
+}
+
+/// A register, or a place in the caller's frame.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum What {
+    /// A general register.
+    Register(u8),
+    /// CR2, CR3 and CR4.
+    ConditionFields,
+    /// The back chain of the caller's frame.
+    BackChain,
+    /// The ABI's reserved word at 12(r1) of the caller's frame.
+    Reserved,
+    /// The caller's own room for r2, 24(r1) of its frame.
+    TocSave,
+    /// A doubleword of the caller's own, counted from the end of what it has passed.
+    Own(u8),
+}
+
+impl fmt::Display for Deviation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.what {
+            What::Register(n) => write!(f, "r{n}")?,
+            What::ConditionFields => write!(f, "CR2 to CR4")?,
+            What::BackChain => write!(f, "the caller's back chain")?,
+            What::Reserved => write!(f, "12(r1) of the caller's frame")?,
+            What::TocSave => write!(f, "24(r1) of the caller's frame")?,
+            What::Own(n) => write!(f, "the caller's own doubleword {n}")?,
+        }
+        write!(f, " is {:#x} instead of {:#x}", self.found, self.expected)
+    }
+}
+
+/// The bits of CR2, CR3 and CR4.
+const KEPT_FIELDS: u64 = 0x00ff_f000;
+/// What CR holds at the call.
+const CR_PATTERN: u64 = 0x7654_3210;
+/// What the reserved word of the caller's frame holds at the call. (24(r1) holds r2,
+/// as that of a caller through a pointer does.)
+const RESERVED_PATTERN: u32 = 0x1212;
+/// What register n holds at the call, plus n; and the caller's own doublewords.
+const REGISTER_PATTERN: u64 = 0x5a00;
+const OWN_PATTERN: u64 = 0x6b00;
+
+/// The caller's frame.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C, align(16))]
+pub(super) struct CallerFrame {
+    header: FrameHeader,
+    parameters: [u64; ARGUMENTS],
+    pub(super) own: [u64; CANARIES],
+}
+
+/// The frame around it, which keeps the nonvolatile registers.
+#[repr(C, align(16))]
+struct OuterFrame {
+    header: FrameHeader,
+    nonvolatile: [u64; 18],
+}
+
+unsafe extern "C" {
+    fn sanitised_call_asm(call: *mut SanitisedCall);
+    fn sanitised_call_home();
+}
+
+/// Where watched calls return to: the instruction behind the call.
+#[must_use]
+pub fn sanitised_home() -> u64 {
+    sanitised_call_home as *const () as u64
+}
+
+impl SanitisedCall {
+    /// A call of the function at the global entry `function`, whose local entry is
+    /// `local_entry` bytes behind, with `toc` in r2. Through a pointer, it enters the
+    /// global entry; locally, the local one.
+    #[must_use]
+    pub fn new(function: u64, local_entry: u64, toc: u64, through_pointer: bool) -> Self {
+        let entry = if through_pointer {
+            function
+        } else {
+            function + local_entry
+        };
+        Self {
+            entry,
+            toc,
+            arguments: [0; ARGUMENTS],
+            step: 0,
+            frame: 0,
+            outer: 0,
+            around: 0,
+            gpr: [0; 32],
+            cr: 0,
+            seen: CallerFrame::default(),
+        }
+    }
+
+    /// Traps at every instruction from the call on.
+    pub fn step(&mut self) {
+        self.step = 1;
+    }
+
+    /// Makes the call.
+    ///
+    /// # Safety
+    /// The function may be called with these arguments and this r2.
+    pub unsafe fn make(&mut self) {
+        // SAFETY: as the caller promises; whatever the function does to registers,
+        // the assembly puts them back.
+        unsafe { sanitised_call_asm(self) };
+    }
+
+    /// What the function returned: r3 and r4.
+    #[must_use]
+    pub fn results(&self) -> [u64; 2] {
+        [self.gpr[3], self.gpr[4]]
+    }
+
+    /// r2 afterwards.
+    #[must_use]
+    pub fn toc_after(&self) -> u64 {
+        self.gpr[2]
+    }
+
+    /// 24(r1) of the caller's frame afterwards, from where a caller through a pointer
+    /// takes its r2 back (ELFv2 2.3.2.1).
+    #[must_use]
+    pub fn toc_saved(&self) -> u64 {
+        self.seen.header.toc_save
+    }
+
+    /// What the call did wrong, to `tell`.
+    pub fn deviations(&self, mut tell: impl FnMut(Deviation)) {
+        let mut compare = |what, found, expected| {
+            if found != expected {
+                tell(Deviation {
+                    what,
+                    found,
+                    expected,
+                });
+            }
+        };
+        compare(What::Register(1), self.gpr[1], self.frame);
+        compare(What::Register(2), self.gpr[2], self.toc);
+        let here = cpu() as *const _ as u64;
+        compare(What::Register(13), self.gpr[13], here);
+        for n in 14..32 {
+            let expected = REGISTER_PATTERN + n as u64;
+            compare(What::Register(n), self.gpr[usize::from(n)], expected);
+        }
+        let fields = self.cr & KEPT_FIELDS;
+        compare(What::ConditionFields, fields, CR_PATTERN & KEPT_FIELDS);
+        let seen = &self.seen;
+        compare(What::BackChain, seen.header.back_chain, self.outer);
+        compare(
+            What::Reserved,
+            u64::from(seen.header.reserved),
+            u64::from(RESERVED_PATTERN),
+        );
+        compare(What::TocSave, seen.header.toc_save, self.toc);
+        for (n, found) in (0..).zip(seen.own) {
+            compare(What::Own(n), found, OWN_PATTERN);
+        }
+    }
+}
+
+// sanitised_call_asm(call)
+//
+// On entry: r3 = a SanitisedCall.
+// On exit: it is filled in. Clobbers: what the ABI lets a function clobber, whatever
+// the function that is called does; r1, r2 and r13 are put back.
+// Stack: an OuterFrame and, below it, the CallerFrame that is under watch. Which call
+// is being watched stands in the CpuEntry, and is the running thread's.
+//
+// sanitised_call_home: the instruction behind the call. Nothing but SPRG1 is trusted
+// there.
+global_asm!(
+    ".globl sanitised_call_asm, sanitised_call_home",
+    ".type sanitised_call_asm, @function",
+    ".balign 16",
+    "sanitised_call_asm:",
+    open_frame!(),
+    "std 1, {outer}(3)",
+    "ld 4, {watched}(13)",
+    "std 4, {around}(3)",
+    "std 3, {watched}(13)",
+    "",
+    "stdu 1, -{frame_size}(1)",
+    "std 1, {call_frame}(3)",
+    ".set n, 0",
+    ".rept {arguments}",
+    "ld 0, {argument} + 8 * n(3)",
+    "std 0, {parameter} + 8 * n(1)",
+    ".set n, n + 1",
+    ".endr",
+    "li 0, {own_pattern}",
+    ".set n, 0",
+    ".rept {canaries}",
+    "std 0, {own} + 8 * n(1)",
+    ".set n, n + 1",
+    ".endr",
+    "li 0, {reserved_pattern}",
+    "stw 0, {reserved}(1)",
+    "lis 0, {cr_pattern}@h",
+    "ori 0, 0, {cr_pattern}@l",
+    "mtcr 0",
+    ".set n, 14",
+    ".rept 18",
+    "li n, {register_pattern} + n",
+    ".set n, n + 1",
+    ".endr",
+    "ld 12, {entry}(3)",
+    "mtctr 12",
+    "ld 2, {toc}(3)",
+    "std 2, {toc_save}(1)",
+    // MSR[SE], if asked for.
+    "ld 11, {step}(3)",
+    "sldi 11, 11, {se_shift}",
+    "mfmsr 0",
+    "or 0, 0, 11",
+    ".set n, 10",
+    ".rept 8",
+    "ld n, {argument} + 8 * (n - 3)(3)",
+    ".set n, n - 1",
+    ".endr",
+    "mtmsrd 0",
+    "bctrl",
+    "sanitised_call_home:",
+    "mfspr 12, {sprg1}",
+    "ld 12, {watched}(12)",
+    ".set n, 0",
+    ".rept 12",
+    "std n, {gpr} + 8 * n(12)",
+    ".set n, n + 1",
+    ".endr",
+    ".set n, 13",
+    ".rept 19",
+    "std n, {gpr} + 8 * n(12)",
+    ".set n, n + 1",
+    ".endr",
+    "mfcr 0",
+    "std 0, {cr}(12)",
+    "mr 3, 12",
+    "mfspr 13, {sprg1}",
+    "li 11, {se}",
+    "mfmsr 0",
+    "andc 0, 0, 11",
+    "mtmsrd 0",
+    // The caller's frame, before anything is called that would lie over it.
+    "ld 4, {call_frame}(3)",
+    "addi 4, 4, -8",
+    "addi 5, 3, {seen} - 8",
+    "li 0, {frame_size} / 8",
+    "mtctr 0",
+    "1: ldu 0, 8(4)",
+    "stdu 0, 8(5)",
+    "bdnz 1b",
+    "ld 4, {around}(3)",
+    "std 4, {watched}(13)",
+    "ld 1, {outer}(3)",
+    "ld 2, {kernel_toc}(13)",
+    close_frame_and_return!(),
+    ".size sanitised_call_asm, . - sanitised_call_asm",
+    lr_save = const offset_of!(FrameHeader, lr_save),
+    cr_save = const offset_of!(FrameHeader, cr_save),
+    toc_save = const offset_of!(FrameHeader, toc_save),
+    reserved = const offset_of!(FrameHeader, reserved),
+    frame = const size_of::<OuterFrame>(),
+    nonvolatile = const offset_of!(OuterFrame, nonvolatile),
+    frame_size = const size_of::<CallerFrame>(),
+    parameter = const offset_of!(CallerFrame, parameters),
+    own = const offset_of!(CallerFrame, own),
+    arguments = const ARGUMENTS,
+    canaries = const CANARIES,
+    outer = const offset_of!(SanitisedCall, outer),
+    call_frame = const offset_of!(SanitisedCall, frame),
+    around = const offset_of!(SanitisedCall, around),
+    argument = const offset_of!(SanitisedCall, arguments),
+    entry = const offset_of!(SanitisedCall, entry),
+    toc = const offset_of!(SanitisedCall, toc),
+    step = const offset_of!(SanitisedCall, step),
+    gpr = const offset_of!(SanitisedCall, gpr),
+    cr = const offset_of!(SanitisedCall, cr),
+    seen = const offset_of!(SanitisedCall, seen),
+    watched = const offset_of!(CpuEntry, watched),
+    kernel_toc = const offset_of!(CpuEntry, toc),
+    own_pattern = const OWN_PATTERN,
+    reserved_pattern = const RESERVED_PATTERN,
+    cr_pattern = const CR_PATTERN,
+    register_pattern = const REGISTER_PATTERN,
+    se = const msr::SE,
+    se_shift = const msr::SE.trailing_zeros(),
+    sprg1 = const spr::SPRG1,
+);

@@ -1,0 +1,41 @@
+//! The laboratory: judges every variant by the same conformance cases.
+//!
+//! A *case* (`cases`) is a question about a patched call, such as whether the
+//! eleventh argument arrives. A *variant* ([`livepatch::variants`]) is a way to
+//! hand the call over, and declares which cases it does not pass, and why. The
+//! *matrix* asks each case of each variant; a *cell* that differs from what was
+//! declared fails the run, the better ones too.
+//!
+//! Calls that are judged are made in threads of their own. A fault stops such a
+//! thread, wherever it happens, and is the cell's result.
+//!
+//! - `matrix`: all cells, the table, the report;
+//! - `cases`: the table of cases, and by theme what they do;
+//! - `fixtures`: what cases have in common: modules, transitions, trials;
+//! - [`explore`]: the step explorer, which disturbs a call at each instruction;
+//! - [`guide`]: the guided step, which shows a call instruction by instruction;
+//! - `watched`: calls by the ABI sanitiser;
+//! - `gate`: places where threads wait;
+//! - `victims`: the functions that are replaced.
+#![no_std]
+#![feature(patchable_function_entry)]
+
+extern crate alloc;
+#[macro_use]
+extern crate machine;
+
+pub mod bench;
+pub mod calls;
+mod cases;
+pub mod explore;
+mod fixtures;
+mod gate;
+pub mod guide;
+pub mod instruments;
+mod matrix;
+pub mod single_step;
+pub mod targets;
+pub mod victims;
+mod watched;
+
+pub use matrix::run;

@@ -1,0 +1,192 @@
+//! Replacement functions that fault: the thread is stopped, the patch taken back,
+//! and the others go on.
+
+use super::super::{disable, enable, is, is_taken_back, start, text, undisturbed, unload};
+use crate::{check, tests::Result};
+use core::{
+    hint::black_box,
+    sync::atomic::{AtomicU64, Ordering},
+};
+use lab::targets::live;
+use livepatch as klp;
+use livepatch::Status;
+use machine::time;
+
+const PATCH: &str = "test_klp_faulty";
+
+/// A thread calls the replacement of [`live::faulty`], which faults in this way.
+fn faults(kind: u64) -> Result {
+    static AFTERWARDS: AtomicU64 = AtomicU64::new(0);
+    undisturbed(|| {
+        enable(PATCH)?;
+        check!(live::faulty(0) == 1, "not patched");
+        let stopped = thread::stopped();
+        let bystander = super::super::Staying::start("bystander", 0, || {
+            live::test_stay(live::ASLEEP);
+            live::faulty(7)
+        })?;
+        let faulting = thread::spawn("faulting", move || {
+            black_box(live::faulty(kind));
+            AFTERWARDS.fetch_add(1, Ordering::Relaxed);
+        });
+        let result = faulting.map_err(text)?.join();
+        let Err(error) = result else {
+            return Err("the thread has returned".into());
+        };
+        check!(
+            thread::stopped() == stopped + 1,
+            "{} threads were stopped",
+            thread::stopped() - stopped
+        );
+        is_taken_back(PATCH)?;
+        // Only now, or it would come before or after what the worker says.
+        println!("{error}");
+        check!(
+            live::faulty(7) == 7,
+            "the old function returns {}",
+            live::faulty(7)
+        );
+        bystander.returns(7)?;
+        check!(
+            AFTERWARDS.load(Ordering::Relaxed) == 0,
+            "the thread has gone on"
+        );
+        unload(PATCH)
+    })
+}
+
+crate::selftest! {
+    /// It panics.
+    fn panic() {
+        faults(1)
+    }
+
+    /// It runs into an illegal instruction.
+    fn illegal_instruction() {
+        faults(2)
+    }
+
+    /// It calls itself until the stack is full.
+    fn stack_overrun() {
+        faults(3)
+    }
+
+    /// It faults in the middle of the transition, which is reversed then.
+    fn in_a_transition() {
+        undisturbed(|| {
+            enable("test_klp_stays")?;
+            let holds = super::super::Staying::in_victim("holds", 0, live::ASLEEP, 0)?;
+            let file = super::super::replacing(PATCH)?;
+            klp::load(&file, klp::Options::default()).map_err(text)?;
+            is(PATCH, Some(Status::Enabling))?;
+            let faulting = thread::spawn("faulting", || {
+                black_box(live::faulty(2));
+            });
+            let result = faulting.map_err(text)?.join();
+            check!(result.is_err(), "the thread has returned");
+            is_taken_back(PATCH)?;
+            is("test_klp_stays", Some(Status::Enabled))?;
+            check!(live::faulty(7) == 7, "the old function returns {}", live::faulty(7));
+            unload(PATCH)?;
+            holds.returns(2)?;
+            super::super::remove("test_klp_stays")
+        })
+    }
+
+    /// It faults while another patch is in transition: it is taken back after that.
+    fn in_anothers_transition() {
+        undisturbed(|| {
+            enable(PATCH)?;
+            let holds = super::super::Staying::in_victim("holds", 0, live::ASLEEP, 0)?;
+            start("test_klp_stays")?;
+            let faulting = thread::spawn("faulting", || {
+                black_box(live::faulty(2));
+            });
+            let result = faulting.map_err(text)?.join();
+            check!(result.is_err(), "the thread has returned");
+            is(PATCH, Some(Status::Enabled))?;
+            is("test_klp_stays", Some(Status::Enabling))?;
+            holds.returns(1)?;
+            is_taken_back(PATCH)?;
+            is("test_klp_stays", Some(Status::Enabled))?;
+            unload(PATCH)?;
+            super::super::remove("test_klp_stays")
+        })
+    }
+
+    /// Taken back and unloaded, the same patch can be enabled again.
+    fn enabled_again() {
+        undisturbed(|| {
+            for _ in 0..2 {
+                enable(PATCH)?;
+                let faulting = thread::spawn("faulting", || {
+                    black_box(live::faulty(2));
+                });
+                check!(faulting.map_err(text)?.join().is_err(), "the thread has returned");
+                is_taken_back(PATCH)?;
+                unload(PATCH)?;
+            }
+            enable(PATCH)?;
+            check!(live::faulty(0) == 1, "not patched");
+            disable(PATCH)?;
+            unload(PATCH)
+        })
+    }
+}
+
+/// Runs into an illegal instruction, outside all patches.
+#[inline(never)]
+fn illegal() {
+    // SAFETY: traps, and goes no further.
+    // Not the words of `crash=illegal`, or the linker would make one of the two.
+    unsafe { core::arch::asm!(".long 4") }
+}
+
+crate::selftest! {
+    control;
+
+    /// A patch is enabled, and a thread faults that is in none of its functions: that
+    /// still ends the run.
+    fn outside_the_patch() {
+        enable(PATCH)?;
+        let faulting = thread::spawn("faulting", illegal);
+        let _ = faulting.map_err(text)?.join();
+        Err("the run goes on".into())
+    }
+
+    /// The main thread can't be stopped, so its fault ends the run, even in a patch.
+    fn in_the_main_thread() {
+        enable(PATCH)?;
+        black_box(live::faulty(2));
+        Err("the run goes on".into())
+    }
+
+    /// In an interrupt handler nobody knows what is half done: the run ends.
+    fn in_an_interrupt() {
+        fn hook() {
+            black_box(live::faulty(2));
+        }
+        enable(PATCH)?;
+        let spinning = thread::spawn("spinning", || {
+            time::call_on_tick(hook);
+            loop {
+                core::hint::spin_loop();
+            }
+        });
+        let _ = spinning.map_err(text)?.join();
+        Err("the run goes on".into())
+    }
+
+    /// With a lock held, here by what the replacement was called from, nobody else
+    /// could go on: the run ends.
+    fn with_a_lock_held() {
+        static LOCK: machine::sync::IrqLock<()> = machine::sync::IrqLock::new(());
+        enable(PATCH)?;
+        let faulting = thread::spawn("faulting", || {
+            let _guard = LOCK.lock();
+            black_box(live::faulty(2));
+        });
+        let _ = faulting.map_err(text)?.join();
+        Err("the run goes on".into())
+    }
+}

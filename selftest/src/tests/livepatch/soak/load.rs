@@ -1,0 +1,204 @@
+//! The threads that call what is being replaced, and how they know what is right.
+
+use super::victims::{self, FUNCTIONS, MARK};
+use crate::random::Random;
+use alloc::{format, string::String, sync::Arc};
+use core::{
+    ffi::c_long,
+    hint::black_box,
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+};
+use lab::{instruments, targets as common};
+use machine::sync::IrqLock;
+use thread::Handle;
+
+/// Versions that a function can have: the original and one of each patch.
+pub const VERSIONS: usize = 3;
+
+/// How often the original of `recursive` is called in one call of it.
+pub const LEVELS: u64 = 4;
+
+/// Calls, by function and by the version that has answered.
+pub type Calls = [[u64; VERSIONS]; FUNCTIONS];
+
+/// The first mistake that a thread has found.
+static MISTAKE: IrqLock<Option<String>> = IrqLock::new(None);
+/// Set with it, to be looked at without a lock.
+static MISTAKEN: AtomicBool = AtomicBool::new(false);
+
+/// What was wrong, if anything was.
+pub fn mistake() -> Option<String> {
+    if MISTAKEN.load(Ordering::Relaxed) {
+        MISTAKE.lock().clone()
+    } else {
+        None
+    }
+}
+
+fn mistaken(what: String) {
+    MISTAKE.lock().get_or_insert(what);
+    MISTAKEN.store(true, Ordering::Relaxed);
+}
+
+/// A thread's own counts, which it alone writes to.
+#[derive(Debug, Default)]
+struct Counts {
+    calls: [[AtomicU64; VERSIONS]; FUNCTIONS],
+    rounds: AtomicU64,
+    stop: AtomicBool,
+}
+
+/// A thread under load.
+#[derive(Debug)]
+pub struct Worker {
+    handle: Handle,
+    counts: Arc<Counts>,
+}
+
+impl Worker {
+    /// Starts one. It inherits its maker's patch state.
+    pub fn start(seed: u64) -> Result<Self, String> {
+        let counts = Arc::new(Counts::default());
+        let own = counts.clone();
+        let handle = thread::spawn("soak", move || work(seed, &own));
+        let handle = handle.map_err(|error| format!("{error}"))?;
+        Ok(Self { handle, counts })
+    }
+
+    /// Waits for its end, and adds what it has counted to `calls` and `rounds`.
+    pub fn stop(self, calls: &mut Calls, rounds: &mut u64) -> Result<(), String> {
+        self.counts.stop.store(true, Ordering::Relaxed);
+        self.handle.join().map_err(|error| format!("{error}"))?;
+        for (all, own) in calls
+            .iter_mut()
+            .flatten()
+            .zip(self.counts.calls.iter().flatten())
+        {
+            *all += own.load(Ordering::Relaxed);
+        }
+        *rounds += self.counts.rounds.load(Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+fn work(seed: u64, counts: &Counts) {
+    let mut random = Random(seed);
+    while !counts.stop.load(Ordering::Relaxed) {
+        thread::safe_point();
+        if let Err(what) = round(&mut random, counts) {
+            mistaken(format!("{}: {what}", thread::current().name()));
+            return;
+        }
+        counts
+            .rounds
+            .store(counts.rounds.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        thread::yield_now();
+    }
+}
+
+/// What a round has seen so far.
+struct Seen<'a> {
+    counts: &'a Counts,
+    /// The version of what `soak` alone replaces, and of what both replace.
+    versions: [Option<usize>; 2],
+}
+
+impl Seen<'_> {
+    /// Notes what a call of a function has returned, where the original returns
+    /// `original`.
+    fn note(&mut self, function: usize, found: u64, original: u64) -> Result<(), String> {
+        let name = victims::NAMES[function];
+        let version = (found.wrapping_sub(original) / MARK) as usize;
+        if version >= VERSIONS || found != original + version as u64 * MARK {
+            return Err(format!(
+                "`{name}` has returned {found} instead of {original}"
+            ));
+        }
+        let count = &self.counts.calls[function][version];
+        // Nobody else writes to it.
+        count.store(count.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        let group = usize::from(matches!(name, "pointer" | "many"));
+        match self.versions[group].replace(version) {
+            Some(before) if before != version => Err(format!(
+                "`{name}` was version {version} in a round that had begun with {before}"
+            )),
+            _ => self.may_be_mixed(),
+        }
+    }
+
+    /// `soak2` replaces two of `soak`'s functions, the rest goes with `soak`.
+    fn may_be_mixed(&self) -> Result<(), String> {
+        match self.versions {
+            [Some(some), Some(both)] if both != 2 && both != some => Err(format!(
+                "a patch in part: version {some} of some functions, {both} of others"
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Calls some of the functions in one go, between two safe points: whatever happens
+/// meanwhile, they must be all old or all new.
+fn round(random: &mut Random, counts: &Counts) -> Result<(), String> {
+    let mut seen = Seen {
+        counts,
+        versions: [None; 2],
+    };
+    let bits = random.next();
+    let value = bits >> 56;
+    for step in 0..3 {
+        match bits >> (8 * step) & 7 {
+            0 => seen.note(0, victims::direct(value), value * 3)?,
+            1 => {
+                let pointer: extern "C" fn(u64) -> u64 = black_box(victims::pointer);
+                seen.note(1, pointer(value), value * 5)?;
+            }
+            2 => {
+                let depth = LEVELS - 1;
+                seen.note(2, victims::recursive(depth), (2 << depth) - 1)?;
+            }
+            3 => {
+                let found = victims::many(1, 2, 3, value, 5, 6, 7, 8, 9, value, 11, 12);
+                seen.note(3, found, 650 - 16 - 100 + 14 * value)?;
+            }
+            4 => seen.note(4, common::c_leaf(value as c_long) as u64, value * 3 + 1)?,
+            // By a tail call.
+            5 => seen.note(4, common::c_tail(value as c_long) as u64, value * 3 + 4)?,
+            6 => seen.note(
+                5,
+                common::c_into_rust(value as c_long) as u64,
+                value * 2 + 1,
+            )?,
+            _ => seen.note(
+                0,
+                kept(victims::direct, bits & 0xff_ffff)?,
+                (bits & 0xff_ffff) * 3,
+            )?,
+        }
+    }
+    // Last, because a thread may go over to `soak2` inside it.
+    match bits >> 32 & 63 {
+        0 => seen.note(6, victims::slow(value), value * 11)?,
+        1 => seen.note(
+            6,
+            kept(victims::slow, bits & 0xff_ffff)?,
+            (bits & 0xff_ffff) * 11,
+        )?,
+        _ => {}
+    }
+    Ok(())
+}
+
+/// Calls a function with everything that it has to keep under watch.
+fn kept(function: extern "C" fn(u64) -> u64, argument: u64) -> Result<u64, String> {
+    // SAFETY: a function of the kernel with one argument.
+    let kept = unsafe { instruments::kept(function as usize as u64, argument) };
+    if kept.lost == 0 {
+        Ok(kept.result)
+    } else {
+        Err(format!(
+            "a call has lost registers: {:#x} (r0 to r31, CR2 to CR4)",
+            kept.lost
+        ))
+    }
+}

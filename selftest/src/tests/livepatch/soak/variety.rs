@@ -1,0 +1,135 @@
+//! One transition of the soak, and what else happens meanwhile.
+
+use super::{Soak, text_of};
+use crate::{check, tests::livepatch::file};
+use alloc::{format, string::String};
+use core::sync::atomic::{AtomicU64, Ordering};
+use ftrace::{Filter, Flags, Ops};
+use layout::CallFrame;
+use livepatch::Options;
+use machine::arch;
+
+static TRACED: AtomicU64 = AtomicU64::new(0);
+static TRACER: Ops = Ops::new("soak", trace, Flags::RECURSION_SAFE);
+
+#[patchable_function_entry(prefix_nops = 0, entry_nops = 0)]
+extern "C" fn trace(_: u64, _: u64, _: &Ops, _: &mut CallFrame) {
+    TRACED.fetch_add(1, Ordering::Relaxed);
+}
+
+impl Soak {
+    /// Enables the patch and disables it, in one of several ways.
+    pub(super) fn transition(&mut self, index: u32) -> Result<(), String> {
+        match index % 64 {
+            8 => self.with_new_threads(),
+            24 => self.with_tracer(),
+            40 => self.with_second_patch(index & 64 != 0),
+            56 if index & 128 != 0 => {
+                self.unload()?;
+                self.load()
+            }
+            // A prime, so that it meets all of the above.
+            _ if index.is_multiple_of(7) => self.with_reversal(),
+            _ => Ok(()),
+        }?;
+        self.enable()?;
+        livepatch::wait();
+        self.disable()?;
+        livepatch::wait();
+        self.full += 1;
+        Ok(())
+    }
+
+    fn enable(&self) -> Result<(), String> {
+        let module = self.module.as_ref().ok_or("no module")?;
+        livepatch::enable(module, Options::default())
+            .map(drop)
+            .map_err(text_of)
+    }
+
+    fn disable(&self) -> Result<(), String> {
+        livepatch::disable("soak").map_err(text_of)
+    }
+
+    /// Some threads end and others begin while the patch is on its way in.
+    fn with_new_threads(&mut self) -> Result<(), String> {
+        const SOME: usize = 4;
+        self.enable()?;
+        for _ in 0..SOME {
+            self.spawn()?;
+            let oldest = self.workers.remove(0);
+            oldest.stop(&mut self.calls, &mut self.rounds)?;
+        }
+        livepatch::wait();
+        self.disable()?;
+        self.spawn()?;
+        livepatch::wait();
+        let oldest = self.workers.remove(0);
+        oldest.stop(&mut self.calls, &mut self.rounds)
+    }
+
+    /// A tracer comes in one transition and goes in another.
+    fn with_tracer(&self) -> Result<(), String> {
+        let filter = Filter::only(&["*soak::victims::*", "c_leaf", "c_into_rust"]);
+        let traced = TRACED.load(Ordering::Relaxed);
+        self.enable()?;
+        ftrace::register(&TRACER, &filter).map_err(|error| format!("{error}"))?;
+        livepatch::wait();
+        // All of them have their turn, traced and patched.
+        for _ in 0..2 {
+            thread::yield_now();
+        }
+        self.disable()?;
+        ftrace::unregister(&TRACER).map_err(|error| format!("{error}"))?;
+        livepatch::wait();
+        check!(
+            TRACED.load(Ordering::Relaxed) > traced,
+            "nothing was traced"
+        );
+        Ok(())
+    }
+
+    /// A second patch on top, which goes first or last.
+    fn with_second_patch(&mut self, first: bool) -> Result<(), String> {
+        self.enable()?;
+        livepatch::wait();
+        let second = loader::load(file("soak2")?).map_err(|error| format!("{error}"))?;
+        livepatch::enable(&second, Options::default())
+            .map(drop)
+            .map_err(text_of)?;
+        livepatch::wait();
+        for _ in 0..2 {
+            thread::yield_now();
+        }
+        let order = if first {
+            ["soak2", "soak"]
+        } else {
+            ["soak", "soak2"]
+        };
+        for name in order {
+            livepatch::disable(name).map_err(text_of)?;
+            livepatch::wait();
+        }
+        self.take_counts(&second, 2)?;
+        drop(second);
+        livepatch::unload("soak2").map_err(text_of)
+    }
+
+    /// Turns round half-way: threads that have gone over go back.
+    fn with_reversal(&mut self) -> Result<(), String> {
+        self.enable()?;
+        if livepatch::reverse().is_ok() {
+            self.reversed += 1;
+            // And perhaps a second time.
+            if arch::timebase() & 1 == 0 && livepatch::reverse().is_ok() {
+                self.reversed += 1;
+            }
+        }
+        livepatch::wait();
+        if livepatch::find("soak").is_some() {
+            self.disable()?;
+            livepatch::wait();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,142 @@
+//! Clock, locks and guards.
+
+use crate::check;
+use core::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+use machine::{arch, platform, stack, sync::IrqLock, time};
+
+/// Timebase ticks between two ticks.
+fn interval() -> u64 {
+    platform::get().timebase_hz / time::TICKS_PER_SECOND
+}
+
+/// Waits for a number of ticks, ten seconds at most.
+fn wait_for_ticks(count: u64) -> super::Result {
+    let before = time::ticks();
+    let start = arch::timebase();
+    while time::ticks() < before + count {
+        check!(
+            time::duration(arch::timebase() - start) < Duration::from_secs(10),
+            "{} of {count} ticks in ten seconds",
+            time::ticks() - before
+        );
+        arch::wait();
+    }
+    Ok(())
+}
+
+unsafe extern "C" {
+    static __image_end: u8;
+    static __bss_end: u8;
+    /// Not an address: what `_start` counts down.
+    static __bss_doublewords: u8;
+}
+
+crate::selftest! {
+    /// Entry clears .bss and nothing behind it: an initrd may lie there.
+    fn entry_clears_no_more_than_bss() {
+        let bss = &raw const __bss_end as u64 - &raw const __image_end as u64;
+        let cleared = 8 * &raw const __bss_doublewords as u64;
+        check!(cleared <= bss && bss - cleared < 16, "{cleared} bytes are cleared, .bss has {bss}");
+        Ok(())
+    }
+
+    /// The timebase never goes back.
+    fn timebase_rises() {
+        let mut last = arch::timebase();
+        for _ in 0..10_000 {
+            let now = arch::timebase();
+            check!(now >= last, "{now} came after {last}");
+            last = now;
+        }
+        Ok(())
+    }
+
+    /// Ticks come at the rate that the device tree's frequency asks for.
+    fn ticks_keep_time() {
+        wait_for_ticks(1)?;
+        let start = arch::timebase();
+        wait_for_ticks(20)?;
+        let took = arch::timebase() - start;
+        let least = 19 * interval();
+        check!(took >= least, "20 ticks took {took} timebase ticks, at least {least} were expected");
+        Ok(())
+    }
+
+    /// The thread that a tick has interrupted gets some time before the next one, although
+    /// the tick's hook takes longer than an interval, as it does when a debugger has a
+    /// breakpoint there.
+    fn slow_ticks_starve_no_thread() {
+        /// When the hook returned.
+        static RETURNED: AtomicU64 = AtomicU64::new(0);
+        fn slow() {
+            let start = arch::timebase();
+            while arch::timebase() - start < 2 * interval() {}
+            RETURNED.store(arch::timebase(), Ordering::Relaxed);
+        }
+        RETURNED.store(0, Ordering::Relaxed);
+        time::call_on_tick(slow);
+        // The decrementer's own ticks wait meanwhile.
+        let off = arch::interrupts_off();
+        time::tick();
+        let next = arch::cpu().next_tick.load(Ordering::Relaxed);
+        time::stop_calling();
+        drop(off);
+        let (returned, least) = (RETURNED.load(Ordering::Relaxed), interval() / 8);
+        check!(returned != 0, "the tick did not call its hook");
+        check!(next >= returned + least, "the next tick is due at {next}, the last one's hook returned at {returned}, and {least} were to be between them");
+        Ok(())
+    }
+
+    /// No tick arrives while a lock is held, and one does right after.
+    fn locks_keep_interrupts_off() {
+        let lock = IrqLock::new(0_u32);
+        let guard = lock.lock();
+        let before = time::ticks();
+        let start = arch::timebase();
+        let wait = 3 * interval();
+        while arch::timebase() - start < wait {}
+        let during = time::ticks() - before;
+        drop(guard);
+        check!(during == 0, "{during} ticks came while the lock was held");
+        wait_for_ticks(1)
+    }
+
+    /// Locks inside one another turn interrupts on when the outer one opens.
+    fn locks_nest() {
+        let (outer, inner) = (IrqLock::new(1), IrqLock::new(2));
+        let first = outer.lock();
+        let second = inner.lock();
+        check!(*first + *second == 3, "the locks hold {} and {}", *first, *second);
+        drop(second);
+        check!(arch::machine_state() & ppc64::msr::EE == 0, "interrupts came on too early");
+        drop(first);
+        check!(arch::machine_state() & ppc64::msr::EE != 0, "interrupts stayed off");
+        Ok(())
+    }
+
+    /// A damaged guard word is found, wherever in the guard it is.
+    fn guards_notice_damage() {
+        let (bottom, _) = stack::running();
+        for offset in [0, 8, stack::GUARD_BYTES / 2, stack::GUARD_BYTES - 8] {
+            let word = (bottom + offset) as *mut u64;
+            // The tick's own check must not see this.
+            let off = arch::interrupts_off();
+            // SAFETY: the guard belongs to the running stack and holds no data;
+            // it is put back at once.
+            let result = unsafe {
+                let pattern = word.read_volatile();
+                word.write_volatile(!pattern);
+                let result = stack::check_guard();
+                word.write_volatile(pattern);
+                result
+            };
+            drop(off);
+            let found = result.err().map(|damage| damage.address);
+            check!(found == Some(bottom + offset), "damage at {:#x} was reported as {found:x?}", bottom + offset);
+        }
+        stack::check_guard().map_err(|damage| alloc::format!("{damage}"))
+    }
+}

@@ -1,0 +1,240 @@
+//! Tests that run inside the kernel.
+//!
+//! [`selftest!`](crate::selftest!) puts a test into a section of its own, where
+//! the linker collects all of them. Names are the tests' paths below the kernel,
+//! and the boot arguments choose among them.
+
+pub mod commands;
+mod control;
+mod demo;
+mod entry;
+mod exercises;
+mod explore;
+mod ftrace;
+mod fuzz;
+mod heap;
+mod in_steps;
+mod livepatch;
+mod machine;
+mod module;
+mod names;
+mod sanitiser;
+mod single_step;
+mod text;
+mod thread;
+mod tracing;
+
+pub use livepatch::soak;
+
+use ::machine::{
+    arch,
+    console::{self, Painted, Tone},
+};
+use alloc::{format, string::String, vec::Vec};
+use core::sync::atomic::{AtomicU32, Ordering};
+use report::{Outcome, Record, Verdict};
+
+/// What a test returns: `Err` with what was found and what was expected.
+pub type Result = core::result::Result<(), String>;
+
+/// A registered test.
+#[derive(Debug)]
+#[repr(C)]
+pub struct SelfTest {
+    /// The test's path.
+    pub path: &'static str,
+    /// What it does.
+    pub run: fn() -> Result,
+    /// A control fails, hangs or crashes on purpose, to show that the runner
+    /// notices; or it fails as long as an exercise is not done; or it takes long. It
+    /// runs only when it is named in full.
+    pub control: bool,
+}
+
+/// For the loops of tests that take long: to the runner, a sign of life.
+pub fn goes_on() {
+    console::progress("self-tests", 0, 0);
+}
+
+/// Registers functions as self-tests: `selftest! { fn name() { ... Ok(()) } }`;
+/// with `control;` in front, as controls.
+#[macro_export]
+macro_rules! selftest {
+    (control; $($tests:tt)+) => { $crate::selftest!(@register true; $($tests)+); };
+    (@register $control:literal; $($(#[doc = $doc:literal])+ fn $name:ident() $body:block)+) => {$(
+        $(#[doc = $doc])+
+        fn $name() -> $crate::tests::Result $body
+        const _: () = {
+            #[used]
+            #[unsafe(link_section = ".selftests")]
+            static TEST: $crate::tests::SelfTest = $crate::tests::SelfTest {
+                path: {
+                    const PATH: &str = concat!(module_path!(), "::", stringify!($name));
+                    // Without "selftest::tests::".
+                    PATH.split_at("selftest::tests::".len()).1
+                },
+                run: $name,
+                control: $control,
+            };
+        };
+    )+};
+    ($($tests:tt)+) => { $crate::selftest!(@register false; $($tests)+); };
+}
+
+/// Fails a self-test with a message, unless a condition holds.
+#[macro_export]
+macro_rules! check {
+    ($condition:expr, $($message:tt)+) => {
+        if !$condition {
+            return Err(alloc::format!($($message)+));
+        }
+    };
+}
+
+/// The boot argument `count`, or zero.
+static COUNT: AtomicU32 = AtomicU32::new(0);
+
+/// Sets how often tests do what they do again and again; zero leaves it to them.
+pub fn set_count(count: u32) {
+    COUNT.store(count, Ordering::Relaxed);
+}
+
+/// How often a test is to do what it does again and again.
+fn rounds(usual: u32) -> u32 {
+    match COUNT.load(Ordering::Relaxed) {
+        0 => usual,
+        count => count,
+    }
+}
+
+unsafe extern "C" {
+    static __selftests_start: u8;
+    static __selftests_end: u8;
+}
+
+/// All tests, in the order of their paths.
+fn all() -> Vec<&'static SelfTest> {
+    let (start, end) = (&raw const __selftests_start, &raw const __selftests_end);
+    let count = (end.addr() - start.addr()) / size_of::<SelfTest>();
+    // SAFETY: the linker script puts the section between the two symbols, and
+    // only `selftest!` puts anything there: `SelfTest`s.
+    let tests = unsafe { core::slice::from_raw_parts(start.cast::<SelfTest>(), count) };
+    let mut tests: Vec<_> = tests.iter().collect();
+    tests.sort_unstable_by_key(|test| test.path);
+    tests
+}
+
+/// The tests that the patterns choose.
+///
+/// # Errors
+/// The first pattern that chooses none.
+fn chosen<'a>(patterns: &[&'a str]) -> core::result::Result<Vec<&'static SelfTest>, &'a str> {
+    let named = |test: &SelfTest| patterns.contains(&test.path);
+    let is_chosen =
+        |test: &SelfTest| named(test) || (!test.control && bootargs::select(patterns, test.path));
+    let all = all();
+    for pattern in patterns {
+        if !all
+            .iter()
+            .any(|test| is_chosen(test) && bootargs::select(&[pattern], test.path))
+        {
+            return Err(pattern);
+        }
+    }
+    Ok(all.into_iter().filter(|test| is_chosen(test)).collect())
+}
+
+fn no_such_test(pattern: &str) -> Verdict {
+    println!(
+        "boot argument `test={pattern}`: names no self-test; allowed: a path, a path's start up to `::`, or a pattern with `*`; `mode=list` prints them"
+    );
+    Verdict::BadArgument
+}
+
+/// Prints the paths of the chosen tests, and of all controls.
+pub fn list(patterns: &[&str]) -> Verdict {
+    let tests = match chosen(patterns) {
+        Ok(tests) => tests,
+        Err(pattern) => return no_such_test(pattern),
+    };
+    for test in tests {
+        println!("{}", test.path);
+    }
+    for control in all()
+        .iter()
+        .filter(|test| test.control && patterns.is_empty())
+    {
+        println!("{} (only by its full name)", control.path);
+    }
+    Verdict::Passed
+}
+
+/// Runs the chosen tests.
+pub fn run(patterns: &[&str]) -> Verdict {
+    run_while(patterns, || true)
+}
+
+/// Whether a pattern chooses any test that is no control.
+#[must_use]
+pub fn is_any(pattern: &str) -> bool {
+    chosen(&[pattern]).is_ok_and(|tests| tests.iter().any(|test| !test.control))
+}
+
+/// Runs a test, and tells what came of it.
+fn run_one(path: &str, run: impl FnOnce() -> Result) -> Result {
+    print!("test {path} ... ");
+    let start = arch::timebase();
+    let result = run();
+    let ticks = arch::timebase() - start;
+    let (outcome, message) = match &result {
+        Ok(()) => (Outcome::Pass, ""),
+        Err(message) => (Outcome::Fail, message.as_str()),
+    };
+    match &result {
+        Ok(()) => println!("{}", Painted(Tone::Good, "ok")),
+        Err(message) => println!("{}: {message}", Painted(Tone::Bad, "FAILED")),
+    }
+    console::report(&Record::Test {
+        name: path,
+        outcome,
+        message,
+        ticks,
+    });
+    result
+}
+
+/// Runs the chosen tests for as long as it is to go on, which it asks between two.
+pub fn run_while(patterns: &[&str], mut goes_on: impl FnMut() -> bool) -> Verdict {
+    let tests = match chosen(patterns) {
+        Ok(tests) => tests,
+        Err(pattern) => return no_such_test(pattern),
+    };
+    let (mut passed, mut failed) = (0, 0);
+    let mut count = |result| match result {
+        Ok(()) => passed += 1,
+        Err(_) => failed += 1,
+    };
+    if let Some(error) = loader::initrd_error() {
+        // Once, and not by each test that needs a module.
+        count(run_one("initrd", || Err(format!("{error}"))));
+    } else {
+        for test in tests {
+            if !goes_on() {
+                count(Err(String::new()));
+                break;
+            }
+            count(run_one(test.path, test.run));
+        }
+    }
+    console::report(&Record::Summary {
+        passed,
+        failed,
+        skipped: 0,
+    });
+    println!("{passed} passed, {failed} failed");
+    if failed == 0 && passed > 0 {
+        Verdict::Passed
+    } else {
+        Verdict::ChecksFailed
+    }
+}

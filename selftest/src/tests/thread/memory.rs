@@ -1,0 +1,198 @@
+//! Many threads, and no memory for one more.
+
+use super::{join, leaves_nothing, spawn, until};
+use crate::{check, tests::goes_on};
+use alloc::{alloc::Layout, sync::Arc, vec::Vec};
+use core::{
+    hint::black_box,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+use machine::{arch, mm, stack};
+use thread::State;
+
+/// Threads at a time.
+const MANY: u64 = 10_000;
+
+/// Everything that the heap has, in large blocks and small ones.
+pub(in crate::tests) struct Everything(Vec<(*mut u8, Layout)>);
+
+// SAFETY: it owns its blocks, which any thread may give back.
+unsafe impl Send for Everything {}
+
+/// Usage of the heap and of the stacks' memory.
+fn usage() -> [mm::Usage; 2] {
+    [mm::usage(), mm::stack_usage()]
+}
+
+impl Everything {
+    pub(in crate::tests) fn take() -> Self {
+        let mut blocks = Vec::with_capacity(20_000);
+        let mut size = 1_usize << 30;
+        while size >= 16 && blocks.len() < blocks.capacity() {
+            let layout = Layout::from_size_align(size, 8).expect("a power of two");
+            // SAFETY: the size is not zero.
+            let block = unsafe { alloc::alloc::alloc(layout) };
+            if block.is_null() {
+                size /= 2;
+            } else {
+                blocks.push((block, layout));
+            }
+        }
+        Self(blocks)
+    }
+}
+
+impl Drop for Everything {
+    fn drop(&mut self) {
+        for &(block, layout) in &self.0 {
+            // SAFETY: allocated in `take` with this layout.
+            unsafe { alloc::alloc::dealloc(block, layout) };
+        }
+    }
+}
+
+crate::selftest! {
+    /// Ten thousand threads sleep at a time, and all end.
+    fn ten_thousand() {
+        let sum = Arc::new(AtomicU64::new(0));
+        let mut handles = Vec::with_capacity(MANY as usize);
+        let free = usage().map(|usage| usage.free);
+        for number in 0..MANY {
+            goes_on();
+            let sum = sum.clone();
+            handles.push(spawn("many", move || {
+                thread::sleep(Duration::from_millis(1));
+                sum.fetch_add(black_box(number), Ordering::Relaxed);
+                thread::park();
+            })?);
+        }
+        let count = thread::count() as u64;
+        check!(count > MANY, "only {count} threads");
+        for handle in handles.drain(..) {
+            goes_on();
+            handle.thread().unpark();
+            join(handle)?;
+        }
+        let sum = sum.load(Ordering::Relaxed);
+        check!(sum == MANY * (MANY - 1) / 2, "the sum is {sum}");
+        // The scheduler's tables have grown, and stay.
+        let after = usage().map(|usage| usage.free);
+        check!(after[0] + 1_500_000 > free[0] && after[1] == free[1], "{free:?} bytes were free, now {after:?}");
+        Ok(())
+    }
+
+    /// What an interrupt needs is kept free between a thread's stack and its livepatch
+    /// stack: r1 must not come closer. The floor between them is the thread's own, and moves with the
+    /// livepatch stack.
+    fn floors_are_the_threads_own() {
+        const RAISED: u64 = 4096;
+        let floor = || arch::cpu().entry.stack_floor.load(Ordering::Relaxed);
+        let set_floor = |floor| arch::cpu().entry.stack_floor.store(floor, Ordering::Relaxed);
+        let seen = Arc::new(spin::Mutex::new(None));
+        let found = seen.clone();
+        let before = floor();
+        let handle = spawn("with a livepatch stack", move || {
+            let (bottom, _) = stack::running();
+            let lowest = bottom + stack::GUARD_BYTES + layout::INTERRUPT_ROOM as u64;
+            let first = floor();
+            set_floor(lowest + RAISED);
+            thread::sleep(Duration::from_millis(1));
+            let fits = [lowest + RAISED, lowest + RAISED - 16].map(stack::is_running);
+            set_floor(first);
+            *found.lock() = Some((first == lowest, fits));
+        })?;
+        until("its sleep", || handle.thread().state() == State::Asleep)?;
+        let meanwhile = floor();
+        join(handle)?;
+        let seen = seen.lock().take();
+        check!(seen == Some((true, [true, false])), "{seen:?}");
+        check!(meanwhile == before, "this thread's floor has moved from {before:#x} to {meanwhile:#x}");
+        Ok(())
+    }
+
+    /// A stack that no memory can hold is an error.
+    fn absurd_stacks_are_refused() {
+        leaves_nothing(|| {
+            for bytes in [1 << 40, isize::MAX as usize, usize::MAX - 1, usize::MAX] {
+                let refused = thread::spawn_with_stack("absurd", bytes, || ());
+                check!(matches!(refused, Err(thread::NoMemory)), "{bytes:#x} bytes: {refused:?}");
+            }
+            Ok(())
+        })
+    }
+
+    /// With little memory left, spawning works or is an error; it leaves nothing
+    /// behind, whichever of its parts did not fit.
+    fn no_memory_is_an_error() {
+        let (mut made, mut refused) = (0, 0);
+        let dropped = Arc::new(());
+        // Before, so that it needs nothing more when memory is short.
+        join(spawn("first", || ())?)?;
+        let mut room = 0;
+        while room < 8 * 1024 {
+            room += 128;
+            let before = usage();
+            let gap = Vec::<u8>::with_capacity(room);
+            let everything = Everything::take();
+            drop(gap);
+            let held = usage();
+            let mine = dropped.clone();
+            let handle = thread::spawn("short of memory", move || drop(mine));
+            let after = usage();
+            drop(everything);
+            match handle {
+                Ok(handle) => {
+                    made += 1;
+                    join(handle)?;
+                }
+                Err(thread::NoMemory) => {
+                    refused += 1;
+                    check!(after == held, "{room} bytes left: {held:?} before, {after:?} after");
+                }
+            }
+            check!(Arc::strong_count(&dropped) == 1, "{room} bytes left: what it took along is still held");
+            let after = usage();
+            check!(after == before, "{room} bytes left: {before:?} in the beginning, {after:?} in the end");
+        }
+        check!(made > 5 && refused > 5, "{made} made, {refused} refused");
+        check!(thread::all().all(|thread| thread.name() != "short of memory"), "one is still listed");
+        Ok(())
+    }
+
+    /// Neither does it when the stack alone does not fit.
+    fn no_stack_is_an_error() {
+        leaves_nothing(|| {
+            let taken = Arc::new(());
+            let most = mm::stack_usage().free;
+            let large = thread::spawn_with_stack("large", most - 128 * 1024, || ());
+            let large = large.map_err(|error| alloc::format!("{most} bytes: {error}"))?;
+            let mut handles = Vec::new();
+            let refused = loop {
+                let mine = taken.clone();
+                match thread::spawn("short of stacks", move || drop(mine)) {
+                    Ok(handle) => handles.push(handle),
+                    Err(error) => break error,
+                }
+                check!(handles.len() < 10, "ten stacks in 128 KiB");
+            };
+            join(large)?;
+            handles.into_iter().try_for_each(join)?;
+            check!(refused == thread::NoMemory && Arc::strong_count(&taken) == 1, "{} hold on", Arc::strong_count(&taken));
+            Ok(())
+        })
+    }
+
+    /// Threads that come and go, joined or not, leave nothing.
+    fn threads_come_and_go() {
+        leaves_nothing(|| {
+            for round in 0..200_u64 {
+                let handle = spawn("brief", move || { black_box(round); })?;
+                if round % 3 == 0 {
+                    join(handle)?;
+                }
+            }
+            join(spawn("last", || ())?)
+        })
+    }
+}

@@ -1,0 +1,65 @@
+//! What a thread has in its registers stays its own.
+
+use super::{join, spawn};
+use crate::check;
+use alloc::{sync::Arc, vec::Vec};
+use core::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+use lab::instruments::{self, specimen};
+use machine::{arch, time};
+
+/// Threads at a time.
+const THREADS: u64 = 4;
+
+extern "C" fn give_way() {
+    thread::yield_now();
+}
+
+extern "C" fn doze() {
+    thread::sleep(Duration::from_micros(500));
+}
+
+crate::selftest! {
+    /// Preemption at any instruction changes no register of any thread, nor what
+    /// lies below its stack pointer.
+    fn preemption_keeps_all() {
+        let changed = Arc::new(AtomicU64::new(0));
+        let end = arch::timebase() + time::timebase_ticks(Duration::from_millis(40));
+        let mut handles = Vec::new();
+        for _ in 0..THREADS {
+            let changed = changed.clone();
+            handles.push(spawn("soak", move || {
+                changed.fetch_or(instruments::register_soak(end), Ordering::Relaxed);
+            })?);
+        }
+        handles.into_iter().try_for_each(join)?;
+        let changed = changed.load(Ordering::Relaxed);
+        check!(changed == 0, "changed registers: {changed:#x}");
+        Ok(())
+    }
+
+    /// Giving way and sleeping keep the nonvolatile registers, CR2 to CR4 and r2,
+    /// while other threads have other values in them.
+    fn giving_way_keeps_nonvolatile_ones() {
+        let changed = Arc::new(AtomicU64::new(0));
+        let mut handles = Vec::new();
+        for number in 1..=THREADS {
+            let changed = changed.clone();
+            handles.push(spawn("keep", move || {
+                for round in 0..200 {
+                    // Another one for each thread and round, in CR too.
+                    let pattern = (number << 32) | (round << 8) | ((number + 4 * round) % 16);
+                    let call = if round % 20 == 0 { doze } else { give_way };
+                    let bits = specimen::call_and_compare(call, pattern);
+                    changed.fetch_or(bits, Ordering::Relaxed);
+                }
+            })?);
+        }
+        handles.into_iter().try_for_each(join)?;
+        let changed = changed.load(Ordering::Relaxed);
+        check!(changed == 0, "changed registers: {changed:#x}");
+        Ok(())
+    }
+}
