@@ -124,8 +124,8 @@ pub struct CpuEntry {
 /// What the ftrace trampoline saves of a traced call: what a callback may see.
 /// A stack frame itself, so it keeps 16-byte alignment.
 ///
-/// Unless the ops asks for all registers, r0, r1, r13 to r31,
-/// `msr`, `ctr` and `xer` are left unset.
+/// Unless an ops asks for all registers, r0, r1, r13 to r31, `msr`, `ctr` and `xer` are
+/// left unset, and so is `site` unless one may change `nip`.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 #[repr(C)]
 pub struct CallFrame {

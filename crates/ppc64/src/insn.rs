@@ -227,26 +227,10 @@ pub const fn mtctr(rs: u32) -> u32 {
     0x7c09_03a6 | register(rs) << 21
 }
 
-/// `mfctr rt` (3.3.17).
-#[must_use]
-pub const fn mfctr(rt: u32) -> u32 {
-    0x7c09_02a6 | register(rt) << 21
-}
-
 /// `mtlr rs` (3.3.17).
 #[must_use]
 pub const fn mtlr(rs: u32) -> u32 {
     0x7c08_03a6 | register(rs) << 21
-}
-
-/// `beq . + displacement`, on CR0 (2.4): a multiple of 4 bytes.
-#[must_use]
-pub const fn beq(displacement: i16) -> u32 {
-    assert!(
-        displacement & 3 == 0,
-        "beq: displacement not a multiple of 4"
-    );
-    0x4182_0000 | displacement.cast_unsigned() as u32
 }
 
 /// `bctr`: to the address in CTR (2.4).

@@ -135,21 +135,15 @@ fn detach(
 /// [`FtraceError`]; nothing has changed then.
 ///
 /// # Safety
-/// `ops` is attached to this site and no other. `code` does what the trampoline with this ops's callback would do, and stays
-/// until no thread can be in it after another `redirect_at` or a `detach_at`.
+/// `ops` is attached to this site and no other. `code` does what the trampoline with this
+/// ops's callback would do, and stays until no thread can be in it after another
+/// `redirect_at` or a `detach_at`.
 pub unsafe fn redirect_at(
     ops: &'static Ops,
     site: &Site,
     code: Option<u64>,
 ) -> Result<(), FtraceError> {
-    let mut registry = REGISTRY.lock();
-    let before = ops.direct();
-    ops.set_direct(code);
-    let result = registry.sets.redirect(ops, site);
-    if result.is_err() {
-        ops.set_direct(before);
-    }
-    result
+    REGISTRY.lock().sets.redirect(ops, site, code)
 }
 
 /// Turns all tracing on or off; what is registered stays registered.

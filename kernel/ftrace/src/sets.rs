@@ -29,8 +29,6 @@ struct Set {
     ops: SetOps,
     /// Nothing for the empty set.
     trampoline: Option<Trampoline>,
-    /// Where the sites go instead, past the trampoline; see [`Sets::redirect`].
-    direct: Option<u64>,
     /// How many sites have this set.
     sites: usize,
 }
@@ -72,15 +70,6 @@ fn call(site: &Site, entry: Option<u64>) -> u32 {
         .unwrap_or(insn::NOP)
 }
 
-/// Where sites with these ops go past their trampoline: an ops that has the site for
-/// itself may have a shorter way.
-fn direct_of(ops: &[&'static Ops]) -> Option<u64> {
-    match ops {
-        [only] => only.direct(),
-        _ => None,
-    }
-}
-
 impl Sets {
     /// No sites have any ops.
     pub const fn new() -> Self {
@@ -92,11 +81,15 @@ impl Sets {
         }
     }
 
-    /// Where the sites of a set call; nowhere for the empty one.
+    /// Where the sites of a set call; nowhere for the empty one. An ops that has its site
+    /// for itself may go past the trampoline.
     fn entry(&self, set: u16) -> Option<u64> {
         let set = self.sets.get(usize::from(set))?.as_ref()?;
-        set.direct
-            .or_else(|| Some(set.trampoline.as_ref()?.entry()))
+        let direct = match set.ops[..] {
+            [only] => only.direct(),
+            _ => None,
+        };
+        direct.or_else(|| Some(set.trampoline.as_ref()?.entry()))
     }
 
     /// Which sites have an ops in their set, by their places in the table.
@@ -123,7 +116,6 @@ impl Sets {
         self.sets.push(Some(Set {
             ops: ArrayVec::new(),
             trampoline: None,
-            direct: None,
             sites: table.len(),
         }));
         self.sites = Some(table.clone());
@@ -277,7 +269,6 @@ impl Sets {
         }
         let trampoline = Trampoline::new(&ops).map_err(FtraceError::Trampoline)?;
         let set = Set {
-            direct: direct_of(&ops),
             ops,
             trampoline: Some(trampoline),
             sites: 0,
@@ -305,33 +296,31 @@ impl Sets {
         }
     }
 
-    /// Lets the site of an ops go where the ops now says it should, if it has this
-    /// ops alone: straight to some code, or through the trampoline again.
-    pub fn redirect(&mut self, ops: &'static Ops, site: &Site) -> Result<(), FtraceError> {
-        let Some(place) = self.place_of(site).map(|place| self.state[place]) else {
-            return Ok(());
-        };
-        let before = self.entry(place);
-        let Some(set) = &mut self.sets[usize::from(place)] else {
-            return Ok(());
-        };
-        if !matches!(set.ops[..], [only] if only.is(ops)) {
-            return Ok(());
-        }
-        let old = core::mem::replace(&mut set.direct, ops.direct());
-        if !self.live {
-            return Ok(());
-        }
+    /// Sends the site of an ops straight to some code, or through the trampoline again: at
+    /// once, if it has this ops alone.
+    pub fn redirect(
+        &mut self,
+        ops: &'static Ops,
+        site: &Site,
+        code: Option<u64>,
+    ) -> Result<(), FtraceError> {
+        let set = self.place_of(site).map(|place| self.state[place]);
+        let word = |sets: &Self| call(site, set.and_then(|set| sets.entry(set)));
+        let (old, expected) = (ops.direct(), word(self));
+        ops.set_direct(code);
         let change = Change {
             address: site.address,
-            expected: call(site, before),
-            new: call(site, self.entry(place)),
+            expected,
+            new: word(self),
         };
+        if !self.live || change.new == expected {
+            return Ok(());
+        }
         // SAFETY: where an ops sends its site follows the same rules as its
         // trampoline, and both stay until `retired` says otherwise.
         let result = unsafe { text::apply(&[change]) }.map_err(FtraceError::Text);
-        if let (Err(_), Some(set)) = (&result, &mut self.sets[usize::from(place)]) {
-            set.direct = old;
+        if result.is_err() {
+            ops.set_direct(old);
         }
         result
     }
