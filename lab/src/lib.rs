@@ -16,7 +16,11 @@
 //! - [`guide`]: the guided step, which shows a call instruction by instruction;
 //! - `watched`: calls by the ABI sanitiser;
 //! - `gate`: places where threads wait;
-//! - `victims`: the functions that are replaced.
+//! - `victims`: the functions that cases replace; `targets`: those that tests, tracers and
+//!   the guided step use;
+//! - `bench`: the cost meter;
+//! - `single_step`: code whose every instruction traps; `instruments`: what calls are
+//!   measured, watched and provoked with.
 #![no_std]
 #![feature(patchable_function_entry)]
 

@@ -12,10 +12,10 @@
 //! can point there; four *scratch words* behind it take r9 to r12. From then on there is room
 //! to look at r1. Interrupts go on the stack that they find, below the *red zone*, which a
 //! compiled function may use under its r1 without a frame (ELFv2 2.2.2.4; gcc and LLVM use
-//! 288 bytes of it), but only if r1 lies between the running stack's floor and its top. Otherwise r1 is not to be
-//! trusted, and the *fallback stack* takes the report. Nothing else may be assumed of r1: an
-//! interrupt comes between any two instructions, also where a function has no frame yet, or
-//! none any more.
+//! 288 bytes of it), but only if r1 lies between the running stack's floor and its top.
+//! Otherwise r1 is not to be trusted, and the *fallback stack* takes the report. Nothing else
+//! may be assumed of r1: an interrupt comes between any two instructions, also where a
+//! function has no frame yet, or none any more.
 //!
 //! `SRR0` and `SRR1` say where to go on, and the next interrupt overwrites them. `MSR[RI]` is
 //! off as long as they hold what is not saved yet; an interrupt in that time can't be
