@@ -7,6 +7,7 @@
 # SHORT=1           for explore: only some of the instructions
 # FILTER=PATTERN    for test and accept: only the tests whose names contain it
 # COUNT=NUMBER      for soak: how many transitions, if not a million
+# IMAGE=NAME        for shell, disasm: klplab-lab or klplab-test, if not klplab
 # FUNC=NAME         for disasm, step: the function to show
 # NAME=NAME         for new-variant, new-patch: what it is to be called
 # LANG=c            for new-patch: its functions are written in C
@@ -24,7 +25,7 @@
 
 # The recipes take these from the environment, so that no shell and no make
 # interprets what is in them.
-export MACHINE ARGS VARIANT FILTER FUNC COUNT CASE SHORT N WAY NAME
+export MACHINE ARGS VARIANT FILTER FUNC COUNT CASE SHORT N WAY NAME IMAGE
 
 Q := $(if $(V),,@)
 xtask := cargo run --locked --quiet --package xtask --
@@ -67,8 +68,8 @@ step: ## show a patched call instruction by instruction (FUNC=, VARIANT=, WAY=)
 new-patch: ## write the starting files of a patch (NAME=, LANG=c): docs/add-a-patch.md
 	$(Q)scripts/setup $(xtask) new-patch "$$NAME" $(if $(filter command,$(origin LANG)),--language="$$LANG")
 
-shell: ## type commands to the kernel, or pipe them in: make shell < commands.txt (MACHINE=, ARGS=, VARIANT=)
-	$(Q)scripts/setup $(xtask) shell $${MACHINE:+--machine="$$MACHINE"} --append="$${VARIANT:+variant=$$VARIANT }$$ARGS"
+shell: ## type commands to the kernel, or pipe them in: make shell < commands.txt (MACHINE=, ARGS=, VARIANT=, IMAGE=)
+	$(Q)scripts/setup $(xtask) shell $${IMAGE:+--image="$$IMAGE"} $${MACHINE:+--machine="$$MACHINE"} --append="$${VARIANT:+variant=$$VARIANT }$$ARGS"
 
 exercise: ## list the exercises, or say whether your tree does what one asks (N=)
 	$(Q)scripts/setup $(xtask) exercise $${N:+"$$N"}
@@ -82,8 +83,8 @@ accept: ## run the tests and take what they print for the expected output (FILTE
 gdb: ## boot the kernel under gdb, and follow a patched call there (MACHINE=, ARGS=, VARIANT=)
 	$(Q)scripts/setup --with gdb $(xtask) gdb $${MACHINE:+--machine="$$MACHINE"} --append="$$ARGS$${VARIANT:+ variant=$$VARIANT}"
 
-disasm: ## disassemble the kernel, or one function of it (FUNC=)
-	$(Q)scripts/setup $(xtask) disasm $${FUNC:+"$$FUNC"}
+disasm: ## disassemble the kernel, or one function of it (FUNC=, IMAGE=)
+	$(Q)scripts/setup $(xtask) disasm $${IMAGE:+--image="$$IMAGE"} $${FUNC:+"$$FUNC"}
 
 map: ## show what the kernel is made of, from bottom to top, in lines of code
 	$(Q)scripts/setup $(xtask) map

@@ -30,14 +30,28 @@
 //! - `loader`: modules. What they may call is collected by the linker from the owners;
 //! - `livepatch`: patches, transitions, variants;
 //! - `debugger`, `demo`, `shell`: what gdb's scripts ask for, the demonstration, the monitor;
-//! - `lab`: what judges variants, and the functions that it patches;
-//! - `selftest`: the tests in the kernel;
 //! - `init`: the first steps, and the choice of what runs.
+//!
+//! # Images
+//! This crate is the image `klplab`, which is all of these and no more. There are two more
+//! images, each of which can do what those before it can:
+//!
+//! - `klplab-lab`, of the crate `lab`: what judges variants, and the functions that it
+//!   patches;
+//! - `klplab-test`, of the crate `selftest`: the tests in the kernel.
 #![no_std]
 #![no_main]
+
+use init::Image;
+
+/// Nothing beside what every image does.
+static IMAGE: Image = Image {
+    extensions: &[],
+    run: init::run,
+};
 
 /// Where the boot stage hands over.
 #[unsafe(no_mangle)]
 fn kernel_main(info: boot::BootInfo) -> ! {
-    init::start(&info)
+    init::start(&info, &IMAGE)
 }

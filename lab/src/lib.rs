@@ -42,4 +42,30 @@ pub mod targets;
 pub mod victims;
 mod watched;
 
-pub use matrix::run;
+use bootargs::{BootArgs, Mode};
+use init::Image;
+use report::Verdict;
+use shell::Extension;
+
+/// What the shell offers of the laboratory.
+pub static EXTENSION: Extension = Extension {
+    families: &[&guide::command::FAMILY, &bench::command::FAMILY],
+    callables: &[calls::CALLABLES, targets::calls::CALLABLES],
+};
+
+/// The image with the laboratory.
+pub static IMAGE: Image = Image {
+    extensions: &[&EXTENSION],
+    run,
+};
+
+/// Does what the boot arguments say, if not more than this image can.
+pub fn run(arguments: &BootArgs<'_>) -> Verdict {
+    match (arguments.image(), arguments.mode) {
+        (bootargs::Image::Lab, Mode::Matrix) => matrix::run(arguments.variant, arguments.case),
+        (bootargs::Image::Lab, Mode::Explore) => explore::run(arguments.variant, arguments.short),
+        (bootargs::Image::Lab, Mode::Bench) => bench::run(arguments.variant),
+        (bootargs::Image::Lab, Mode::Step) => guide::run(arguments.function, arguments.way.into()),
+        _ => init::run(arguments),
+    }
+}

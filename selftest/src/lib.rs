@@ -11,3 +11,55 @@ pub mod exercises;
 mod random;
 #[macro_use]
 pub mod tests;
+
+use bootargs::{BootArgs, Mode};
+use init::Image;
+use report::Verdict;
+use shell::Extension;
+
+/// How often the soak goes round if nobody says.
+const SOAK: u32 = 10_000;
+
+/// What the shell offers of the tests.
+static EXTENSION: Extension = Extension {
+    families: &[&tests::commands::FAMILY],
+    callables: &[],
+};
+
+/// The image with everything.
+pub static IMAGE: Image = Image {
+    extensions: &[&lab::EXTENSION, &EXTENSION],
+    run,
+};
+
+fn run(arguments: &BootArgs<'_>) -> Verdict {
+    if let Some(kind) = arguments.crash {
+        return crash::provoke(kind);
+    }
+    let count = arguments.count.map(u32::from);
+    match arguments.mode {
+        Mode::Echo => echo(),
+        Mode::List => tests::list(arguments.tests()),
+        Mode::Soak => tests::soak(count.unwrap_or(SOAK)),
+        Mode::Selftest => {
+            tests::set_count(count.unwrap_or(0));
+            tests::run(arguments.tests())
+        }
+        _ => lab::run(arguments),
+    }
+}
+
+/// Repeats what is typed on the console, until `quit`.
+fn echo() -> Verdict {
+    println!("repeating lines until `quit`");
+    let mut line = [0; 120];
+    loop {
+        print!("> ");
+        let line = machine::console::read_line(&mut line);
+        let text = core::str::from_utf8(line).unwrap_or("");
+        if text == "quit" {
+            return Verdict::Passed;
+        }
+        println!("{text}");
+    }
+}

@@ -9,6 +9,7 @@ use serde_json::Value;
 use std::fmt::Write as _;
 use std::path::Path;
 use xtask::bench::{MACHINE, NEWER};
+use xtask::image::Image;
 use xtask::outcome::Outcome;
 
 /// The accepted counts, in `tests/golden`: of what there is beside the variants, of the
@@ -88,7 +89,7 @@ fn counts() -> Result<()> {
         many.iter().all(|(_, cost)| *cost == many[0].1),
         "with more patched functions, a call costs something else: {many:?}"
     );
-    variants(&first, kernel()?)?;
+    variants(&first, kernel(Image::Lab)?)?;
     let settled = |variant: &str| value(&first, variant, "settled");
     ensure!(
         settled("shared-toc")? < settled("epilogue")?,
@@ -114,9 +115,9 @@ fn newer() -> Result<()> {
     let append = "mode=bench variant=pcrel";
     let run = Boot::new("bench::newer", NEWER, append)?.run()?;
     run.expect(&Outcome::Guest(0))?;
-    check(&run, kernel()?, |name| name == "pcrel")?;
+    check(&run, kernel(Image::Lab)?, |name| name == "pcrel")?;
     ensure!(run.events("measure").is_empty(), "more than was asked for");
-    golden::compare(GOLDEN[2], append, &costs(&run, kernel()?)?)
+    golden::compare(GOLDEN[2], append, &costs(&run, kernel(Image::Lab)?)?)
 }
 
 /// A variant that there is not, and one that the machine can't do.

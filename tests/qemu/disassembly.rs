@@ -11,6 +11,8 @@ use libtest_mimic::Trial;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
+use xtask::image::Image;
+use xtask::modules::Conventions;
 use xtask::tool;
 
 /// Of this many words one may be shown as data.
@@ -23,7 +25,7 @@ pub fn trials() -> Vec<Trial> {
 }
 
 fn matches_binutils() -> Result<()> {
-    let mut words = objdump(&xtask::kernel::build()?)?;
+    let mut words = objdump(&xtask::kernel::build(Image::Klplab, &Conventions::usual())?)?;
     // The linker's filling between functions, which both show as data.
     words.retain(|(line, theirs)| line.word != 0 || theirs != ".long 0x0");
     ensure!(words.len() > 10_000, "only {} words of code", words.len());

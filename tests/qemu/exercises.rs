@@ -10,6 +10,7 @@ use std::process::Command;
 use walk::shell;
 use walk::tree::Tree;
 use xtask::exercise::{EXERCISES, Exercise};
+use xtask::image::Image;
 use xtask::tool;
 
 /// Where the solutions are: `N.patch`, and `N-wrong.patch`.
@@ -51,7 +52,7 @@ pub fn trials() -> Vec<Trial> {
 /// tree as it was cloned, and the right one stays when the wrong solutions come.
 fn judged() -> Result<()> {
     // What both builds share is built once, and not by two at a time.
-    kernel()?;
+    kernel(Image::Test)?;
     let tree = Tree::fresh("walk")?;
     as_cloned(&tree)?;
     // What it writes is a variant that works, and another one's copy.
@@ -121,7 +122,7 @@ fn as_cloned(tree: &Tree) -> Result<()> {
     };
     let listed = String::from_utf8(git(&["ls-tree", "-r", "-z", "--name-only", "HEAD"])?)?;
     let mut own = OWN.to_vec();
-    if !own_variants(kernel()?)?.is_empty() {
+    if !own_variants(kernel(Image::Test)?)?.is_empty() {
         own.push(VARIANTS);
     }
     let is_own = |file: &&str| own.iter().any(|start| file.starts_with(start));

@@ -7,6 +7,7 @@ use libtest_mimic::Trial;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use xtask::explore::{CONTROLS, MACHINE, variants};
+use xtask::image::Image;
 use xtask::outcome::Outcome;
 
 /// The situations that a variant is explored in.
@@ -53,7 +54,7 @@ fn sample() -> Result<()> {
         let is_explored = stops > masked && masked > 0 && number(record, "runs")? > 2;
         ensure!(is_explored && record["findings"] == 0, "{record}");
     }
-    let variants = variants(kernel()?)?;
+    let variants = variants(kernel(Image::Lab)?)?;
     ensure!(
         variants.contains(&"epilogue".into()) && !variants.contains(&"epilogue-as-posted".into()),
         "{variants:?}"

@@ -11,6 +11,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 use libtest_mimic::Trial;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use xtask::image::Image;
 use xtask::outcome::Outcome;
 
 /// Kinds of crash and the status that each ends with.
@@ -91,7 +92,7 @@ pub fn trials() -> Vec<Trial> {
     let refusal = |(what, append): (&'static str, &'static str)| {
         let name = format!("golden::refused-{what}");
         trial(&name.clone(), move || match what {
-            VARIANT => refused_variant(&name, kernel()?),
+            VARIANT => refused_variant(&name, kernel(Image::Klplab)?),
             _ => golden(&name, append, 2),
         })
     };

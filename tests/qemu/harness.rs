@@ -7,9 +7,10 @@ use report::Verdict;
 use serde_json::Value;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use xtask::guest::{Finished, Guest, Limits};
+use xtask::image::{self, Image};
 use xtask::machine::Machine;
 use xtask::modules::Conventions;
 use xtask::outcome::Outcome;
@@ -29,11 +30,16 @@ fn failed(error: anyhow::Error) -> Failed {
     format!("{error:#}").into()
 }
 
-/// The kernel, built by whoever asks first, with modules of all return conventions.
-pub fn kernel() -> Result<&'static Path> {
-    static KERNEL: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    let built = KERNEL.get_or_init(|| {
-        let built = xtask::kernel::build_with(&Conventions::all());
+/// An image of the kernel, built by whoever asks first, with modules of all return
+/// conventions.
+pub fn kernel(image: Image) -> Result<&'static Path> {
+    static KERNELS: [OnceLock<Result<PathBuf, String>>; image::ALL.len()] =
+        [const { OnceLock::new() }; image::ALL.len()];
+    // One at a time: cargo would have the others wait too.
+    static BUILDING: Mutex<()> = Mutex::new(());
+    let built = KERNELS[image as usize].get_or_init(|| {
+        let _alone = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
+        let built = xtask::kernel::build(image, &Conventions::all());
         built.map_err(|error| format!("{error:#}"))
     });
     built
@@ -78,7 +84,7 @@ pub struct Run {
 
 impl Boot {
     /// A boot on a machine of the table. `label` is unlike that of any other
-    /// boot; it names the file of the report.
+    /// boot; it names the file of the report. The arguments choose the image.
     pub fn new(label: &str, machine: &str, append: &str) -> Result<Boot> {
         let machine = Machine::find(machine)?;
         let file = format!("{}.jsonl", label.replace("::", "-"));
@@ -88,8 +94,13 @@ impl Boot {
             append: append.to_owned(),
             report: Path::new(env!("CARGO_TARGET_TMPDIR")).join(file),
             initrd: None,
-            kernel: kernel()?.to_owned(),
+            kernel: kernel(image::for_boot(append))?.to_owned(),
         })
+    }
+
+    /// Another image than the arguments ask for.
+    pub fn image(self, image: Image) -> Result<Boot> {
+        Ok(self.kernel(kernel(image)?))
     }
 
     /// Another kernel than the tree's, with modules of all return conventions.

@@ -6,6 +6,7 @@ use anyhow::{Context, Result, ensure};
 use libtest_mimic::Trial;
 use std::path::{Path, PathBuf};
 use tar::{Builder, Header};
+use xtask::image::Image;
 use xtask::outcome::Outcome;
 
 /// Bytes in a block of an archive.
@@ -23,10 +24,8 @@ pub fn trials() -> Vec<Trial> {
 
 /// The module `two_percent`, for the kernel that is booted.
 fn module() -> Result<Vec<u8>> {
-    let folder = harness::kernel()?
-        .parent()
-        .context("a kernel in no folder")?;
-    let path = folder.join("modules/epilogue/two_percent.ko");
+    let folder = xtask::modules::folder(harness::kernel(Image::Klplab)?);
+    let path = folder.join("epilogue/two_percent.ko");
     std::fs::read(&path).with_context(|| path.display().to_string())
 }
 
@@ -66,7 +65,7 @@ fn pax_archive(module: &[u8]) -> Result<Vec<u8>> {
     Ok(builder.into_inner()?)
 }
 
-/// Boots with an initrd.
+/// Boots with an initrd: the image that the module is for, whatever it is to do.
 fn run(label: &str, initrd: &[u8], append: &str) -> Result<Run> {
     let file = format!("{}.tar", label.replace("::", "-"));
     let path: PathBuf = Path::new(env!("CARGO_TARGET_TMPDIR")).join(file);

@@ -5,6 +5,7 @@ use anyhow::{Context, Result, ensure};
 use libtest_mimic::Trial;
 use serde_json::Value;
 use std::collections::BTreeSet;
+use xtask::image::Image;
 use xtask::outcome::Outcome;
 
 /// Memory out of reach of the kernel's TOC, and prefixed instructions.
@@ -52,7 +53,7 @@ fn check(run: &Run) -> Result<Vec<Value>> {
         variants.insert(variant);
         cases.insert(case);
     }
-    let known = xtask::variants::of(kernel()?)?;
+    let known = xtask::variants::of(kernel(Image::Lab)?)?;
     let known: BTreeSet<_> = known.iter().map(|(name, _)| name.as_str()).collect();
     ensure!(
         variants == known,

@@ -8,6 +8,7 @@ use crate::harness::{Boot, trial};
 use anyhow::{Result, ensure};
 use libtest_mimic::Trial;
 use xtask::guest::{Finished, Guest};
+use xtask::image::Image;
 use xtask::outcome::Outcome;
 
 pub use typed::paste;
@@ -19,7 +20,13 @@ pub fn trials() -> Vec<Trial> {
         trial("shell::at_once", typed::at_once),
         trial("shell::fuzz", || fuzz("shell::fuzz", 100_000)),
         trial("shell::forced", forced),
-        trial("shell::examples", scripts::examples),
+        trial("shell::examples", || {
+            scripts::examples(Image::Klplab, "default")
+        }),
+        trial("shell::examples::all", || {
+            scripts::examples(Image::Test, "icount")
+        }),
+        trial("shell::elsewhere", scripts::elsewhere),
         trial("shell::script", scripts::script),
         trial("shell::script::passes", scripts::passes),
         trial("shell::variants", shown::variants),
@@ -39,14 +46,14 @@ pub fn trials() -> Vec<Trial> {
     ]
 }
 
-fn boot(label: &str, arguments: &str) -> Result<Boot> {
+fn boot(label: &str, image: Image, arguments: &str) -> Result<Boot> {
     let append = format!("mode=shell {arguments}");
-    Boot::new(label, "default", append.trim())
+    Boot::new(label, "default", append.trim())?.image(image)
 }
 
 /// Runs a script, its end included.
-fn piped(label: &str, machine: &str, script: &str) -> Result<Finished> {
-    let boot = Boot::new(label, machine, "mode=shell input=script")?;
+fn piped(label: &str, image: Image, machine: &str, script: &str) -> Result<Finished> {
+    let boot = Boot::new(label, machine, "mode=shell input=script")?.image(image)?;
     let mut guest = boot.start()?;
     // Type-ahead waits in the pipe, so all can be written at once.
     guest.send_line(script)?;
@@ -66,8 +73,8 @@ fn ask(guest: &mut Guest, line: &str) -> Result<String> {
     prompt(guest)
 }
 
-fn started(label: &str) -> Result<Guest> {
-    let mut guest = boot(label, "")?.start()?;
+fn started(label: &str, image: Image) -> Result<Guest> {
+    let mut guest = boot(label, image, "")?.start()?;
     prompt(&mut guest)?;
     Ok(guest)
 }
@@ -92,7 +99,12 @@ fn has(text: &str, all: &[&str]) -> Result<()> {
 
 /// So many random lines leave the kernel as it was.
 pub fn fuzz(label: &str, lines: u32) -> Result<()> {
-    let done = piped(label, "default", &format!("fuzz {lines} 20161116"))?;
+    let done = piped(
+        label,
+        Image::Test,
+        "default",
+        &format!("fuzz {lines} 20161116"),
+    )?;
     let end = format!("{lines} lines in ");
     has(&done.transcript, &[&end, "the kernel is as before"])?;
     ensure!(done.outcome == Outcome::Guest(0), "{}", done.outcome);
@@ -103,6 +115,7 @@ pub fn fuzz(label: &str, lines: u32) -> Result<()> {
 fn forced() -> Result<()> {
     let done = piped(
         "shell::forced",
+        Image::Test,
         "default",
         "fuzz 5000 3 forced; call balance 3",
     )?;

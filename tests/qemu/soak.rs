@@ -4,6 +4,7 @@ use crate::harness::{Boot, kernel, trial};
 use anyhow::{Result, ensure};
 use libtest_mimic::Trial;
 use walk::{shell, tree::Tree};
+use xtask::image::Image;
 use xtask::outcome::Outcome;
 
 /// How often. `make soak` does more.
@@ -25,7 +26,7 @@ pub fn trials() -> Vec<Trial> {
 
 /// `make soak` soaks the variant that it is told, and knows which ones there are.
 fn make() -> Result<()> {
-    kernel()?;
+    kernel(Image::Test)?;
     let run = |variant: &str| {
         let command = format!("make soak COUNT=20 VARIANT={variant}");
         shell::run(&Tree::original(), &command)

@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail, ensure};
 use libtest_mimic::Trial;
 use serde_json::Value;
 use std::collections::BTreeSet;
+use xtask::image::Image;
 use xtask::outcome::Outcome;
 use xtask::step::MACHINE;
 
@@ -170,7 +171,7 @@ fn headings(run: &Run) -> BTreeSet<&str> {
 /// calls out of C, through stubs of its module.
 fn all_variants(way: &str) -> Result<()> {
     let mut seen = None;
-    for (variant, _) in &xtask::variants::of(kernel()?)? {
+    for (variant, _) in &xtask::variants::of(kernel(Image::Lab)?)? {
         let variant = variant.as_str();
         // It differs from a transition in what is before the hand-off alone.
         if way == "traced" && !matches!(variant, "epilogue" | "livepatch-stack") {

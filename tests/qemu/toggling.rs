@@ -5,6 +5,7 @@ use crate::harness::{Boot, kernel, trial};
 use anyhow::{Result, ensure};
 use libtest_mimic::Trial;
 use xtask::explore::{MACHINE, variants};
+use xtask::image::Image;
 use xtask::outcome::Outcome;
 
 const TEST: &str = "livepatch::toggling::graph_tracer_under_callers";
@@ -17,7 +18,7 @@ pub fn trials() -> Vec<Trial> {
 }
 
 fn all_variants() -> Result<()> {
-    for variant in variants(kernel()?)? {
+    for variant in variants(kernel(Image::Test)?)? {
         let append = format!("mode=selftest test={TEST} count={COUNT} variant={variant}");
         let label = format!("toggling::{variant}");
         let run = Boot::new(&label, MACHINE, &append)?.run()?;

@@ -10,6 +10,7 @@ use std::process::Command;
 use walk::document::{Block, Kind, blocks};
 use walk::shell;
 use walk::tree::Tree;
+use xtask::image::Image;
 use xtask::outcome::Outcome;
 use xtask::tool;
 
@@ -129,7 +130,7 @@ fn all_are_walked() -> Result<()> {
 
 /// Does what a document says in the tree itself.
 fn in_place(document: &str) -> Result<()> {
-    kernel()?;
+    kernel(Image::Klplab)?;
     walk::walk_but(&Tree::original(), document, |command| {
         is_elsewhere(document, command)
     })
@@ -144,7 +145,7 @@ fn changes(document: &str, tree: &Tree) -> Result<BTreeSet<String>> {
 /// The copy of the tree.
 fn copy() -> Result<Tree> {
     // What both builds share is built once, and not by two at a time.
-    kernel()?;
+    kernel(Image::Klplab)?;
     let tree = Tree::fresh("walk")?;
     // What the first command of all says besides is not in the documents.
     let (well, printed) = shell::run(&tree, "scripts/setup cargo --version")?;
@@ -164,7 +165,7 @@ fn expect(changes: &BTreeSet<String>, expected: &[&str]) -> Result<()> {
 /// A variant is one new file, and a change to another. No test fails because of it that
 /// compares something with what was accepted.
 fn add_a_variant() -> Result<Completion> {
-    let own = own_variants(kernel()?)?;
+    let own = own_variants(kernel(Image::Klplab)?)?;
     if !own.is_empty() {
         let own = own.join(", ");
         return Ok(Completion::ignored_with(format!(
@@ -180,7 +181,7 @@ fn add_a_variant() -> Result<Completion> {
             "?? kernel/livepatch/src/variants/mini_frame_copying.rs",
         ],
     )?;
-    let kernel = tree.built("klplab/kernel.elf");
+    let kernel = tree.built("klplab/klplab-lab.elf");
     ensure!(own_variants(&kernel)? == ["mini-frame-copying"]);
     golden::refused_variant("walk::refused-variant", &kernel)?;
     let bench = Boot::new("walk::bench", xtask::bench::MACHINE, "mode=bench")?.kernel(&kernel);

@@ -6,6 +6,7 @@ mod table;
 
 pub use table::{LINUX, table};
 
+use crate::image::Image;
 use crate::kernel;
 use crate::machine::Machine;
 use crate::modules::Conventions;
@@ -92,7 +93,7 @@ fn boots(variant: Option<&str>, all: &[(String, Convention)]) -> Result<Vec<Boot
 /// # Errors
 /// When something can't be built, started or written, or there is no such variant.
 pub fn bench(args: &BenchArgs) -> Result<Outcome> {
-    let kernel = kernel::build_with(&Conventions::all())?;
+    let kernel = kernel::build(Image::Lab, &Conventions::all())?;
     let all = variants::of(&kernel)?;
     let boots = boots(args.variant.as_deref(), &all)?;
     let progress = Progress::new(boots.len());

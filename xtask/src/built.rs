@@ -7,7 +7,8 @@
 //! both the same, nothing has to be asked. Like cargo it goes by dates and sizes; but
 //! any other date counts, not only a later one, and so does each file that came or went.
 
-use crate::modules::Conventions;
+use crate::image::{self, Image};
+use crate::modules::{self, Conventions};
 use crate::tool;
 use anyhow::{Context, Result};
 use std::env;
@@ -15,23 +16,6 @@ use std::fmt::Write as _;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
-
-/// What of the workspace goes into a build, whole folders and single files. This
-/// program is one of them: it writes the symbol table, and proves and stamps the modules.
-const SOURCES: [&str; 12] = [
-    ".cargo",
-    "boot",
-    "crates",
-    "kernel",
-    "lab",
-    "patches",
-    "selftest",
-    "xtask",
-    "Cargo.toml",
-    "Cargo.lock",
-    "linker.ld",
-    "rust-toolchain.toml",
-];
 
 /// How the names of variables begin that cargo, rustc, the crate `cc` or
 /// [`tool::cross`] obey.
@@ -58,14 +42,14 @@ const CROSS_TOOLS: [&str; 4] = ["ar", "gcc", "ld", "objcopy"];
 pub struct Inputs(String);
 
 impl Inputs {
-    /// Looks at everything that a build in the workspace starts from: sources, settings,
-    /// tools and variables.
+    /// Looks at everything that the build of an image starts from: sources, settings, tools
+    /// and variables.
     ///
     /// # Errors
     /// When a folder of sources can't be read.
-    pub fn look() -> Result<Inputs> {
+    pub fn look(image: Image) -> Result<Inputs> {
         let mut found = String::new();
-        for source in SOURCES {
+        for source in image::sources(image) {
             note_all(&mut found, &tool::workspace().join(source))?;
         }
         for file in settings().chain(tools()) {
@@ -98,7 +82,7 @@ impl Record {
         let conventions = conventions.resolved_by(kernel);
         let initrd = conventions.initrd(kernel);
         let path = initrd.with_extension("built");
-        let modules = kernel.with_file_name("modules");
+        let modules = modules::folder(kernel);
         let folders = conventions.iter().map(|one| modules.join(one.name()));
         let outputs = [kernel.to_owned(), initrd].into_iter().chain(folders);
         Record {
@@ -209,8 +193,12 @@ mod tests {
     fn folder(name: &str) -> PathBuf {
         let folder = tool::target_dir().join("tests").join("built").join(name);
         let _ = fs::remove_dir_all(&folder);
-        fs::create_dir_all(folder.join("modules/epilogue")).unwrap();
-        for file in ["kernel.elf", "initrd.tar", "modules/epilogue/demo.ko"] {
+        fs::create_dir_all(folder.join("modules/klplab/epilogue")).unwrap();
+        for file in [
+            "kernel.elf",
+            "kernel.initrd.tar",
+            "modules/klplab/epilogue/demo.ko",
+        ] {
             fs::write(folder.join(file), file).unwrap();
         }
         folder
@@ -224,10 +212,10 @@ mod tests {
     fn a_build_is_good_as_long_as_nothing_changes() {
         let folder = folder("same");
         let record = record_in(&folder);
-        let inputs = Inputs::look().unwrap();
+        let inputs = Inputs::look(Image::Klplab).unwrap();
         assert!(!record.holds(&inputs), "nothing is recorded");
         record.write(&inputs).unwrap();
-        assert!(record_in(&folder).holds(&Inputs::look().unwrap()));
+        assert!(record_in(&folder).holds(&Inputs::look(Image::Klplab).unwrap()));
         let all = Record::of(&folder.join("kernel.elf"), &Conventions::all());
         assert!(!all.holds(&inputs), "other modules were not built");
     }
@@ -246,15 +234,15 @@ mod tests {
         type Change = fn(&Path);
         let inputs = Inputs(String::new());
         let changes: [(&str, Change); 4] = [
-            ("modules/epilogue/demo.ko", |file| {
+            ("modules/klplab/epilogue/demo.ko", |file| {
                 fs::remove_file(file).unwrap()
             }),
-            ("modules/epilogue/more.ko", |file| {
+            ("modules/klplab/epilogue/more.ko", |file| {
                 fs::write(file, "").unwrap()
             }),
             ("kernel.elf", |file| fs::write(file, "another").unwrap()),
             // Of the same size, and older: cargo and make would not see it.
-            ("initrd.tar", |file| {
+            ("kernel.initrd.tar", |file| {
                 let file = fs::File::options().write(true).open(file).unwrap();
                 file.set_modified(UNIX_EPOCH).unwrap();
             }),
@@ -281,7 +269,12 @@ mod tests {
         let names: Vec<_> = found.lines().map(|line| line.split(' ').next()).collect();
         assert_eq!(
             names,
-            ["initrd.tar", "kernel.elf", "modules/epilogue/demo.ko"].map(Some)
+            [
+                "kernel.initrd.tar",
+                "kernel.elf",
+                "modules/klplab/epilogue/demo.ko"
+            ]
+            .map(Some)
         );
         assert_eq!(found, look());
         let mut absent = String::new();
@@ -313,10 +306,8 @@ mod tests {
             let member = member.as_str().unwrap();
             let top = member.split('/').next().unwrap();
             // The tests use what is built, and nothing of them goes into it.
-            assert!(top == "tests" || SOURCES.contains(&top), "{member}");
-        }
-        for source in SOURCES {
-            assert!(tool::workspace().join(source).exists(), "{source}");
+            let is_source = image::sources(Image::Test).any(|source| source == top);
+            assert!(top == "tests" || is_source, "{member}");
         }
     }
 }

@@ -3,6 +3,7 @@
 use crate::bench::{BenchArgs, bench};
 use crate::exercise::{ExerciseArgs, exercise};
 use crate::explore::{ExploreArgs, explore};
+use crate::image::{self, Image};
 use crate::matrix::{MatrixArgs, matrix};
 use crate::modules::Conventions;
 use crate::outcome::{EXIT_CODES, NOT_STARTED};
@@ -31,6 +32,9 @@ struct Cli {
 enum Action {
     /// Build the kernel and its patch modules, and list the modules
     Build {
+        /// The image: klplab, klplab-lab or klplab-test
+        #[arg(long, value_name = "NAME", default_value = "klplab", value_parser = image::named)]
+        image: Image,
         /// Modules in these return conventions besides the usual one: names with
         /// commas between them, or all
         #[arg(long, value_name = "NAMES", default_value = "epilogue")]
@@ -94,6 +98,9 @@ enum Action {
     Check,
     /// Print the kernel's disassembly
     Disasm {
+        /// The image: klplab, klplab-lab or klplab-test
+        #[arg(long, value_name = "NAME", default_value = "klplab", value_parser = image::named)]
+        image: Image,
         /// Only functions with this in their name
         symbol: Option<String>,
     },
@@ -145,17 +152,19 @@ pub fn main() -> ExitCode {
 
 fn execute(action: Action) -> Result<ExitCode> {
     match action {
-        Action::Build { conventions } => {
-            let kernel = kernel::build_with(&conventions)?;
+        Action::Build { image, conventions } => {
+            let kernel = kernel::build(image, &conventions)?;
             eprint!("{}", modules::listing(&kernel, &conventions)?);
             println!("{}", kernel.display());
         }
         Action::Run(args) => {
             // Before the build, which takes longer than a look at the table.
             args.shape()?;
-            return Ok(run(&kernel::build_with(&args.conventions())?, &args)?
-                .exit_code()
-                .into());
+            return Ok(
+                run(&kernel::build(args.image(), &args.conventions())?, &args)?
+                    .exit_code()
+                    .into(),
+            );
         }
         Action::Exec { elf, words } => {
             let args = RunArgs {
@@ -178,7 +187,10 @@ fn execute(action: Action) -> Result<ExitCode> {
         Action::NewPatch { name, language } => new::patch(&name, language)?,
         Action::Check => check::check()?,
         Action::Map => print!("{}", map::map()?),
-        Action::Disasm { symbol } => disasm::disasm(&kernel::build()?, symbol.as_deref())?,
+        Action::Disasm { image, symbol } => {
+            let kernel = kernel::build(image, &Conventions::usual())?;
+            disasm::disasm(&kernel, symbol.as_deref())?;
+        }
         Action::Gdb { machine, append } => gdb::gdb(&machine, &append)?,
     }
     Ok(ExitCode::SUCCESS)

@@ -2,6 +2,7 @@
 //! variant, and sees that the controls are found.
 
 use crate::guest::Finished;
+use crate::image::Image;
 use crate::machine::Machine;
 use crate::modules::Conventions;
 use crate::outcome::Outcome;
@@ -58,7 +59,7 @@ pub fn variants(kernel: &Path) -> Result<Vec<String>> {
 /// When something can't be built or started.
 pub fn explore(args: &ExploreArgs) -> Result<bool> {
     let machine = Machine::find(&args.machine)?;
-    let kernel = kernel::build_with(&Conventions::all())?;
+    let kernel = kernel::build(Image::Lab, &Conventions::all())?;
     let names: VecDeque<String> = match &args.variant {
         Some(name) => [name.clone()].into(),
         None => (variants(&kernel)?.into_iter())

@@ -1,11 +1,11 @@
 //! `gdb`: the kernel under a debugger, stopped at its first Rust function.
 
 use crate::guest::{Guest, Step};
-use crate::kernel;
 use crate::machine::Machine;
 use crate::modules::Conventions;
 use crate::qemu::Qemu;
 use crate::tool;
+use crate::{image, kernel, modules};
 use anyhow::{Context, Result, bail, ensure};
 use nix::sys::signal::{SigHandler, Signal, kill, signal};
 use nix::unistd::Pid;
@@ -31,7 +31,7 @@ pub fn gdb(machine: &str, append: &str) -> Result<()> {
     let machine = Machine::find(machine)?;
     let program = program()?;
     let conventions = Conventions::for_boot(append);
-    let kernel = kernel::build_with(&conventions)?;
+    let kernel = kernel::build(image::for_boot(append), &conventions)?;
     let port = free_port()?;
     let mut qemu = Qemu::new(machine, &kernel, append).with_modules(&conventions);
     qemu.gdb = Some(port);
@@ -122,7 +122,7 @@ pub fn debugger(program: &str, kernel: &Path, port: u16) -> Command {
     command
         .arg("-ex")
         .arg(format!("source {}", script.display()));
-    command.env("KLPLAB_MODULES", kernel.with_file_name("modules"));
+    command.env("KLPLAB_MODULES", modules::folder(kernel));
     command.arg(kernel);
     command
 }

@@ -2,10 +2,10 @@
 //! patch modules for it are packed.
 
 use crate::built::{Inputs, Record};
+use crate::image::{self, Image};
 use crate::modules::Conventions;
 use crate::{modules, symbols, tool};
 use anyhow::{Context, Result, bail, ensure};
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -22,10 +22,10 @@ pub const PACKAGES: [&str; 14] = [
     "debugger",
     "demo",
     "shell",
-    "lab",
-    "selftest",
     "init",
     "kernel",
+    "lab",
+    "selftest",
 ];
 
 /// The folder of one of the [`PACKAGES`], below the workspace's.
@@ -37,48 +37,40 @@ pub fn folder(package: &str) -> PathBuf {
     }
 }
 
-/// Builds the kernel, with modules of the usual return convention: see
-/// [`build_with`].
-///
-/// # Errors
-/// As [`build_with`].
-pub fn build() -> Result<PathBuf> {
-    build_with(&Conventions::usual())
-}
-
-/// Builds the kernel and returns the path of the ELF file to boot,
-/// `klplab/kernel.elf` in cargo's target folder. The initrd with the patch
-/// modules, in these return conventions, is beside it.
+/// Builds an image, with the modules that it packs in these return conventions, and
+/// returns the path of the ELF file to boot: [`image::path`]. The initrd is beside it.
 ///
 /// # Errors
 /// When cargo fails (it has said why on standard error by then), the symbol
 /// table can't be embedded, or a module can't be packed.
-pub fn build_with(conventions: &Conventions) -> Result<PathBuf> {
-    let inputs = Inputs::look()?;
-    let kernel = ready_path("kernel");
+pub fn build(image: Image, conventions: &Conventions) -> Result<PathBuf> {
+    let inputs = Inputs::look(image)?;
+    let kernel = image::path(image);
     if Record::of(&kernel, conventions).holds(&inputs) {
         return Ok(kernel);
     }
-    let kernel = build_anew(conventions)?;
+    let kernel = build_anew(image, conventions)?;
     // Only now is it known what a variant of this kernel asks for.
     Record::of(&kernel, conventions).write(&inputs)?;
     Ok(kernel)
 }
 
 /// The same without a look at what was built before.
-fn build_anew(conventions: &Conventions) -> Result<PathBuf> {
+fn build_anew(image: Image, conventions: &Conventions) -> Result<PathBuf> {
     let mut cargo = tool::cargo_for_kernel()?;
-    eprintln!("klplab: building the kernel");
+    eprintln!("klplab: building the kernel, image `{image}`");
     // The messages name the file that was linked, wherever it is; what is for
     // people is still printed on standard error.
     cargo.args(["kernel", "--message-format=json-render-diagnostics"]);
+    cargo.args(["--package", image::package(image)]);
     cargo.stderr(Stdio::inherit());
     let output = tool::output(&mut cargo)?;
     ensure!(
         output.status.success(),
         "the kernel did not build: `cargo kernel` failed"
     );
-    let kernel = prepare(&executable(&String::from_utf8_lossy(&output.stdout))?)?;
+    let messages = String::from_utf8_lossy(&output.stdout);
+    let kernel = prepare(&executable(image.word(), &messages)?)?;
     modules::pack(&kernel, conventions)?;
     Ok(kernel)
 }
@@ -96,7 +88,8 @@ pub fn prepare(linked: &Path) -> Result<PathBuf> {
     let name = linked
         .file_stem()
         .context("the kernel's file has no name")?;
-    let path = ready_path(name);
+    let path = tool::target_dir().join("klplab").join(name);
+    let path = path.with_extension("elf");
     // Left alone if nothing changed, so that a QEMU that is about to load it,
     // or make, sees no new file.
     if std::fs::read(&path).ok().as_ref() != Some(&ready) {
@@ -105,24 +98,18 @@ pub fn prepare(linked: &Path) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// Where a kernel of a name is when it is ready to boot.
-fn ready_path(name: impl AsRef<OsStr>) -> PathBuf {
-    let folder = tool::target_dir().join("klplab");
-    folder.join(name.as_ref()).with_extension("elf")
-}
-
-/// The executable that cargo's messages, one JSON object a line, tell of.
-fn executable(messages: &str) -> Result<PathBuf> {
+/// The executable of a name that cargo's messages, one JSON object a line, tell of.
+fn executable(name: &str, messages: &str) -> Result<PathBuf> {
     for line in messages.lines() {
         let message: serde_json::Value =
             serde_json::from_str(line).context("cargo printed a message that is not JSON")?;
-        if message["target"]["name"] == "kernel"
+        if message["target"]["name"] == name
             && let Some(path) = message["executable"].as_str()
         {
             return Ok(path.into());
         }
     }
-    bail!("cargo built no executable named kernel")
+    bail!("cargo built no executable named {name}")
 }
 
 #[cfg(test)]
@@ -139,13 +126,16 @@ mod tests {
             r#"{"reason":"compiler-artifact","target":{"name":"kernel"},"executable":"/t/kernel"}"#,
             "\n",
         );
-        assert_eq!(executable(messages).unwrap(), Path::new("/t/kernel"));
+        assert_eq!(
+            executable("kernel", messages).unwrap(),
+            Path::new("/t/kernel")
+        );
         assert!(
-            executable("")
+            executable("kernel", "")
                 .unwrap_err()
                 .to_string()
                 .contains("no executable named kernel")
         );
-        assert!(executable("warning: not json").is_err());
+        assert!(executable("kernel", "warning: not json").is_err());
     }
 }

@@ -1,6 +1,7 @@
 //! The host's side of the kernel: everything that `make` is too weak for.
 //!
-//! - [`kernel`] builds the kernel and embeds its symbol table ([`symbols`]), unless what was
+//! - [`image`] tells the images of the kernel apart;
+//!   [`kernel`] builds one and embeds its symbol table ([`symbols`]), unless what was
 //!   [`built`] is still right; [`variants`] are those that a kernel knows.
 //! - [`modules`] builds the patches in `patches/` and packs them into the initrd;
 //!   [`proof`] shows that they keep their return convention.
@@ -29,6 +30,7 @@ pub mod exercise;
 pub mod explore;
 pub mod gdb;
 pub mod guest;
+pub mod image;
 pub mod kernel;
 pub mod machine;
 pub mod map;

@@ -1,6 +1,7 @@
 //! `matrix`: judges each variant by each conformance case, in the guest, and keeps
 //! the cells in a file.
 
+use crate::image::Image;
 use crate::machine::Machine;
 use crate::modules::Conventions;
 use crate::outcome::Outcome;
@@ -52,7 +53,7 @@ pub fn matrix(args: &MatrixArgs) -> Result<Outcome> {
     );
     // Before the build, which takes longer than a look at the table.
     let machine = Machine::find(&args.machine)?;
-    let kernel = kernel::build_with(&Conventions::all())?;
+    let kernel = kernel::build(Image::Lab, &Conventions::all())?;
     let progress = Progress::new(1);
     let finished = progress.run(machine, &kernel, &append, &report)?;
     drop(progress);

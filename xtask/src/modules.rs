@@ -20,6 +20,7 @@ pub use conventions::{Conventions, USUAL};
 pub use initrd::{initrd_of, listing, pack, pack_for};
 pub use link::{build_id, stamp};
 
+use crate::image::{self, Image};
 use crate::proof::{self, Rule, Violation};
 use crate::tool;
 use anyhow::{Context, Result, ensure};
@@ -41,7 +42,15 @@ pub struct Module {
     pub bytes: Vec<u8>,
 }
 
-/// Builds and links all modules in a return convention.
+/// Where the modules of a kernel are, in a folder for each return convention.
+#[must_use]
+pub fn folder(kernel: &Path) -> PathBuf {
+    kernel
+        .with_file_name("modules")
+        .join(image::of(kernel).word())
+}
+
+/// Builds and links the modules that an image packs, in a return convention.
 ///
 /// With `opt`, the patches and `klp` are compiled at that optimisation level,
 /// such as `"0"` or `"s"`, and everything lies in a folder of its own, `proof` in
@@ -49,8 +58,9 @@ pub struct Module {
 ///
 /// # Errors
 /// When a crate does not build or link.
-pub fn link_all(convention: Convention, opt: Option<&str>) -> Result<Vec<Module>> {
+pub fn link_all(image: Image, convention: Convention, opt: Option<&str>) -> Result<Vec<Module>> {
     let mut packages = packages()?;
+    packages.retain(|package| package.is_packed_by(image));
     packages.retain(|package| convention == USUAL || !proof::EXERCISES.contains(&&*package.name));
     if packages.is_empty() {
         return Ok(Vec::new());
@@ -62,7 +72,7 @@ pub fn link_all(convention: Convention, opt: Option<&str>) -> Result<Vec<Module>
     let folder = target.join("klplab").join("modules");
     // Cargo puts the archives of all conventions and levels in the same place.
     let _lock = lock(&folder)?;
-    let folder = folder.join(convention.name());
+    let folder = folder.join(image.word()).join(convention.name());
     let folder = opt.map_or(folder.clone(), |opt| folder.join(opt));
     let archives = build::archives(&packages, convention, opt, &target)?;
     let mut modules = Vec::new();
@@ -90,7 +100,7 @@ fn lock(folder: &Path) -> Result<File> {
     locked.with_context(|| format!("{} could not be locked", path.display()))
 }
 
-/// Builds, links, proves and stamps all modules for a kernel, in a return
+/// Builds, links, proves and stamps the modules that a kernel packs, in a return
 /// convention.
 ///
 /// # Errors
@@ -99,7 +109,7 @@ fn lock(folder: &Path) -> Result<File> {
 /// rule is named. Of [`Convention::AsPosted`], which can't be kept, it is an error if
 /// one does not fail as it must.
 pub fn build_all(kernel: &Path, convention: Convention) -> Result<Vec<Module>> {
-    let linked = link_all(convention, None)?;
+    let linked = link_all(image::of(kernel), convention, None)?;
     if linked.is_empty() {
         return Ok(Vec::new());
     }

@@ -115,8 +115,8 @@ fn patch_in(workspace: &Path, name: &str, language: Language) -> Result<String> 
         Language::C => &in_c,
     };
     Ok(format!(
-        "{PATCHES}/{name}/{main} is written: a patch of `leaf`. See it at work: make shell, then\n  \
-         call leaf 5; enable {name}; call leaf 5\n"
+        "{PATCHES}/{name}/{main} is written: a patch of `balance`. See it at work: make shell, then\n  \
+         call balance 3; enable {name}; call balance 3\n"
     ))
 }
 

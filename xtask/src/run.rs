@@ -1,6 +1,7 @@
 //! `run` and `exec`: boots a kernel and says how that went.
 
 use crate::guest::{Guest, Limits};
+use crate::image::{self, Image};
 use crate::machine::{Firmware, Machine};
 use crate::modules::Conventions;
 use crate::outcome::Outcome;
@@ -37,6 +38,10 @@ pub struct RunArgs {
         hide_default_value = true
     )]
     pub append: String,
+    /// The image to boot: klplab, klplab-lab or klplab-test [default: the smallest that can
+    /// do what the boot arguments ask for]
+    #[arg(long, value_name = "NAME", value_parser = image::named)]
+    pub image: Option<Image>,
     /// Modules in these return conventions besides the usual one: names with commas
     /// between them, or all [default: what the boot arguments ask for]
     #[arg(long, value_name = "NAMES")]
@@ -81,6 +86,7 @@ impl Default for RunArgs {
             firmware: None,
             icount: false,
             append: String::new(),
+            image: None,
             conventions: None,
             silence: None,
             timeout: None,
@@ -92,6 +98,12 @@ impl Default for RunArgs {
 }
 
 impl RunArgs {
+    /// The image that is needed.
+    #[must_use]
+    pub fn image(&self) -> Image {
+        self.image.unwrap_or_else(|| image::for_boot(&self.append))
+    }
+
     /// The conventions that modules are needed in.
     #[must_use]
     pub fn conventions(&self) -> Conventions {

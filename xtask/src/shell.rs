@@ -1,6 +1,7 @@
 //! `shell`: the monitor in the kernel, at a terminal or from a script.
 
 use crate::guest::{Finished, Guest, Limits};
+use crate::image::{self, Image};
 use crate::kernel;
 use crate::machine::Machine;
 use crate::modules::Conventions;
@@ -32,6 +33,9 @@ pub struct ShellArgs {
         allow_hyphen_values = true
     )]
     pub append: String,
+    /// The image to boot: klplab, klplab-lab or klplab-test
+    #[arg(long, value_name = "NAME", default_value = "klplab", value_parser = image::named)]
+    pub image: Image,
     /// How long the guest may print and report nothing while it has a script to do
     /// [default: 60]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
@@ -62,7 +66,7 @@ pub fn shell(args: &ShellArgs) -> Result<Outcome> {
     let columns = by_hand.then(width).flatten();
     let append = boot_arguments(&args.append, by_hand, wants_colour(), columns);
     let conventions = Conventions::all();
-    let kernel = kernel::build_with(&conventions)?;
+    let kernel = kernel::build(args.image, &conventions)?;
     let limits = Limits::asked(args.silence, args.timeout, by_hand);
     let (finished, escaped) = converse(machine, &kernel, &append, by_hand, limits)?;
     if !finished.transcript.ends_with('\n') {

@@ -1,6 +1,7 @@
 //! `step`: shows a call of a patched function instruction by instruction, and keeps the
 //! steps in a file.
 
+use crate::image::Image;
 use crate::modules::Conventions;
 use crate::outcome::Outcome;
 use crate::run::{RunArgs, run};
@@ -69,7 +70,7 @@ pub fn step(args: &StepArgs) -> Result<Outcome> {
     let mut records: Vec<Value> = Vec::new();
     let mut outcome = None;
     let all = || {
-        let all = variants::of(&kernel::build_with(&Conventions::all())?)?;
+        let all = variants::of(&kernel::build(Image::Lab, &Conventions::all())?)?;
         Ok(all.into_iter().map(|(name, _)| name).collect())
     };
     for append in args.appends(all)? {
@@ -81,7 +82,10 @@ pub fn step(args: &StepArgs) -> Result<Outcome> {
         };
         // Before the build, which takes longer than a look at the table.
         run_args.shape()?;
-        let this = run(&kernel::build_with(&run_args.conventions())?, &run_args)?;
+        let this = run(
+            &kernel::build(run_args.image(), &run_args.conventions())?,
+            &run_args,
+        )?;
         records.extend(records::read(&report)?);
         if outcome.as_ref().is_none_or(Outcome::passed) {
             outcome = Some(this);

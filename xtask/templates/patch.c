@@ -2,8 +2,11 @@
 
 #include <klp.h>
 
-/* Three times a number, and two: one more than the kernel's own. Make it something else. */
-KLP_REPLACEMENT(unsigned long, leaf, (unsigned long value), (value))
+/* What an account holds after so many years, at one percent without compound interest, which
+   the kernel's own adds. Make it something else. */
+KLP_REPLACEMENT(unsigned long, balance, (unsigned long account, unsigned long years),
+		(account, years))
 {
-	return value * 3 + 2;
+	(void)account;
+	return 10000 + 100 * years;
 }

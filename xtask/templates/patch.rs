@@ -3,13 +3,13 @@
 
 klp::module! {
     name: "my_patch",
-    replaces: ["lab::targets::leaf" => leaf],
+    replaces: ["demo::bank::balance" => balance],
 }
 
 klp::replacement! {
-    /// Four times a number, and one: the kernel's own takes it three times. Make it
-    /// something else.
-    pub extern "C" fn leaf(value: u64) -> u64 {
-        value * 4 + 1
+    /// What an account holds after so many years, at one percent without compound interest,
+    /// which the kernel's own adds. Make it something else.
+    pub extern "C" fn balance(_account: u64, years: u64) -> u64 {
+        10_000 + 100 * years
     }
 }

@@ -3,9 +3,9 @@
 
 klp::module! {
     name: "my_patch",
-    replaces: ["lab::targets::leaf" => leaf],
+    replaces: ["demo::bank::balance" => balance],
 }
 
 unsafe extern "C" {
-    fn leaf(value: u64) -> u64;
+    fn balance(account: u64, years: u64) -> u64;
 }

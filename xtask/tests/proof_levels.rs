@@ -1,6 +1,7 @@
 //! The proof, on the patches themselves, at every optimisation level.
 
 use klp::Convention;
+use xtask::image::Image;
 use xtask::modules;
 use xtask::proof::{EXERCISES, Outcome, is_failed_control, prove};
 
@@ -9,7 +10,7 @@ use xtask::proof::{EXERCISES, Outcome, is_failed_control, prove};
 fn outcomes(convention: Convention, levels: &[&str]) -> (usize, usize) {
     let (mut proved, mut failed) = (0, 0);
     for level in levels {
-        for module in modules::link_all(convention, Some(level)).unwrap() {
+        for module in modules::link_all(Image::Test, convention, Some(level)).unwrap() {
             let name = &module.name;
             // Without optimisation, a struct that is passed on the stack is copied by a
             // call before anything else is done, the stack check included.

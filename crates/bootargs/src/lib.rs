@@ -20,7 +20,7 @@ mod tests;
 
 pub use glob::matches;
 pub use select::select;
-pub use values::{Color, Input, LogLevel, Mode, Reenter, Way};
+pub use values::{Color, Image, Input, LogLevel, Mode, Reenter, Way};
 
 use arrayvec::ArrayVec;
 use core::{error, fmt, num::NonZeroU32, ops::RangeInclusive};
@@ -73,6 +73,15 @@ impl<'a> BootArgs<'a> {
     #[must_use]
     pub fn tests(&self) -> &[&'a str] {
         &self.tests
+    }
+
+    /// The smallest image that can do what they say.
+    #[must_use]
+    pub fn image(&self) -> Image {
+        match self.crash {
+            Some(_) => Image::Test,
+            None => self.mode.image(),
+        }
     }
 }
 

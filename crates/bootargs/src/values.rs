@@ -66,6 +66,32 @@ words! {
     }
 }
 
+impl Mode {
+    /// The smallest image that can do it.
+    #[must_use]
+    pub const fn image(self) -> Image {
+        match self {
+            Self::Run | Self::Shell => Image::Klplab,
+            Self::Bench | Self::Matrix | Self::Explore | Self::Step => Image::Lab,
+            Self::Selftest | Self::List | Self::Echo | Self::Soak => Image::Test,
+        }
+    }
+}
+
+words! {
+    /// An image of the kernel, from the smallest: each can do all that those before it can.
+    #[derive(Default, Ord, PartialOrd)]
+    pub enum Image {
+        /// What patches itself: the demonstration, and the shell.
+        #[default]
+        Klplab = "klplab",
+        /// With the laboratory, which judges, disturbs, steps and measures patched calls.
+        Lab = "klplab-lab",
+        /// With the tests in the kernel.
+        Test = "klplab-test",
+    }
+}
+
 words! {
     /// The least severe log level that is still printed.
     #[derive(Default)]

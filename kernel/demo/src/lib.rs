@@ -125,18 +125,3 @@ fn compared(words: &[u32]) -> Line {
     );
     Line::new("text", found, right)
 }
-
-/// Repeats what is typed on the console, until `quit`.
-pub fn echo() -> Verdict {
-    println!("repeating lines until `quit`");
-    let mut line = [0; 120];
-    loop {
-        print!("> ");
-        let line = console::read_line(&mut line);
-        let text = core::str::from_utf8(line).unwrap_or("");
-        if text == "quit" {
-            return Verdict::Passed;
-        }
-        println!("{text}");
-    }
-}

@@ -1,42 +1,33 @@
 //! The kernel's first steps, in the order in which they depend on each other.
 #![no_std]
 
-extern crate alloc;
 #[macro_use]
 extern crate machine;
 
 use boot::BootInfo;
-use bootargs::{BootArgs, Color, LogLevel, Mode, Way};
+use bootargs::{BootArgs, Color, LogLevel, Mode};
 use core::fmt::Display;
-use lab::{bench, targets};
 use log::LevelFilter;
 use machine::{arch, console, fault, mm, platform, stack, time};
 use report::Verdict;
-use selftest::{crash, tests};
 use shell::Extension;
 use thread::{interrupt, isolation};
 
-/// What the shell offers beside its own commands.
-static EXTENSIONS: [Extension; 3] = [
-    Extension {
-        families: &[&lab::guide::command::FAMILY],
-        callables: lab::calls::CALLABLES,
-    },
-    Extension {
-        families: &[&bench::command::FAMILY],
-        callables: &[],
-    },
-    Extension {
-        families: &[&tests::commands::FAMILY],
-        callables: targets::calls::CALLABLES,
-    },
-];
+/// What an image does, beside what all of them do.
+#[derive(Debug)]
+pub struct Image {
+    /// What the shell offers beside its own commands.
+    pub extensions: &'static [&'static Extension],
+    /// Does what the boot arguments say: [`run`], or what calls that for the rest.
+    pub run: fn(&BootArgs<'_>) -> Verdict,
+}
 
-/// How often the soak goes round if nobody says.
-const SOAK: u32 = 10_000;
+/// The image that runs.
+static IMAGE: spin::Once<&Image> = spin::Once::new();
 
 /// Starts the kernel on the boot stack, and continues on the main stack.
-pub fn start(info: &BootInfo) -> ! {
+pub fn start(info: &BootInfo, image: &'static Image) -> ! {
+    IMAGE.call_once(|| image);
     arch::start_cpu();
     let platform = platform::discover(info).unwrap_or_else(|error| refuse(&error));
     console::use_terminals(platform.console, platform.report);
@@ -91,7 +82,7 @@ extern "C" fn on_main_stack() -> ! {
     time::start();
     // SAFETY: the vectors are there, and this function holds no guard.
     unsafe { arch::interrupts_on() };
-    let verdict = run(&arguments);
+    let verdict = begin(&arguments);
     if let Err(damage) = stack::check_guard() {
         println!("STACK OVERFLOW: {damage}");
         fault::exit(Verdict::StackOverflow)
@@ -100,7 +91,7 @@ extern "C" fn on_main_stack() -> ! {
 }
 
 #[inline(never)] // its name is in every backtrace
-fn run(arguments: &BootArgs<'_>) -> Verdict {
+fn begin(arguments: &BootArgs<'_>) -> Verdict {
     demo::report_boot();
     // The laboratory and the cost meter choose by themselves.
     let chooses = matches!(arguments.mode, Mode::Matrix | Mode::Explore | Mode::Bench);
@@ -110,36 +101,20 @@ fn run(arguments: &BootArgs<'_>) -> Verdict {
         println!("boot argument `variant={name}`: {error}");
         return Verdict::BadArgument;
     }
-    if let Some(kind) = arguments.crash {
-        return crash::provoke(kind);
-    }
-    match arguments.mode {
-        Mode::Run => demo::run(),
-        Mode::Bench => bench::run(arguments.variant),
-        Mode::Echo => demo::echo(),
-        Mode::Matrix => lab::run(arguments.variant, arguments.case, level(arguments.log)),
-        Mode::Explore => lab::explore::run(arguments.variant, arguments.short),
-        Mode::Step => lab::guide::run(arguments.function, way(arguments.way)),
-        Mode::List => tests::list(arguments.tests()),
-        Mode::Shell => {
-            shell::extend(&EXTENSIONS);
-            shell::run(arguments)
-        }
-        Mode::Soak => tests::soak(arguments.count.map_or(SOAK, u32::from)),
-        Mode::Selftest => {
-            tests::set_count(arguments.count.map_or(0, u32::from));
-            tests::run(arguments.tests())
-        }
-    }
+    let image = IMAGE.get().expect("`start` has set it");
+    shell::extend(image.extensions);
+    (image.run)(arguments)
 }
 
-fn way(way: Way) -> lab::guide::Way {
-    use lab::guide;
-    match way {
-        Way::Settled => guide::Way::Settled,
-        Way::Transition => guide::Way::Transition,
-        Way::Traced => guide::Way::Traced,
-        Way::Rest => guide::Way::Rest,
+/// Does what every image can, and refuses the rest.
+pub fn run(arguments: &BootArgs<'_>) -> Verdict {
+    match (arguments.image(), arguments.mode) {
+        (bootargs::Image::Klplab, Mode::Run) => demo::run(),
+        (bootargs::Image::Klplab, _) => shell::run(arguments),
+        (needed, _) => {
+            println!("boot arguments: they are for the image `{needed}` or a larger one");
+            Verdict::BadArgument
+        }
     }
 }
 

@@ -145,6 +145,9 @@ impl Session {
             return Ok(());
         };
         let Some(command) = commands::find(name) else {
+            if let Some(trouble) = commands::elsewhere(name) {
+                return Err((None, trouble));
+            }
             let near = names::nearest(name, commands::all().map(|command| command.name));
             let what = "a command (`help` lists them)";
             return Err((None, Trouble::expected_near(what, name, near)));

@@ -60,17 +60,17 @@ pub struct Extension {
     /// Commands.
     pub families: &'static [&'static Family],
     /// Functions that `call` takes.
-    pub callables: &'static [Callable],
+    pub callables: &'static [&'static [Callable]],
 }
 
-static EXTENSIONS: spin::Once<&[Extension]> = spin::Once::new();
+static EXTENSIONS: spin::Once<&[&Extension]> = spin::Once::new();
 
 /// Sets what the image adds. Once, before the shell runs.
-pub fn extend(extensions: &'static [Extension]) {
+pub fn extend(extensions: &'static [&'static Extension]) {
     EXTENSIONS.call_once(|| extensions);
 }
 
-fn extensions() -> &'static [Extension] {
+fn extensions() -> &'static [&'static Extension] {
     EXTENSIONS.get().copied().unwrap_or_default()
 }
 

@@ -345,6 +345,7 @@ pub fn tick() {
 
 /// Takes the running thread off the CPU if somebody else wants it, and returns when
 /// it has it again. For handlers of interrupts that came while interrupts were on.
+#[inline(never)] // or a patch of it, such as `test_klp_hangs`, would replace nothing
 pub fn preempt() {
     let preempt = {
         let scheduler = SCHEDULER.lock();

@@ -11,6 +11,7 @@ use super::{
     toc::{MORE, is_register},
 };
 use alloc::{
+    format,
     string::{String, ToString},
     sync::Arc,
 };
@@ -89,17 +90,13 @@ static FORCED_TIMES: AtomicU8 = AtomicU8::new(b'1');
 fn renamed() -> Result<(alloc::vec::Vec<u8>, String), Finding> {
     let mut file = fixtures::file(FORCED)?.to_vec();
     let last = FORCED_TIMES.fetch_add(1, Ordering::Relaxed);
-    let place = file
-        .windows(FORCED.len())
-        .position(|bytes| bytes == FORCED.as_bytes());
-    let place =
-        place.ok_or_else(|| Finding::Failed("the module's name is not in its file".into()))?;
-    let name = &mut file[place..place + FORCED.len()];
-    if let Some(digit) = name.last_mut() {
-        *digit = last;
+    // In the descriptor's name, and wherever else it stands.
+    let is_name = |bytes: &[u8]| bytes == FORCED.as_bytes();
+    while let Some(place) = file.windows(FORCED.len()).position(is_name) {
+        file[place + FORCED.len() - 1] = last;
     }
-    let name = String::from_utf8_lossy(name).into_owned();
-    Ok((file, name))
+    let stem = &FORCED[..FORCED.len() - 1];
+    Ok((file, format!("{stem}{}", char::from(last))))
 }
 
 pub fn recursion_forced() -> Outcome {

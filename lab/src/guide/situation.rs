@@ -36,6 +36,17 @@ impl Way {
     }
 }
 
+impl From<bootargs::Way> for Way {
+    fn from(way: bootargs::Way) -> Self {
+        match way {
+            bootargs::Way::Settled => Self::Settled,
+            bootargs::Way::Transition => Self::Transition,
+            bootargs::Way::Traced => Self::Traced,
+            bootargs::Way::Rest => Self::Rest,
+        }
+    }
+}
+
 impl fmt::Display for Way {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 use xtask::guest::{Finished, Signs, Step};
+use xtask::image;
 use xtask::{gdb, tool};
 
 /// How long neither the debugger nor the guest may say anything.
@@ -38,7 +39,7 @@ pub fn session<'a>(
     let mut guest = Boot::new(label, machine, append)?
         .silence(LIMIT)
         .start_halted(port)?;
-    let mut command = gdb::debugger(program, kernel()?, port);
+    let mut command = gdb::debugger(program, kernel(image::for_boot(append))?, port);
     command.arg("-batch").stdin(Stdio::null());
     command.stdout(output.try_clone()?).stderr(output);
     for (number, line) in commands.iter().enumerate() {

@@ -1,17 +1,19 @@
 //! What is piped in, and what the boot arguments say.
 
 use super::{PROMPT, boot, has, piped};
-use crate::harness;
+use crate::harness::{self, Boot};
 use anyhow::{Context, Result, ensure};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::Stdio;
 use std::time::Duration;
+use xtask::image::Image;
 use xtask::outcome::Outcome;
 use xtask::tool;
 
 /// The example of each command works, from a kernel at rest.
-pub fn examples() -> Result<()> {
-    let list = piped("shell::examples", "default", "help examples")?;
+pub fn examples(image: Image, machine: &str) -> Result<()> {
+    let label = format!("shell::examples::{image}");
+    let list = piped(&label, image, "default", "help examples")?;
     let (_, list) = list
         .transcript
         .split_once("help examples\n")
@@ -38,7 +40,7 @@ pub fn examples() -> Result<()> {
         }
     }
     script += "poweroff\n";
-    let done = piped("shell::examples-run", "icount", &script)?;
+    let done = piped(&label, image, machine, &script)?;
     ensure!(
         done.outcome == Outcome::Guest(0),
         "{}:\n{}",
@@ -53,17 +55,17 @@ pub fn examples() -> Result<()> {
 
 /// A script is shown as if it had been typed, and fails if one of its commands does.
 pub fn script() -> Result<()> {
-    let script = "# nothing\n\ncall leaf 3; call leaf 4\nenabel kinds\ncall leaf 0x10\nload kinds extra\nmem x\ncall leaf x";
-    let done = piped("shell::script", "default", script)?;
+    let script = "# nothing\n\ncall balance 3; call balance 4\nenabel kinds\ncall balance 0x10\nload kinds extra\nmem x\ncall balance x";
+    let done = piped("shell::script", Image::Klplab, "default", script)?;
     has(
         &done.transcript,
         &[
-            "klplab> # nothing\nklplab> \nklplab> call leaf 3; call leaf 4\nleaf(3) = 10\nleaf(4) = 13\n",
+            "klplab> # nothing\nklplab> \nklplab> call balance 3; call balance 4\nbalance(3) = 10303\nbalance(4) = 10406\n",
             "klplab> enabel kinds\nerror: expected a command (`help` lists them), found `enabel`; did you mean `enable`?\n",
-            "klplab> call leaf 0x10\nleaf(0x10) = 49\n",
+            "klplab> call balance 0x10\nbalance(0x10) = 11721\n",
             "load: expected `load MODULE`, such as `load two_percent`\n",
             "mem: takes no arguments\n",
-            "call: expected NUMBER, a whole number from 0 to 1000000, found `x`\n\
+            "call: expected YEARS, a whole number from 0 to 20, found `x`\n\
              4 of 6 lines failed, the first: `enabel kinds`\nEXIT: STATUS=1\n",
         ],
     )?;
@@ -71,10 +73,41 @@ pub fn script() -> Result<()> {
     Ok(())
 }
 
+/// What only a larger image can do is answered with where that is, and so is a boot that
+/// asks for it.
+pub fn elsewhere() -> Result<()> {
+    let script = "step balance\nhelp bench\nselftest\nfuzz 5\nstop\ncall balance 1";
+    let done = piped("shell::elsewhere", Image::Klplab, "default", script)?;
+    let part = |name: &str, target: &str, image: &str| {
+        format!(
+            "`{name}` is not part of this image: `make {target}`, or `make shell IMAGE={image}`\n"
+        )
+    };
+    let step = part("step", "step", "klplab-lab");
+    let bench = part("bench", "bench", "klplab-lab");
+    let selftest = part("selftest", "run ARGS=mode=selftest", "klplab-test");
+    let fuzz = part("fuzz", "test FILTER=shell::fuzz", "klplab-test");
+    let all = [step, bench, selftest, fuzz];
+    has(&done.transcript, &all.each_ref().map(String::as_str))?;
+    has(&done.transcript, &["found `stop`", "balance(1) = 10100\n"])?;
+    for (append, needed) in [
+        ("mode=matrix", "klplab-lab"),
+        ("crash=panic", "klplab-test"),
+    ] {
+        let boot = Boot::new("shell::elsewhere::boot", "default", append)?;
+        let run = boot.image(Image::Klplab)?.run()?;
+        run.expect(&Outcome::Guest(2))?;
+        let refusal =
+            format!("boot arguments: they are for the image `{needed}` or a larger one\n");
+        has(&run.finished.transcript, &[&refusal])?;
+    }
+    Ok(())
+}
+
 /// A script whose commands all work passes.
 pub fn passes() -> Result<()> {
     let script = "enable two_percent\ncall balance 3\ndisable two_percent\ncall balance 3\nunload two_percent\nreset";
-    let done = piped("shell::script::passes", "default", script)?;
+    let done = piped("shell::script::passes", Image::Klplab, "default", script)?;
     has(
         &done.transcript,
         &[
@@ -91,11 +124,16 @@ pub fn passes() -> Result<()> {
 /// A script that hangs the guest ends with a sentence, when the guest has been silent for
 /// long enough; a script whose next line is late is waited for.
 pub fn hangs() -> Result<()> {
-    harness::kernel()?;
+    harness::kernel(Image::Test)?;
     let mut command = tool::cargo();
     command.args(["run", "--locked", "--quiet", "--package=xtask", "--"]);
     // The second limit ends a test that has lost the first.
-    command.args(["shell", "--silence=10", "--timeout=300"]);
+    command.args([
+        "shell",
+        "--image=klplab-test",
+        "--silence=10",
+        "--timeout=300",
+    ]);
     command.stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut shell = tool::spawn(command.stderr(Stdio::piped()))?;
     let mut input = shell.stdin.take().context("no input")?;
@@ -122,19 +160,19 @@ pub fn hangs() -> Result<()> {
 pub fn arguments() -> Result<()> {
     for (commands, status, text) in [
         (
-            "call leaf 1; poweroff",
+            "call balance 1; poweroff",
             0,
-            "klplab> call leaf 1\nleaf(1) = 4\n",
+            "klplab> call balance 1\nbalance(1) = 10100\n",
         ),
         (
-            "call leaf; poweroff",
+            "call balance; poweroff",
             1,
-            "expected `call leaf NUMBER (0 to 1000000)`, found 0 numbers\nklplab> poweroff\n\
-             1 of 2 lines failed: `call leaf`\nEXIT: STATUS=1\n",
+            "expected `call balance YEARS (0 to 20)`, found 0 numbers\nklplab> poweroff\n\
+             1 of 2 lines failed: `call balance`\nEXIT: STATUS=1\n",
         ),
     ] {
         let label = format!("shell::arguments::{status}");
-        let run = boot(&label, &format!("-- {commands}"))?.run()?;
+        let run = boot(&label, Image::Klplab, &format!("-- {commands}"))?.run()?;
         run.expect(&Outcome::Guest(status))?;
         has(&run.finished.transcript, &[text])?;
     }

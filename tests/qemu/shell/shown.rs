@@ -2,6 +2,7 @@
 
 use super::{PROMPT, has, piped};
 use anyhow::{Result, bail, ensure};
+use xtask::image::Image;
 use xtask::outcome::Outcome;
 
 /// A module that was loaded for one variant is loaded anew for the next: in another return
@@ -13,7 +14,7 @@ pub fn variants() -> Result<()> {
             "variant {variant}\nenable two_percent\ncall balance 3\ndisable two_percent\n"
         );
     }
-    let done = piped("shell::variants", "default", &script)?;
+    let done = piped("shell::variants", Image::Klplab, "default", &script)?;
     let right = done.transcript.matches("\nbalance(3) = 10612\n").count();
     ensure!(
         done.outcome == Outcome::Guest(0) && right == 4,
@@ -27,7 +28,7 @@ pub fn variants() -> Result<()> {
 /// Who holds a transition up, and what can be done about it.
 pub fn transition() -> Result<()> {
     let script = "spawn sleeper\nenable two_percent\ntransition\nthreads\nreverse\nwait\npatches\nenable two_percent nowait\nkill sleeper\nwait\npatches\nspawn sleeper\ndisable two_percent\nforce\npatches\nunload two_percent";
-    let done = piped("shell::transition", "default", script)?;
+    let done = piped("shell::transition", Image::Klplab, "default", script)?;
     has(
         &done.transcript,
         &[
@@ -48,7 +49,7 @@ pub fn transition() -> Result<()> {
 /// The disassembly marks what has changed, and nothing else.
 pub fn disassembly() -> Result<()> {
     let script = "dis balance\nenable two_percent\ndis balance\nreset\ndis balance";
-    let done = piped("shell::disassembly", "default", script)?;
+    let done = piped("shell::disassembly", Image::Klplab, "default", script)?;
     let listings: Vec<Vec<&str>> = done
         .transcript
         .split("klplab> dis balance\n")
@@ -99,7 +100,7 @@ pub fn disassembly() -> Result<()> {
 pub fn step() -> Result<()> {
     let script = "spawn sleeper\nenable two_percent nowait\nstep balance\nkill sleeper\nwait\nreset\n\
         trace function\nstep leaf\ntrace hits\ntrace off\nfilter lab::targets::*\ntrace graph\nstep leaf\ncall leaf 3";
-    let done = piped("shell::step", "default", script)?;
+    let done = piped("shell::step", Image::Test, "default", script)?;
     let transcript = &done.transcript;
     has(
         transcript,
@@ -125,7 +126,7 @@ pub fn step() -> Result<()> {
 /// What a name or an address does not stand for is not taken for something else.
 pub fn names() -> Result<()> {
     let script = "call noplace::leaf 3\ncall targets::leaf 3\nsym 0x0\nfilter balance\nfilter !noplace\nfilter\nselftest noplace\nselftest names";
-    let done = piped("shell::names", "default", script)?;
+    let done = piped("shell::names", Image::Test, "default", script)?;
     has(
         &done.transcript,
         &[
@@ -146,7 +147,7 @@ pub fn names() -> Result<()> {
 pub fn whole() -> Result<()> {
     let tables = "exports\nthreads\nhelp\nsites lab::targets::*\n".repeat(5);
     let script = format!("spawn caller 8\nenable test_klp_chatty\n{tables}reset");
-    let done = piped("shell::whole", "default", &script)?;
+    let done = piped("shell::whole", Image::Test, "default", &script)?;
     ensure!(done.outcome == Outcome::Guest(0), "{}", done.outcome);
     let line = "chatty: 0 and 3, 3 in all; that is one line";
     let mut said = 0;
@@ -180,7 +181,7 @@ pub fn found() -> Result<()> {
     let script = "exports bank*\ncall bank_paid_in 0 2\ncall rust_twice 4\ncall lab_second 1\n\
         sites demo::bank::*\nexports nosuch\n\
         dis thread::spawn\nspawn sleeper\nbt sleeper";
-    let done = piped("shell::found", "default", script)?;
+    let done = piped("shell::found", Image::Test, "default", script)?;
     has(
         &done.transcript,
         &[

@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail, ensure};
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 use xtask::built::{Inputs, Record};
+use xtask::image::Image;
 use xtask::modules::Conventions;
 use xtask::outcome::Outcome;
 
@@ -15,16 +16,16 @@ const KEYS: &str = "the quick brown fox jumps over a lazy dog";
 /// With everything built, nothing is in the way from the command to the prompt: cargo is
 /// not asked, and to see that it need not be takes less than the boot.
 pub fn at_once() -> Result<()> {
-    let (kernel, all) = (harness::kernel()?, Conventions::all());
+    let (kernel, all) = (harness::kernel(Image::Klplab)?, Conventions::all());
     let begin = Instant::now();
     let record = Record::of(kernel, &all);
     ensure!(
-        record.holds(&Inputs::look()?),
+        record.holds(&Inputs::look(Image::Klplab)?),
         "the build has left no record that holds"
     );
-    ensure!(xtask::kernel::build_with(&all)? == kernel);
+    ensure!(xtask::kernel::build(Image::Klplab, &all)? == kernel);
     let looked = begin.elapsed();
-    let guest = started("shell::at_once")?;
+    let guest = started("shell::at_once", Image::Klplab)?;
     let (whole, boot) = (begin.elapsed(), begin.elapsed() - looked);
     println!("with all built, it is {whole:?} to the prompt, {looked:?} of it to see that");
     ensure!(looked < boot, "{looked:?} to look, {boot:?} to boot");
@@ -33,14 +34,14 @@ pub fn at_once() -> Result<()> {
 
 /// Keys edit, Tab completes, and earlier lines come back.
 pub fn editing() -> Result<()> {
-    let mut guest = started("shell::editing")?;
-    // Home, a letter put in front, End: `call leaf 3`.
-    guest.send_line("all lea\x01c\x05f 3")?;
-    guest.expect("leaf(3) = 10")?;
+    let mut guest = started("shell::editing", Image::Klplab)?;
+    // Home, a letter put in front, End: `call balance 1`.
+    guest.send_line("all balanc\x01c\x05e 1")?;
+    guest.expect("balance(1) = 10100")?;
     prompt(&mut guest)?;
     // The line before, and a digit more.
     guest.send_line("\x1b[A0")?;
-    guest.expect("leaf(30) = 91")?;
+    guest.expect("balance(10) = 11045")?;
     prompt(&mut guest)?;
     guest.send_line("ena\ttwo_p\t")?;
     guest.expect("patch `two_percent` is enabled")?;
@@ -52,8 +53,8 @@ pub fn editing() -> Result<()> {
     guest.expect("livepatch::worker::work")?;
     prompt(&mut guest)?;
     // Given up, and nothing of it left.
-    guest.send_line("rubbish\x03call leaf 5")?;
-    guest.expect("leaf(5) = 16")?;
+    guest.send_line("rubbish\x03call balance 5")?;
+    guest.expect("balance(5) = 11040")?;
     prompt(&mut guest)?;
     // A mistake of somebody who sees it makes no failure of the run.
     has(&ask(&mut guest, "bogus")?, &["expected a command"])?;
@@ -62,7 +63,7 @@ pub fn editing() -> Result<()> {
 
 /// Each key is shown before the next one is typed, and soon.
 pub fn echo() -> Result<()> {
-    let mut guest = started("shell::echo")?;
+    let mut guest = started("shell::echo", Image::Klplab)?;
     // Somebody takes the CPU whenever he can.
     ask(&mut guest, "spawn busy 2")?;
     let mut input = guest.take_input().context("no input")?;
@@ -87,7 +88,7 @@ pub fn echo() -> Result<()> {
 
 /// ^C ends what would go on, and the prompt is there again.
 pub fn interrupts() -> Result<()> {
-    let mut guest = started("shell::interrupts")?;
+    let mut guest = started("shell::interrupts", Image::Test)?;
     ask(&mut guest, "spawn sleeper")?;
     ask(&mut guest, "enable two_percent nowait")?;
     for endless in ["wait", "fuzz 10000000 5", "sites *"] {
@@ -118,7 +119,7 @@ pub fn interrupts() -> Result<()> {
 
 /// A patch that faults loses its thread and is taken back; the shell goes on.
 pub fn faults() -> Result<()> {
-    let mut guest = started("shell::faults")?;
+    let mut guest = started("shell::faults", Image::Test)?;
     for kind in 1..=3 {
         ask(&mut guest, "enable test_klp_faulty")?;
         let line = format!("call faulty {kind}");
@@ -135,7 +136,7 @@ pub fn faults() -> Result<()> {
 /// Lines that are pasted while a command runs are all run afterwards, in order. When
 /// they are too many, this is said, and no half of one is run.
 pub fn paste(label: &str) -> Result<()> {
-    let mut guest = started(label)?;
+    let mut guest = started(label, Image::Test)?;
     ask(&mut guest, "spawn sleeper")?;
     ask(&mut guest, "enable two_percent nowait")?;
     let lines: String = (0..200)

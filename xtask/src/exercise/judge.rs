@@ -3,7 +3,9 @@
 use super::guest::{self, Seen};
 use super::list::Check;
 use super::{Exercise, Verdict, answers, epilogue, variant};
+use crate::image::Image;
 use crate::kernel;
+use crate::modules::Conventions;
 use anyhow::Result;
 
 /// Judges exercises, in their order.
@@ -15,7 +17,7 @@ pub fn judge(chosen: &[&'static Exercise]) -> Result<Vec<Verdict>> {
     if early.iter().all(Option::is_some) {
         return Ok(early.into_iter().flatten().collect());
     }
-    let kernel = match kernel::build() {
+    let kernel = match kernel::build(Image::Test, &Conventions::usual()) {
         Ok(kernel) => kernel,
         Err(error) => {
             let why = format!("expected: a tree that builds; found: {error:#}");

@@ -2,6 +2,7 @@
 
 use super::Verdict;
 use super::guest::{self, Seen};
+use crate::image::Image;
 use crate::modules::Conventions;
 use crate::outcome::Outcome;
 use crate::{kernel, matrix, records, tool};
@@ -32,7 +33,7 @@ pub fn judge(seen: &Seen) -> Result<Verdict> {
     });
     for (name, convention) in new {
         let conventions: Conventions = [convention].into_iter().collect();
-        let kernel = match kernel::build_with(&conventions) {
+        let kernel = match kernel::build(Image::Lab, &conventions) {
             Ok(kernel) => kernel,
             Err(error) => {
                 return Ok(Err(format!(

@@ -1,6 +1,7 @@
 //! From crates to archives: cargo.
 
 use super::USUAL;
+use crate::image::{self, Image};
 use crate::tool;
 use anyhow::{Context, Result, bail, ensure};
 use klp::Convention;
@@ -11,7 +12,7 @@ use std::process::Stdio;
 pub const BARE: [&str; 6] = [
     "-Zjson-target-spec",
     "-Zbuild-std=core,alloc,compiler_builtins",
-    "-Zbuild-std-features=compiler-builtins-mem",
+    "-Zbuild-std-features=compiler-builtins-mem,optimize_for_size",
     "--release",
     "--target",
     ".cargo/powerpc64le-klplab.json",
@@ -30,6 +31,16 @@ pub struct Package {
     pub name: String,
     /// Its manifest.
     pub manifest: PathBuf,
+    /// The images that pack its module, beside the largest, which packs all.
+    images: Vec<Image>,
+}
+
+impl Package {
+    /// Whether an image packs its module.
+    #[must_use]
+    pub fn is_packed_by(&self, image: Image) -> bool {
+        image == Image::Test || self.images.contains(&image)
+    }
 }
 
 /// The crates in `patches/`, by name.
@@ -44,20 +55,36 @@ pub fn packages() -> Result<Vec<Package>> {
     for entry in entries {
         let manifest = entry?.path().join("Cargo.toml");
         if manifest.is_file() {
-            let name = package_name(&manifest).with_context(|| manifest.display().to_string())?;
-            packages.push(Package { name, manifest });
+            let package = package(&manifest).with_context(|| manifest.display().to_string())?;
+            packages.push(package);
         }
     }
     packages.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(packages)
 }
 
-fn package_name(manifest: &Path) -> Result<String> {
+/// What a manifest says.
+fn package(manifest: &Path) -> Result<Package> {
     let text = String::from_utf8(tool::read_file(manifest)?).context("not UTF-8")?;
     let table: toml::Table = toml::from_str(&text)?;
-    let name = table.get("package").and_then(|package| package.get("name"));
-    let name = name.and_then(toml::Value::as_str).context("no name")?;
-    Ok(name.to_owned())
+    let package = table.get("package").context("no package")?;
+    let name = package.get("name").and_then(toml::Value::as_str);
+    let metadata = package.get("metadata").and_then(|all| all.get("klplab"));
+    let images = match metadata.and_then(|ours| ours.get("images")) {
+        None => vec![Image::Klplab],
+        Some(names) => {
+            let names: Vec<String> = names.clone().try_into()?;
+            names
+                .iter()
+                .map(|name| image::named(name))
+                .collect::<Result<_>>()?
+        }
+    };
+    Ok(Package {
+        name: name.context("no name")?.to_owned(),
+        manifest: manifest.to_owned(),
+        images,
+    })
 }
 
 /// The archives that cargo makes of the crates, in their order. Those of another

@@ -93,11 +93,12 @@ impl Conventions {
     /// Each set has a file of its own, since a guest may be reading another.
     #[must_use]
     pub fn initrd(&self, kernel: &Path) -> PathBuf {
-        kernel.with_file_name(self.resolved_by(kernel).file_name())
+        kernel.with_extension(self.resolved_by(kernel).extension())
     }
 
-    /// The name of that file, of a set that leaves no variant open.
-    fn file_name(&self) -> String {
+    /// What that file is called behind the kernel's name, of a set that leaves no variant
+    /// open.
+    fn extension(&self) -> String {
         let mut name = String::from(initrd::STEM);
         if *self == Conventions::all() {
             name += "-all";
@@ -171,11 +172,11 @@ mod tests {
             ("variant=nobody mode=matrix", ""),
         ] {
             let needs = Conventions::for_boot(append).resolved(&variants);
-            assert_eq!(needs.file_name(), format!("initrd{needed}.tar"), "{append}");
+            assert_eq!(needs.extension(), format!("initrd{needed}.tar"), "{append}");
         }
         // Without a kernel, nobody knows what a variant asks for.
         let initrd = Conventions::for_boot("variant=pcrel").initrd(Path::new("a/kernel.elf"));
-        assert_eq!(initrd, Path::new("a/initrd.tar"));
+        assert_eq!(initrd, Path::new("a/kernel.initrd.tar"));
     }
 
     #[test]
@@ -185,7 +186,7 @@ mod tests {
         assert_eq!(names, ["epilogue", "plain", "pcrel"]);
         assert_eq!(
             set.initrd(Path::new("k")),
-            Path::new("initrd-plain-pcrel.tar")
+            Path::new("k.initrd-plain-pcrel.tar")
         );
         assert_eq!(
             "epilogue".parse::<Conventions>().unwrap(),

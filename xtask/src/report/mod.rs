@@ -16,6 +16,7 @@ pub mod scale;
 pub mod steps;
 pub mod transitions;
 
+use crate::image::Image;
 use crate::modules::Conventions;
 use crate::{kernel, records, tool, variants};
 use anyhow::{Context, Result, ensure};
@@ -102,7 +103,7 @@ pub fn path() -> PathBuf {
 /// # Errors
 /// When there is no such variant, or the page can't be written.
 pub fn report(args: &ReportArgs) -> Result<bool> {
-    let kernel = kernel::build_with(&Conventions::all())?;
+    let kernel = kernel::build(Image::Lab, &Conventions::all())?;
     let convention = variants::convention_of(&args.variant, &variants::of(&kernel)?)?;
     let report = parts::make(&args.variant, convention)?;
     let path = path();

@@ -21,7 +21,7 @@ pub static COMMANDS: &[Command] = &[Command {
     count: (0, 1 + ARGUMENTS),
     about: "calls a function, in a thread of its own; without one, lists what can be",
     more: "What it returns shows whether it is replaced. A replacement that faults takes its patch back, and nothing else.",
-    example: "call sum12 1 2 3 4 5 6 7 8 9 10 11 12",
+    example: "call balance 3",
     kinds: &[Kind::Callable],
     run: call,
     ..Command::BASIC
@@ -102,8 +102,8 @@ static OWN: &[Callable] = &[
 
 /// All functions that can be called.
 pub fn callables() -> impl Iterator<Item = &'static Callable> {
-    let others = monitor::extensions().iter().map(|one| one.callables);
-    [OWN].into_iter().chain(others).flatten()
+    let others = monitor::extensions().iter().flat_map(|one| one.callables);
+    [OWN].into_iter().chain(others.copied()).flatten()
 }
 
 /// How long a function may take.

@@ -1,6 +1,6 @@
 //! Help, and the end.
 
-use super::{Command, Kind, all, families, find};
+use super::{Command, Kind, all, elsewhere, families, find};
 use crate::{
     interpret::Session,
     names,
@@ -60,6 +60,9 @@ fn help(session: &mut Session, arguments: &[&str]) -> Outcome {
         }
         [name, ..] => {
             let Some(command) = find(name) else {
+                if let Some(trouble) = elsewhere(name) {
+                    return Err(trouble);
+                }
                 let near = names::nearest(name, all().map(|command| command.name));
                 return Err(Trouble::expected_near("a command", name, near));
             };

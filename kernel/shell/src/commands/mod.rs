@@ -11,9 +11,13 @@ mod threads;
 pub mod tracing;
 mod transition;
 
-use super::{interpret::Session, trouble::Outcome};
+use super::{
+    interpret::Session,
+    trouble::{Outcome, Trouble},
+};
 use crate as monitor;
 use alloc::{format, string::String, vec::Vec};
+use bootargs::Image;
 
 /// A command.
 #[derive(Debug)]
@@ -165,6 +169,23 @@ pub fn families() -> impl Iterator<Item = &'static Family> {
 /// All commands.
 pub fn all() -> impl Iterator<Item = &'static Command> {
     families().flat_map(|family| family.commands)
+}
+
+/// Commands that only larger images have: what each is called, which image has it, and
+/// what does the same from the host.
+static ELSEWHERE: [(&str, Image, &str); 4] = [
+    ("step", Image::Lab, "step"),
+    ("bench", Image::Lab, "bench"),
+    ("selftest", Image::Test, "run ARGS=mode=selftest"),
+    ("fuzz", Image::Test, "test FILTER=shell::fuzz"),
+];
+
+/// Where a command is to be had that this image has not.
+pub fn elsewhere(name: &str) -> Option<Trouble> {
+    let (name, image, target) = ELSEWHERE.iter().find(|(known, ..)| *known == name)?;
+    Some(Trouble::refused(format!(
+        "`{name}` is not part of this image: `make {target}`, or `make shell IMAGE={image}`"
+    )))
 }
 
 /// The command of a name.
