@@ -39,7 +39,7 @@ __vectors_scv:
    lies between stack_floor and stack_top.
    Calls handler(&mut TrapFrame) with the kernel's TOC and MSR[RI] = 1; what
    the handler leaves in the frame is what the interrupted code goes on with.
-   Stack: a TrapFrame below the interrupted protected zone, or on the fallback
+   Stack: a TrapFrame below the interrupted red zone, or on the fallback
    stack. */
 function trap_entry
 	std	r9, (CPU_SCRATCH + 0)(r13)

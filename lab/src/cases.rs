@@ -84,7 +84,7 @@ pub static CASES: &[Case] = &[
     case("tracer-graph-new", "the function graph tracer is attached to C, and to both B and C", nesting::tracer_graph_new),
     case("recursion-all-old", "a thread that is 25 calls deep goes on old, the next begins new", switching::recursion_all_old).resting_on_toc(),
     case("recursion-forced", "a thread is switched by force 25 calls deep, goes on new, and comes home", switching::recursion_forced).resting_on_toc(),
-    case("both-universes", "one thread calls B while another calls C, each in the middle of its own", switching::both_universes).resting_on_toc(),
+    case("both-patch-states", "one thread calls B while another calls C, each in the middle of its own", switching::both_patch_states).resting_on_toc(),
     case("unpatch-inside", "the patch is disabled while a thread is in C", switching::unpatch_inside),
     case("stack-walk", "a stack walk from within C is reliable and names who called whom", stacks::walk),
     case("stack-overflow", "C recurses until there is no stack left, and only its thread ends", stacks::overflow).resting_on_toc(),

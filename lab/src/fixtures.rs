@@ -2,8 +2,8 @@
 //! they are, and trials, which may fail in any way.
 
 use super::{
+    functions::{self, HOLD},
     gate::deadline,
-    victims::{self, HOLD},
 };
 use alloc::{
     format,
@@ -119,14 +119,14 @@ impl<T: Send + 'static> Trial<T> {
     }
 }
 
-/// A thread in the old [`victims::hold`], which keeps a transition going as long as
+/// A thread in the old [`functions::hold`], which keeps a transition going as long as
 /// it is there.
 struct Holder(Trial<u64>);
 
 impl Holder {
     fn start() -> Result<Self, String> {
         HOLD.shut();
-        let trial = Trial::start(|| victims::hold(victims::idle))?;
+        let trial = Trial::start(|| functions::hold(functions::idle))?;
         if HOLD.is_reached() {
             Ok(Self(trial))
         } else {
@@ -168,8 +168,10 @@ pub fn go_over() -> Result<(), String> {
     let mut threads = livepatch::progress().into_iter();
     match threads.find(|progress| progress.thread.id() == me) {
         Some(progress) if !progress.switched => {
-            let why = progress.held.map_or(String::new(), |held| held.to_string());
-            Err(format!("the thread that asks can't go over: {why}"))
+            let why = progress
+                .blocked
+                .map_or(String::new(), |held| held.to_string());
+            Err(format!("the thread that asks can't switch: {why}"))
         }
         _ => Ok(()),
     }
@@ -186,7 +188,7 @@ pub fn settle() -> Result<(), String> {
     while livepatch::running().is_some() {
         if arch::timebase() > until {
             let held = livepatch::progress().into_iter().find_map(|progress| {
-                let why = progress.held?;
+                let why = progress.blocked?;
                 Some(format!("{}: {why}", progress.thread.name()))
             });
             return Err(format!(
@@ -220,7 +222,7 @@ pub fn check_way(old: u64, way: Way) -> Result<(), String> {
 
 /// Loads and enables the patch `name`, runs `body` while the transition runs and
 /// again when it has ended, and takes the patch away again. The patch replaces
-/// [`victims::hold`] among others.
+/// [`functions::hold`] among others.
 pub fn both_ways(name: &str, body: impl Fn(Way) -> Result<(), Finding>) -> Outcome {
     both_ways_of(name, || load(name), body)
 }

@@ -16,7 +16,7 @@
 //! - [`guide`]: the guided step, which shows a call instruction by instruction;
 //! - `watched`: calls by the ABI sanitiser;
 //! - `gate`: places where threads wait;
-//! - `victims`: the functions that cases replace; `targets`: those that tests, tracers and
+//! - `functions`: the functions that cases replace; `targets`: those that tests, tracers and
 //!   the guided step use;
 //! - `bench`: the cost meter;
 //! - `single_step`: code whose every instruction traps; `instruments`: what calls are
@@ -33,13 +33,13 @@ pub mod calls;
 mod cases;
 pub mod explore;
 mod fixtures;
+pub mod functions;
 mod gate;
 pub mod guide;
 pub mod instruments;
 mod matrix;
 pub mod single_step;
 pub mod targets;
-pub mod victims;
 mod watched;
 
 use bootargs::{BootArgs, Mode};

@@ -14,7 +14,7 @@ use loader::export;
 
 export! { rust_twice, c_leaf }
 
-/// How often each of the Rust victims was called.
+/// How often each of the Rust functions was called.
 #[derive(Debug, Default)]
 pub struct Calls {
     /// [`leaf`]
@@ -31,7 +31,7 @@ pub struct Calls {
     pub twice: AtomicU64,
 }
 
-/// Counted by the victims themselves.
+/// Counted by the functions themselves.
 pub static CALLS: Calls = Calls {
     leaf: AtomicU64::new(0),
     sum12: AtomicU64::new(0),

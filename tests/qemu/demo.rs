@@ -66,7 +66,7 @@ struct Seen<'a> {
     time: u64,
 }
 
-/// In each transition, each thread goes over once; in one that is reversed, who went
+/// In each transition, each thread switches once; in one that is reversed, who went
 /// over goes back once. Everything is reported in its order.
 fn transitions(run: &Run) -> Result<()> {
     let mut running: Option<Seen<'_>> = None;
@@ -125,7 +125,7 @@ fn transitions(run: &Run) -> Result<()> {
     Ok(())
 }
 
-/// Who went over, and back, is who should.
+/// Who switched, and back, is who should.
 fn complete(seen: &Seen<'_>) -> Result<()> {
     let sorted = |names: &[&str]| {
         names
@@ -141,17 +141,17 @@ fn complete(seen: &Seen<'_>) -> Result<()> {
         seen.back
     );
     if seen.reversed {
-        ensure!(over == back, "{over:?} went over, {back:?} went back");
-        ensure!(over.len() == THREADS.len() - 1, "only {over:?} went over");
+        ensure!(over == back, "{over:?} switched, {back:?} went back");
+        ensure!(over.len() == THREADS.len() - 1, "only {over:?} switched");
     } else {
-        ensure!(over == sorted(&THREADS), "only {over:?} went over");
+        ensure!(over == sorted(&THREADS), "only {over:?} switched");
     }
     Ok(())
 }
 
 /// Who slept in the old function was seen there.
 fn held(run: &Run) -> Result<()> {
-    let held = run.events("held");
+    let held = run.events("blocked");
     let name = |record: &&Value| record["name"].as_str().unwrap_or_default().to_owned();
     let names: Vec<String> = held.iter().map(name).collect();
     ensure!(names == ["sleeper", "planner", "sleeper"], "held: {held:?}");

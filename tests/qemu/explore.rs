@@ -111,7 +111,7 @@ fn found(name: &str, control: &str) -> Result<()> {
     match control {
         // At one place only.
         "both-words" => ensure!(
-            findings == 1 && transcript.contains("victims::value+0x4/"),
+            findings == 1 && transcript.contains("functions::value+0x4/"),
             "{transcript}"
         ),
         // Not where it is not in the shared words yet, nor any more.

@@ -126,7 +126,7 @@ fn demo((said, guest): (Vec<Said<'_>>, Finished)) -> Result<()> {
         guest.outcome,
         guest.transcript
     );
-    let caller = "demo::staff::";
+    let caller = "demo::workload::";
     expect(
         &said,
         &[

@@ -36,7 +36,7 @@ const ELSEWHERE: [(&str, &str); 8] = [
     // Ends with a failure until the reader has done it.
     ("make exercise N=3", "exercises::judged"),
     (
-        "cargo run -- --append 'mode=shell -- enable kinds; patches; poweroff'",
+        "cargo run -- --append 'mode=shell -- enable two_percent; patches; poweroff'",
         "shell::arguments",
     ),
 ];

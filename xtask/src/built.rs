@@ -270,8 +270,8 @@ mod tests {
         assert_eq!(
             names,
             [
-                "kernel.initrd.tar",
                 "kernel.elf",
+                "kernel.initrd.tar",
                 "modules/klplab/epilogue/demo.ko"
             ]
             .map(Some)

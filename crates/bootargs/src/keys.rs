@@ -13,7 +13,7 @@ pub struct Key {
     pub repeats: bool,
     pub about: &'static str,
     /// Puts a value, never an empty one, into its place.
-    pub set: for<'a> fn(&mut BootArgs<'a>, &'a str) -> Result<(), Refusal>,
+    pub set: for<'a> fn(&mut BootArgs<'a>, &'a str) -> Result<(), ValueError>,
 }
 
 /// What a key's values look like.
@@ -27,7 +27,7 @@ pub enum Value {
 }
 
 /// Why a value was not taken.
-pub enum Refusal {
+pub enum ValueError {
     BadValue,
     NoRoom,
 }
@@ -51,7 +51,7 @@ pub static KEYS: &[Key; 14] = &[
         default: None,
         repeats: true,
         about: "run or list these self-tests only; may be repeated",
-        set: |args, value| args.tests.try_push(value).map_err(|_| Refusal::NoRoom),
+        set: |args, value| args.tests.try_push(value).map_err(|_| ValueError::NoRoom),
     },
     Key {
         name: "count",
@@ -179,8 +179,8 @@ pub static KEYS: &[Key; 14] = &[
     },
 ];
 
-fn put<T>(place: &mut T, value: Option<T>) -> Result<(), Refusal> {
-    *place = value.ok_or(Refusal::BadValue)?;
+fn put<T>(place: &mut T, value: Option<T>) -> Result<(), ValueError> {
+    *place = value.ok_or(ValueError::BadValue)?;
     Ok(())
 }
 

@@ -91,7 +91,7 @@ impl<'a> BootArgs<'a> {
 /// # Errors
 /// The first argument that is unknown, lacks a value, has a bad one, is given
 /// twice, or does not go with the mode.
-pub fn parse(line: &str) -> Result<BootArgs<'_>, BadArgument<'_>> {
+pub fn parse(line: &str) -> Result<BootArgs<'_>, ArgumentError<'_>> {
     let (line, commands) = split(line);
     let mut args = BootArgs {
         commands,
@@ -100,18 +100,18 @@ pub fn parse(line: &str) -> Result<BootArgs<'_>, BadArgument<'_>> {
     let mut seen = [false; KEYS.len()];
     let (mut first_test, mut first_case) = (None, None);
     for argument in words(line) {
-        let bad = |problem| BadArgument { argument, problem };
+        let bad = |kind| ArgumentError { argument, kind };
         let (name, value) = argument.split_once('=').unwrap_or((argument, ""));
         let (key, seen) = KEYS
             .iter()
             .zip(&mut seen)
             .find(|(key, _)| key.name == name)
-            .ok_or(bad(Problem::UnknownKey))?;
+            .ok_or(bad(Kind::UnknownKey))?;
         if value.is_empty() {
-            return Err(bad(Problem::NoValue(key)));
+            return Err(bad(Kind::NoValue(key)));
         }
         if *seen && !key.repeats {
-            return Err(bad(Problem::GivenTwice));
+            return Err(bad(Kind::GivenTwice));
         }
         *seen = true;
         match key.name {
@@ -121,21 +121,21 @@ pub fn parse(line: &str) -> Result<BootArgs<'_>, BadArgument<'_>> {
         }
         (key.set)(&mut args, value).map_err(|refusal| {
             bad(match refusal {
-                keys::Refusal::BadValue => Problem::BadValue(key),
-                keys::Refusal::NoRoom => Problem::TooManyTests,
+                keys::ValueError::BadValue => Kind::BadValue(key),
+                keys::ValueError::NoRoom => Kind::TooManyTests,
             })
         })?;
     }
     // Only now is the mode known: the words come in any order.
     let mode = args.mode;
     let runs_tests = !matches!(mode, Mode::Run | Mode::Echo | Mode::Shell);
-    let bad = |argument, problem| Err(BadArgument { argument, problem });
+    let bad = |argument, kind| Err(ArgumentError { argument, kind });
     if commands.is_some() && mode != Mode::Shell {
-        return bad(COMMANDS, Problem::CommandsWithoutShell(mode));
+        return bad(COMMANDS, Kind::CommandsWithoutShell(mode));
     }
     match (first_test, first_case) {
-        (Some(test), _) if !runs_tests => bad(test, Problem::TestWithoutTests(mode)),
-        (_, Some(case)) if mode != Mode::Matrix => bad(case, Problem::CaseWithoutMatrix(mode)),
+        (Some(test), _) if !runs_tests => bad(test, Kind::TestWithoutTests(mode)),
+        (_, Some(case)) if mode != Mode::Matrix => bad(case, Kind::CaseWithoutMatrix(mode)),
         _ => Ok(args),
     }
 }
@@ -186,14 +186,14 @@ pub fn help() -> impl fmt::Display {
 /// argument as given (what is not printable ASCII is escaped), what is wrong
 /// with it, and what is allowed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct BadArgument<'a> {
+pub struct ArgumentError<'a> {
     /// The word as it stood in the line.
     pub argument: &'a str,
-    problem: Problem,
+    kind: Kind,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Problem {
+enum Kind {
     UnknownKey,
     NoValue(&'static Key),
     BadValue(&'static Key),
@@ -204,17 +204,17 @@ enum Problem {
     CommandsWithoutShell(Mode),
 }
 
-impl fmt::Display for BadArgument<'_> {
+impl fmt::Display for ArgumentError<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "boot argument `{}`: ", self.argument.escape_default())?;
         let value = self.argument.split_once('=').map_or("", |(_, value)| value);
-        match self.problem {
-            Problem::UnknownKey => {
+        match self.kind {
+            Kind::UnknownKey => {
                 f.write_str("unknown; allowed: ")?;
                 keys::list(f, KEYS.iter().map(|key| key.name), ", ")
             }
-            Problem::NoValue(key) => write!(f, "no value; allowed: {}", key.value),
-            Problem::BadValue(key) => {
+            Kind::NoValue(key) => write!(f, "no value; allowed: {}", key.value),
+            Kind::BadValue(key) => {
                 let fault = match key.value {
                     Value::OneOf(_) => "unknown",
                     Value::Any { .. } => "malformed",
@@ -222,19 +222,19 @@ impl fmt::Display for BadArgument<'_> {
                 let value = value.escape_default();
                 write!(f, "{fault} value `{value}`; allowed: {}", key.value)
             }
-            Problem::GivenTwice => f.write_str("given twice; allowed: once"),
-            Problem::TooManyTests => write!(f, "too many; allowed: {MAX_TESTS}"),
-            Problem::TestWithoutTests(mode) => {
+            Kind::GivenTwice => f.write_str("given twice; allowed: once"),
+            Kind::TooManyTests => write!(f, "too many; allowed: {MAX_TESTS}"),
+            Kind::TestWithoutTests(mode) => {
                 write!(f, "mode={mode} runs no tests; ")?;
                 f.write_str("allowed: with mode=selftest or mode=list only")
             }
-            Problem::CommandsWithoutShell(mode) => {
+            Kind::CommandsWithoutShell(mode) => {
                 write!(
                     f,
                     "mode={mode} takes no commands; allowed: with mode=shell only"
                 )
             }
-            Problem::CaseWithoutMatrix(mode) => {
+            Kind::CaseWithoutMatrix(mode) => {
                 write!(
                     f,
                     "mode={mode} asks no cases; allowed: with mode=matrix only"
@@ -244,4 +244,4 @@ impl fmt::Display for BadArgument<'_> {
     }
 }
 
-impl error::Error for BadArgument<'_> {}
+impl error::Error for ArgumentError<'_> {}

@@ -23,10 +23,20 @@ pub struct Function {
     pub new: Code,
 }
 
-/// A thread's patch state: the number of the last transition that it went over
+/// A thread's patch state: the number of the last transition that it switched
 /// to the new side of, or 0. New threads inherit their parent's.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Universe(pub u64);
+pub struct PatchState(pub u64);
+
+impl PatchState {
+    /// Whether a thread in this state is on the new side of the transition of a number. The
+    /// one rule of sides: for threads that switch, and for each call of a patched function.
+    #[inline]
+    #[must_use]
+    pub const fn is_of(self, transition: u64) -> bool {
+        self.0 == transition
+    }
+}
 
 /// Whether the newest replacement of a function is on its way in or out.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

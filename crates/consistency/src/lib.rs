@@ -7,11 +7,11 @@
 //! - Each function has a stack of replacements, and the newest wins.
 //! - One patch at a time comes or goes: a [`Transition`]. Meanwhile each thread
 //!   is on the old or the new side of it, for all of the patch's functions
-//!   alike. Its [`Universe`] says which.
-//! - A thread goes over where it is in no function that the transition leaves
+//!   alike. Its [`PatchState`] says which.
+//! - A thread switches where it is in no function that the transition leaves
 //!   behind ([`Patches::leaving`]): while it sleeps with none of them on its
 //!   stack, or at a point where it can't be in one.
-//! - When all threads have gone over, the transition completes, and the code of
+//! - When all threads have switched, the transition completes, and the code of
 //!   the patches that it removed is free, unless it was forced.
 //! - A running transition can be reversed, any number of times.
 //! - A patch may replace all earlier ones: functions that only those replaced
@@ -26,7 +26,7 @@
 //!
 //! The model knows no threads. Its driver keeps their states and stacks, asks
 //! [`Patches::has_switched`], switches a thread by giving it
-//! [`Patches::goal`], and says when all have gone over. The same driver makes the
+//! [`Patches::goal`], and says when all have switched. The same driver makes the
 //! calls' [`Choice`]s known to whoever makes calls, before any thread switches.
 //! The stack of a thread that was interrupted is not to be believed, even if it
 //! can be walked: the thread may have chosen a version and not be in it yet.
@@ -36,16 +36,16 @@
 extern crate alloc;
 
 mod choice;
+mod error;
 mod leaving;
 mod patches;
 mod questions;
 mod ranges;
-mod refused;
 mod stack;
 mod transition;
 
-pub use choice::{Choice, Code, Function, Motion, PatchId, Universe};
+pub use choice::{Choice, Code, Function, Motion, PatchId, PatchState};
+pub use error::ModelError;
 pub use patches::Patches;
 pub use ranges::Ranges;
-pub use refused::Refused;
 pub use transition::{Completed, Direction, Phase, Transition};

@@ -1,5 +1,5 @@
 use crate::stack::{Entry, Stack};
-use crate::{Code, Completed, Direction, Function, PatchId, Refused, Transition, leaving};
+use crate::{Code, Completed, Direction, Function, ModelError, PatchId, Transition, leaving};
 use alloc::vec::Vec;
 
 /// All patches that are enabled or in transition, and what they replace.
@@ -47,10 +47,10 @@ impl Patches {
         patch: PatchId,
         functions: &[Function],
         replace: bool,
-    ) -> Result<u64, Refused> {
+    ) -> Result<u64, ModelError> {
         self.must_be_idle()?;
         if self.patches.contains(&patch) {
-            return Err(Refused::Enabled(patch));
+            return Err(ModelError::Enabled(patch));
         }
         self.check(patch, functions)?;
         self.patches.push(patch);
@@ -64,10 +64,10 @@ impl Patches {
     ///
     /// # Errors
     /// If a transition runs, or the patch is not enabled.
-    pub fn disable(&mut self, patch: PatchId) -> Result<u64, Refused> {
+    pub fn disable(&mut self, patch: PatchId) -> Result<u64, ModelError> {
         self.must_be_idle()?;
         if !self.patches.contains(&patch) {
-            return Err(Refused::NotEnabled(patch));
+            return Err(ModelError::NotEnabled(patch));
         }
         let number = self.start(patch, Direction::Disable, false);
         self.update_leaving();
@@ -79,8 +79,8 @@ impl Patches {
     ///
     /// # Errors
     /// If no transition runs.
-    pub fn reverse(&mut self) -> Result<(), Refused> {
-        let transition = self.transition.as_mut().ok_or(Refused::NoTransition)?;
+    pub fn reverse(&mut self) -> Result<(), ModelError> {
+        let transition = self.transition.as_mut().ok_or(ModelError::NoTransition)?;
         transition.reversed = !transition.reversed;
         self.update_leaving();
         Ok(())
@@ -98,8 +98,8 @@ impl Patches {
     ///
     /// # Errors
     /// If no transition runs.
-    pub fn complete(&mut self) -> Result<Completed, Refused> {
-        let transition = self.transition.take().ok_or(Refused::NoTransition)?;
+    pub fn complete(&mut self) -> Result<Completed, ModelError> {
+        let transition = self.transition.take().ok_or(ModelError::NoTransition)?;
         let enabled = transition.ends_enabled();
         let mut removed = Vec::new();
         self.patches.retain(|&patch| {
@@ -144,9 +144,13 @@ impl Patches {
     /// # Errors
     /// If the patch is neither enabled nor in transition, has one of the functions
     /// already, or names one twice or as its own replacement.
-    pub fn add_functions(&mut self, patch: PatchId, functions: &[Function]) -> Result<(), Refused> {
+    pub fn add_functions(
+        &mut self,
+        patch: PatchId,
+        functions: &[Function],
+    ) -> Result<(), ModelError> {
         if !self.patches.contains(&patch) {
-            return Err(Refused::NotEnabled(patch));
+            return Err(ModelError::NotEnabled(patch));
         }
         self.check(patch, functions)?;
         self.place(patch, functions);
@@ -171,23 +175,23 @@ impl Patches {
 }
 
 impl Patches {
-    fn must_be_idle(&self) -> Result<(), Refused> {
+    fn must_be_idle(&self) -> Result<(), ModelError> {
         match &self.transition {
-            Some(t) => Err(Refused::TransitionRuns { patch: t.patch }),
+            Some(t) => Err(ModelError::TransitionRuns { patch: t.patch }),
             None => Ok(()),
         }
     }
 
     /// Whether the patch may have these functions on top of those it has.
-    fn check(&self, patch: PatchId, functions: &[Function]) -> Result<(), Refused> {
+    fn check(&self, patch: PatchId, functions: &[Function]) -> Result<(), ModelError> {
         if let Some(f) = functions.iter().find(|f| f.old == f.new) {
-            return Err(Refused::Itself { old: f.old });
+            return Err(ModelError::Itself { old: f.old });
         }
         let mut olds: Vec<Code> = functions.iter().map(|f| f.old).collect();
         olds.extend(self.functions_of(patch).map(|f| f.old));
         olds.sort_unstable();
         match olds.array_windows().find(|[one, next]| one == next) {
-            Some(&[old, _]) => Err(Refused::FunctionTwice { old }),
+            Some(&[old, _]) => Err(ModelError::FunctionTwice { old }),
             None => Ok(()),
         }
     }

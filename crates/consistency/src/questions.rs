@@ -1,5 +1,5 @@
 use crate::stack::Stack;
-use crate::{Choice, Code, Function, Motion, PatchId, Patches, Phase, Transition, Universe};
+use crate::{Choice, Code, Function, Motion, PatchId, PatchState, Patches, Phase, Transition};
 
 /// What threads, calls and the driver ask.
 impl Patches {
@@ -14,31 +14,27 @@ impl Patches {
     /// asks. True if none runs.
     #[inline]
     #[must_use]
-    pub fn has_switched(&self, universe: Universe) -> bool {
+    pub fn has_switched(&self, patch_state: PatchState) -> bool {
         self.transition
             .as_ref()
-            .is_none_or(|t| t.is_on_new_side(universe) != t.reversed)
+            .is_none_or(|t| t.has_switched(patch_state))
     }
 
     /// Whether a thread with this state is on the new side of the running
     /// transition, reversed or not: what [`Choice::of`] wants. False if none runs.
     #[inline]
     #[must_use]
-    pub fn is_on_new_side(&self, universe: Universe) -> bool {
+    pub fn is_on_new_side(&self, patch_state: PatchState) -> bool {
         self.transition
             .as_ref()
-            .is_some_and(|t| t.is_on_new_side(universe))
+            .is_some_and(|t| t.is_on_new_side(patch_state))
     }
 
     /// What a thread's state becomes when it switches.
     #[must_use]
-    pub fn goal(&self) -> Universe {
-        match &self.transition {
-            // The number of an earlier transition, or 0: the old side.
-            Some(t) if t.reversed => Universe(t.number - 1),
-            Some(t) => Universe(t.number),
-            None => Universe(self.last),
-        }
+    pub fn goal(&self) -> PatchState {
+        let last = PatchState(self.last);
+        self.transition.as_ref().map_or(last, Transition::goal)
     }
 
     /// The functions that a thread which has still to switch must not have on its

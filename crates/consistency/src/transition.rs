@@ -1,4 +1,4 @@
-use crate::{Code, PatchId, Universe};
+use crate::{Code, PatchId, PatchState};
 use alloc::vec::Vec;
 
 /// What a transition was started for.
@@ -57,7 +57,7 @@ impl Transition {
         self.replaces
     }
 
-    /// Whether threads that have gone over must go back at present.
+    /// Whether threads that have switched must go back at present.
     #[must_use]
     pub const fn reversed(&self) -> bool {
         self.reversed
@@ -75,9 +75,31 @@ impl Transition {
         matches!(self.direction, Direction::Enable) != self.reversed
     }
 
-    /// Whether a thread in that state is on the new side.
-    pub(crate) const fn is_on_new_side(&self, universe: Universe) -> bool {
-        universe.0 == self.number
+    /// Whether a thread in this state is on the new side, the transition reversed or not:
+    /// what [`Choice::of`](crate::Choice::of) wants.
+    #[inline]
+    #[must_use]
+    pub const fn is_on_new_side(&self, patch_state: PatchState) -> bool {
+        patch_state.is_of(self.number)
+    }
+
+    /// Whether a thread in this state has done what the transition asks.
+    #[inline]
+    #[must_use]
+    pub const fn has_switched(&self, patch_state: PatchState) -> bool {
+        self.is_on_new_side(patch_state) != self.reversed
+    }
+
+    /// What a thread's state becomes when it switches.
+    #[inline]
+    #[must_use]
+    pub const fn goal(&self) -> PatchState {
+        // The number of an earlier transition, or 0, is the old side.
+        PatchState(if self.reversed {
+            self.number - 1
+        } else {
+            self.number
+        })
     }
 
     pub(crate) const fn phase(&self) -> Phase {

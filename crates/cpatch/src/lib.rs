@@ -1,5 +1,5 @@
 //! Assembly and C for the bare machine, compiled from build scripts: the kernel's entries,
-//! its victims, and the replacement functions of patches (docs/c-patches.md).
+//! its functions, and the replacement functions of patches (docs/c-patches.md).
 
 use klp::convention::FrameHeader;
 use klp::{Convention, stack};

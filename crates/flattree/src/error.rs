@@ -42,12 +42,12 @@ pub enum Error {
         start: u64,
     },
     /// A node's or a property's name that a reader would take for another.
-    BadName(NameFault),
+    BadName(NameError),
 }
 
 /// What is wrong with a name.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum NameFault {
+pub enum NameError {
     /// It holds a NUL, which ends names in the blob.
     Nul,
     /// A node's holds a `/`, which separates names in paths.
@@ -58,7 +58,7 @@ pub enum NameFault {
     RootNotEmpty,
 }
 
-impl NameFault {
+impl NameError {
     /// Checks a node's name; that of the root if `root`.
     pub(crate) fn check_node(name: &str, root: bool) -> Result<(), Error> {
         match (root, name.is_empty()) {
@@ -109,10 +109,10 @@ impl fmt::Display for Error {
             Self::EmptyReservation { start } => {
                 return write!(f, "memory reservation of 0 bytes at {start:#x}");
             }
-            Self::BadName(NameFault::Nul) => "a name with a NUL in it",
-            Self::BadName(NameFault::Slash) => "a node's name with a `/` in it",
-            Self::BadName(NameFault::Empty) => "an empty name, which only the root may have",
-            Self::BadName(NameFault::RootNotEmpty) => "a root node whose name is not empty",
+            Self::BadName(NameError::Nul) => "a name with a NUL in it",
+            Self::BadName(NameError::Slash) => "a node's name with a `/` in it",
+            Self::BadName(NameError::Empty) => "an empty name, which only the root may have",
+            Self::BadName(NameError::RootNotEmpty) => "a root node whose name is not empty",
         })
     }
 }

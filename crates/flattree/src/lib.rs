@@ -24,7 +24,7 @@ mod error;
 #[cfg(test)]
 mod tests;
 
-pub use error::{Block, Error, NameFault};
+pub use error::{Block, Error, NameError};
 
 use block::Buffer;
 
@@ -112,7 +112,7 @@ impl<'a> Writer<'a> {
             Stage::Reservations => true,
             Stage::Properties | Stage::Children => false,
         };
-        NameFault::check_node(name, first)?;
+        NameError::check_node(name, first)?;
         // The reservations end with one of address 0 and size 0.
         let terminator: &[u8] = if first { &[0; 16] } else { &[] };
         let nodes_at = self.structure.len() + terminator.len();
@@ -153,7 +153,7 @@ impl<'a> Writer<'a> {
             Stage::Children => return Err(Error::LateProperty),
             Stage::Properties => {}
         }
-        NameFault::check_property(name)?;
+        NameError::check_property(name)?;
         let len_field = self.structure.number(len)?;
         let name_offset = match self.strings.find_string(name) {
             Some(offset) => offset,

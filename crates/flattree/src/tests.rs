@@ -158,13 +158,13 @@ fn a_tree_is_finished_only_when_its_root_is_ended() {
 fn names_that_would_read_back_as_others_are_refused() {
     let bad = |fault| Err(Error::BadName(fault));
     with_writer(|mut writer| {
-        assert_eq!(writer.begin_node("/"), bad(NameFault::RootNotEmpty));
+        assert_eq!(writer.begin_node("/"), bad(NameError::RootNotEmpty));
         writer.begin_node("").unwrap();
-        assert_eq!(writer.begin_node(""), bad(NameFault::Empty));
-        assert_eq!(writer.begin_node("a/b"), bad(NameFault::Slash));
-        assert_eq!(writer.begin_node("a\0"), bad(NameFault::Nul));
-        assert_eq!(writer.property("", &[]), bad(NameFault::Empty));
-        assert_eq!(writer.property("a\0b", &[]), bad(NameFault::Nul));
+        assert_eq!(writer.begin_node(""), bad(NameError::Empty));
+        assert_eq!(writer.begin_node("a/b"), bad(NameError::Slash));
+        assert_eq!(writer.begin_node("a\0"), bad(NameError::Nul));
+        assert_eq!(writer.property("", &[]), bad(NameError::Empty));
+        assert_eq!(writer.property("a\0b", &[]), bad(NameError::Nul));
         assert_eq!(writer.property("a/b", &[]), Ok(()));
         // Beyond the specification's 31 characters, but QEMU's pseries has it.
         let long = "ibm,associativity-reference-points";

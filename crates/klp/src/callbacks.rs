@@ -52,7 +52,7 @@ pub type Callback = extern "C" fn(&Context<'_>);
 pub struct Callbacks {
     /// Before the object's functions are diverted.
     pub pre_patch: Option<PrePatch>,
-    /// After all threads have gone over to the new functions.
+    /// After all threads have switched to the new functions.
     pub post_patch: Option<Callback>,
     /// Before threads begin to go back to the old functions.
     pub pre_unpatch: Option<Callback>,

@@ -72,7 +72,7 @@ unsafe extern "C" {
     /// The state of this id in the newest patch that was enabled before the one
     /// that asks; null if there is none. It lies in that patch's module.
     pub safe fn klp_previous_state(id: u32) -> *const State;
-    /// Lets the running thread go over to another patch state.
+    /// Lets the running thread switch to another patch state.
     pub safe fn klp_safe_point();
     /// Lets other threads run.
     pub safe fn klp_yield();

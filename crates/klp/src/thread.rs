@@ -1,10 +1,10 @@
-//! Threads: giving way, and places where a thread may go over to another patch
+//! Threads: giving way, and places where a thread may switch to another patch
 //! state.
 
 use crate::kernel::{klp_safe_point, klp_sleep, klp_thread_name, klp_yield};
 
 /// A place where the running thread holds on to nothing: during a transition it
-/// goes over to the new patch state here, if its stack allows that.
+/// switches to the new patch state here, if its stack allows that.
 #[inline]
 pub fn safe_point() {
     klp_safe_point();

@@ -1,4 +1,4 @@
-use crate::problem::{SectionProblem, SymbolProblem};
+use crate::malformed::{SectionError, SymbolError};
 
 /// A part of the file.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -76,7 +76,7 @@ pub enum LoadError<'a> {
         /// Its name; empty if it is not known yet.
         name: &'a str,
         /// What is wrong.
-        problem: SectionProblem,
+        problem: SectionError,
     },
     /// A symbol is not as it should be.
     Symbol {
@@ -85,7 +85,7 @@ pub enum LoadError<'a> {
         /// Its name; empty if it is not known yet.
         name: &'a str,
         /// What is wrong.
-        problem: SymbolProblem,
+        problem: SymbolError,
     },
     /// Two parts share bytes of the file.
     Overlap {

@@ -1,6 +1,6 @@
 //! Where everything goes.
 
-use crate::problem::SectionProblem;
+use crate::malformed::SectionError;
 use crate::sections::{Sections, bytes, is_loaded};
 use crate::stub::STUB_BYTES;
 use crate::{LoadError, memory};
@@ -100,7 +100,7 @@ impl<'a> Layout<'a> {
             }
             let align = header.sh_addralign.get(LE).max(1);
             if !align.is_power_of_two() || align > MAX_ALIGN {
-                return Err(sections.error(index, SectionProblem::Alignment { found: align }));
+                return Err(sections.error(index, SectionError::Alignment { found: align }));
             }
             self.align = self.align.max(align);
             let size = header.sh_size.get(LE);

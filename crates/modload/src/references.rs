@@ -2,7 +2,7 @@
 //! need together.
 
 use crate::howto::{Howto, Value, howto};
-use crate::problem::SectionProblem;
+use crate::malformed::SectionError;
 use crate::sections::{Sections, bytes, is_loaded};
 use crate::symbols::Symbols;
 use crate::{LoadError, memory, names};
@@ -96,7 +96,7 @@ impl<'a> References<'a> {
             match header.sh_type.get(LE) {
                 SHT_RELA => {}
                 SectionType(found) if [SHT_REL.0, SHT_RELR.0, SHT_CREL.0].contains(&found) => {
-                    return Err(sections.error(index, SectionProblem::RelocationForm { found }));
+                    return Err(sections.error(index, SectionError::RelocationForm { found }));
                 }
                 _ => continue,
             }
@@ -243,17 +243,17 @@ fn group<'a>(
             }
             let link = header.sh_link.get(LE);
             if link as usize != symbols.section {
-                SectionProblem::Link { found: link }
+                SectionError::Link { found: link }
             } else if section.sh_type.get(LE) == SHT_NOBITS
                 && !bytes(sections.file, header).is_empty()
             {
-                SectionProblem::NoBytes { target: info }
+                SectionError::NoBytes { target: info }
             } else {
                 let entries = sections.entries(index, header)?;
                 return Ok(Some(Group { target, entries }));
             }
         }
-        _ => SectionProblem::Target { found: info },
+        _ => SectionError::Target { found: info },
     };
     Err(sections.error(index, problem))
 }

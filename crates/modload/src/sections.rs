@@ -1,6 +1,6 @@
 //! The sections: that they are in the file, and which of them are loaded.
 
-use crate::problem::SectionProblem;
+use crate::malformed::SectionError;
 use crate::strings::Strings;
 use crate::{LoadError, Region, header, memory};
 use core::ops::Range;
@@ -45,7 +45,7 @@ impl<'a> Sections<'a> {
         for (index, header) in headers.iter().enumerate() {
             let offset = header.sh_name.get(LE);
             if !sections.names.contains(offset) {
-                return Err(sections.error(index, SectionProblem::Name { offset }));
+                return Err(sections.error(index, SectionError::Name { offset }));
             }
             if is_loaded(header) {
                 sections.check_loaded(index, header)?;
@@ -67,7 +67,7 @@ impl<'a> Sections<'a> {
             .map_or(0, |header| header.sh_size.get(LE))
     }
 
-    pub(crate) fn error(&self, index: usize, problem: SectionProblem) -> LoadError<'a> {
+    pub(crate) fn error(&self, index: usize, problem: SectionError) -> LoadError<'a> {
         LoadError::Section {
             index,
             name: self.name(index),
@@ -91,13 +91,13 @@ impl<'a> Sections<'a> {
     ) -> Result<&'a [T], LoadError<'a>> {
         let found = header.sh_entsize.get(LE);
         if found != ENTRY {
-            return Err(self.error(index, SectionProblem::EntrySize { found }));
+            return Err(self.error(index, SectionError::EntrySize { found }));
         }
         let bytes = bytes(self.file, header);
         let size = size_of::<T>();
         if size as u64 != ENTRY || !bytes.len().is_multiple_of(size) {
             let found = bytes.len() as u64;
-            return Err(self.error(index, SectionProblem::Size { found }));
+            return Err(self.error(index, SectionError::Size { found }));
         }
         let (entries, _) = slice_from_bytes(bytes, bytes.len() / size).unwrap_or_default();
         Ok(entries)
@@ -111,15 +111,15 @@ impl<'a> Sections<'a> {
         let flags = header.sh_flags.get(LE).0;
         let is_empty = header.sh_size.get(LE) == 0;
         let problem = match header.sh_type.get(LE) {
-            _ if flags & SHF_COMPRESSED.0 != 0 => SectionProblem::Compressed,
-            _ if flags & SHF_TLS.0 != 0 => SectionProblem::ThreadLocal,
+            _ if flags & SHF_COMPRESSED.0 != 0 => SectionError::Compressed,
+            _ if flags & SHF_TLS.0 != 0 => SectionError::ThreadLocal,
             SHT_INIT_ARRAY | SHT_FINI_ARRAY | SHT_PREINIT_ARRAY if !is_empty => {
-                SectionProblem::Constructors
+                SectionError::Constructors
             }
-            _ if is_constructors(self.name(index)) && !is_empty => SectionProblem::Constructors,
+            _ if is_constructors(self.name(index)) && !is_empty => SectionError::Constructors,
             SHT_PROGBITS | SHT_NOBITS | SHT_NOTE | SHT_INIT_ARRAY | SHT_FINI_ARRAY
             | SHT_PREINIT_ARRAY => return Ok(()),
-            SectionType(found) => SectionProblem::Type { found },
+            SectionType(found) => SectionError::Type { found },
         };
         Err(self.error(index, problem))
     }
@@ -212,10 +212,10 @@ fn strings<'a>(
         Some(header) if header.sh_type.get(LE) == SHT_STRTAB => {
             match Strings::parse(bytes(file, header)) {
                 Ok(strings) => return Ok(strings),
-                Err(problem) => SectionProblem::Strings(problem),
+                Err(problem) => SectionError::Strings(problem),
             }
         }
-        header => SectionProblem::NotStrings {
+        header => SectionError::NotStrings {
             found: header.map_or(0, |header| header.sh_type.get(LE).0),
         },
     };

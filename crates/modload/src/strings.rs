@@ -1,6 +1,6 @@
 //! A table of names.
 
-use crate::problem::StringsProblem;
+use crate::malformed::StringsError;
 use core::ffi::CStr;
 
 /// The longest name that a module may have, in bytes. The longest ones that
@@ -13,11 +13,11 @@ pub const MAX_NAME: usize = 4096;
 pub(crate) struct Strings<'a>(&'a str);
 
 impl<'a> Strings<'a> {
-    pub(crate) fn parse(bytes: &'a [u8]) -> Result<Self, StringsProblem> {
+    pub(crate) fn parse(bytes: &'a [u8]) -> Result<Self, StringsError> {
         if bytes.first() != Some(&0) || bytes.last() != Some(&0) {
-            return Err(StringsProblem::NotTerminated);
+            return Err(StringsError::NotTerminated);
         }
-        let text = str::from_utf8(bytes).map_err(|error| StringsProblem::NotUtf8 {
+        let text = str::from_utf8(bytes).map_err(|error| StringsError::NotUtf8 {
             offset: error.valid_up_to(),
         })?;
         // From each start of a name, the last zero byte that is near enough.
@@ -26,7 +26,7 @@ impl<'a> Strings<'a> {
         while rest.len() > MAX_NAME {
             let near = rest.get(..=MAX_NAME).unwrap_or(rest);
             let Some(zero) = near.iter().rposition(|byte| *byte == 0) else {
-                return Err(StringsProblem::TooLong {
+                return Err(StringsError::TooLong {
                     offset: bytes.len() - rest.len(),
                 });
             };

@@ -1,7 +1,7 @@
 //! The symbols: that they are in their sections.
 
 use crate::LoadError;
-use crate::problem::{SectionProblem, SymbolProblem};
+use crate::malformed::{SectionError, SymbolError};
 use crate::sections::{Sections, is_loaded};
 use crate::strings::Strings;
 use object::LittleEndian as LE;
@@ -54,7 +54,7 @@ impl<'a> Symbols<'a> {
         };
         let link = header.sh_link.get(LE);
         if link as usize >= sections.headers.len() {
-            return Err(sections.error(section, SectionProblem::Link { found: link }));
+            return Err(sections.error(section, SectionError::Link { found: link }));
         }
         let symbols = Self {
             section,
@@ -80,7 +80,7 @@ impl<'a> Symbols<'a> {
             .map_or("", |symbol| self.names.name(symbol.st_name.get(LE)))
     }
 
-    pub(crate) fn error(&self, index: usize, problem: SymbolProblem) -> LoadError<'a> {
+    pub(crate) fn error(&self, index: usize, problem: SymbolError) -> LoadError<'a> {
         LoadError::Symbol {
             index,
             name: self.name(index),
@@ -128,13 +128,13 @@ impl<'a> Symbols<'a> {
         &self,
         index: usize,
         headers: &[SectionHeader64<LE>],
-    ) -> Result<(), SymbolProblem> {
+    ) -> Result<(), SymbolError> {
         let kind = self.entries.get(index).map(|symbol| symbol.st_type());
         match (kind, self.origin(index)) {
-            (Some(STT_TLS), _) => Err(SymbolProblem::ThreadLocal),
-            (Some(STT_GNU_IFUNC), _) => Err(SymbolProblem::Indirect),
+            (Some(STT_TLS), _) => Err(SymbolError::ThreadLocal),
+            (Some(STT_GNU_IFUNC), _) => Err(SymbolError::Indirect),
             (_, Origin::Section { index, .. }) if !headers.get(index).is_some_and(is_loaded) => {
-                Err(SymbolProblem::NotLoaded)
+                Err(SymbolError::NotLoaded)
             }
             _ => Ok(()),
         }
@@ -179,30 +179,30 @@ impl<'a> Symbols<'a> {
         &self,
         symbol: &Sym64<LE>,
         headers: &[SectionHeader64<LE>],
-    ) -> Result<(), SymbolProblem> {
+    ) -> Result<(), SymbolError> {
         let offset = symbol.st_name.get(LE);
         if !self.names.contains(offset) {
-            return Err(SymbolProblem::Name { offset });
+            return Err(SymbolError::Name { offset });
         }
         let section = match symbol.st_shndx.get(LE) {
             SHN_UNDEF | SHN_ABS => return Ok(()),
-            SHN_COMMON => return Err(SymbolProblem::Common),
+            SHN_COMMON => return Err(SymbolError::Common),
             section if section.0 >= SHN_LORESERVE => None,
             SymbolSection(index) => headers.get(usize::from(index)),
         };
         let section = section.filter(|header| header.sh_type.get(LE) != SHT_NULL);
         let Some(section) = section else {
             let found = symbol.st_shndx.get(LE).0;
-            return Err(SymbolProblem::Section { found });
+            return Err(SymbolError::Section { found });
         };
         if symbol.st_other.ppc64_local() == RESERVED {
-            return Err(SymbolProblem::LocalEntry);
+            return Err(SymbolError::LocalEntry);
         }
         let value = symbol.st_value.get(LE);
         let size = symbol.st_size.get(LE).max(local_entry(symbol).into());
         let section = section.sh_size.get(LE);
         if value > section || size > section - value {
-            return Err(SymbolProblem::Outside {
+            return Err(SymbolError::Outside {
                 value,
                 size,
                 section,

@@ -141,7 +141,7 @@ pub enum Record<'a> {
         /// When, in timebase ticks.
         time: u64,
     },
-    /// A thread has gone over.
+    /// A thread has switched.
     Switch {
         /// The transition's number.
         number: u64,
@@ -154,20 +154,20 @@ pub enum Record<'a> {
         /// When, in timebase ticks.
         time: u64,
     },
-    /// A thread was seen to hold the transition up.
-    Held {
+    /// A thread was seen to block the transition.
+    Blocked {
         /// The thread's number.
         thread: u32,
         /// Its name.
         name: &'a str,
-        /// Why it can't go over, in words.
+        /// Why it can't switch, in words.
         reason: &'a str,
         /// The function that it is inside of, if that is why; else empty.
         function: &'a str,
         /// When, in timebase ticks.
         time: u64,
     },
-    /// A transition has ended: all threads have gone over, or back.
+    /// A transition has ended: all threads have switched, or back.
     TransitionEnd {
         /// The transition's number.
         number: u64,

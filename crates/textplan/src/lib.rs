@@ -11,12 +11,12 @@
 #[cfg(test)]
 extern crate std;
 
-mod refusal;
+mod error;
 #[cfg(test)]
 mod tests;
 
+pub use error::{PlanError, Unverified};
 pub use memmap::Range;
-pub use refusal::{Refusal, Unverified};
 
 /// Bytes in an instruction.
 const WORD: u64 = 4;
@@ -62,7 +62,7 @@ pub fn check(
     changes: &[Change],
     rules: &Rules<'_>,
     mut read: impl FnMut(u64) -> u32,
-) -> Result<(), Refusal> {
+) -> Result<(), PlanError> {
     sorted(rules.patchable)?;
     sorted(rules.forbidden)?;
     let mut patchable = rules.patchable.iter();
@@ -80,7 +80,7 @@ pub fn check(
             return Err(out_of_order(lowest - 1, address));
         }
         if !address.is_multiple_of(WORD) {
-            return Err(Refusal::Misaligned { address });
+            return Err(PlanError::Misaligned { address });
         }
         // Neither can overflow for a multiple of 4.
         let last = address | (WORD - 1);
@@ -91,11 +91,11 @@ pub fn check(
         while inside.end <= last {
             match patchable.next() {
                 Some(&next) => inside = next,
-                None => return Err(Refusal::OutsideText { address }),
+                None => return Err(PlanError::OutsideText { address }),
             }
         }
         if address < inside.start {
-            return Err(Refusal::OutsideText { address });
+            return Err(PlanError::OutsideText { address });
         }
 
         while barred.end <= address {
@@ -103,7 +103,7 @@ pub fn check(
             barred = *next.unwrap_or(&NOWHERE);
         }
         if barred.start <= last {
-            return Err(Refusal::Forbidden {
+            return Err(PlanError::Forbidden {
                 address,
                 range: barred,
             });
@@ -111,7 +111,7 @@ pub fn check(
 
         let found = read(address);
         if found != expected {
-            return Err(Refusal::Mismatch {
+            return Err(PlanError::Mismatch {
                 address,
                 found,
                 expected,
@@ -146,18 +146,18 @@ pub fn carry_out(
     Ok(())
 }
 
-fn sorted(ranges: &[Range]) -> Result<(), Refusal> {
+fn sorted(ranges: &[Range]) -> Result<(), PlanError> {
     match ranges.array_windows().find(|[a, b]| a.start > b.start) {
-        Some(&[before, range]) => Err(Refusal::UnsortedRules { before, range }),
+        Some(&[before, range]) => Err(PlanError::UnsortedRules { before, range }),
         None => Ok(()),
     }
 }
 
 #[cold]
-fn out_of_order(before: u64, address: u64) -> Refusal {
+fn out_of_order(before: u64, address: u64) -> PlanError {
     if before == address {
-        Refusal::Overlap { address }
+        PlanError::Overlap { address }
     } else {
-        Refusal::Unsorted { before, address }
+        PlanError::Unsorted { before, address }
     }
 }

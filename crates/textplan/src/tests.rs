@@ -32,7 +32,7 @@ impl Memory {
         self.0[(address - BASE) as usize / 4]
     }
 
-    fn carry_out(&mut self, changes: &[Change], rules: &Rules<'_>) -> Result<(), Refusal> {
+    fn carry_out(&mut self, changes: &[Change], rules: &Rules<'_>) -> Result<(), PlanError> {
         check(changes, rules, |address| self.read(address))?;
         assert_eq!(
             super::carry_out(changes, |address, word| self.store(address, word)),
@@ -155,9 +155,9 @@ fn the_last_words_of_the_address_space_do_not_overflow() {
     let at = |address| check(&[change(address, 0, 0)], &rules, |_| 0);
     assert_eq!(at(u64::MAX - 7), Ok(()));
     let address = u64::MAX - 3;
-    assert_eq!(at(address), Err(Refusal::OutsideText { address }));
+    assert_eq!(at(address), Err(PlanError::OutsideText { address }));
     let address = u64::MAX;
-    assert_eq!(at(address), Err(Refusal::Misaligned { address }));
+    assert_eq!(at(address), Err(PlanError::Misaligned { address }));
 }
 
 /// Memory that keeps no word at 12: the write stops there, whatever is there instead.
@@ -189,7 +189,7 @@ fn a_word_that_does_not_arrive_is_named_and_nothing_is_written_behind_it() {
 }
 
 /// What `check` promises, by looking at every byte of every range each time.
-fn naive(changes: &[Change], rules: &Rules<'_>, memory: &Memory) -> Result<(), Refusal> {
+fn naive(changes: &[Change], rules: &Rules<'_>, memory: &Memory) -> Result<(), PlanError> {
     for (index, &change) in changes.iter().enumerate() {
         let Change {
             address, expected, ..
@@ -197,26 +197,26 @@ fn naive(changes: &[Change], rules: &Rules<'_>, memory: &Memory) -> Result<(), R
         let before = index.checked_sub(1).map(|index| changes[index].address);
         match before {
             Some(before) if before > address => {
-                return Err(Refusal::Unsorted { before, address });
+                return Err(PlanError::Unsorted { before, address });
             }
-            Some(before) if before == address => return Err(Refusal::Overlap { address }),
+            Some(before) if before == address => return Err(PlanError::Overlap { address }),
             _ => {}
         }
         if address % 4 != 0 {
-            return Err(Refusal::Misaligned { address });
+            return Err(PlanError::Misaligned { address });
         }
         let holds = |range: &Range, byte| (range.start..range.end).contains(&byte);
         let all = |range: &&Range| (address..address + 4).all(|byte| holds(range, byte));
         if !rules.patchable.iter().any(|range| all(&range)) {
-            return Err(Refusal::OutsideText { address });
+            return Err(PlanError::OutsideText { address });
         }
         let any = |range: &&Range| (address..address + 4).any(|byte| holds(range, byte));
         if let Some(&range) = rules.forbidden.iter().find(any) {
-            return Err(Refusal::Forbidden { address, range });
+            return Err(PlanError::Forbidden { address, range });
         }
         let found = memory.read(address);
         if found != expected {
-            return Err(Refusal::Mismatch {
+            return Err(PlanError::Mismatch {
                 address,
                 found,
                 expected,
@@ -281,13 +281,13 @@ proptest! {
         // Every change up to the one at fault, which is read only for its word.
         let good = match expected {
             Ok(()) => plan.len(),
-            Err(Refusal::Mismatch { address, .. }) => reads.iter().position(|a| *a == address).unwrap() + 1,
+            Err(PlanError::Mismatch { address, .. }) => reads.iter().position(|a| *a == address).unwrap() + 1,
             Err(_) => reads.len(),
         };
         prop_assert_eq!(&reads, &plan[..good].iter().map(|c| c.address).collect::<Vec<_>>());
         for (index, address) in reads.iter().enumerate() {
             let passed = naive(&plan[..=index], &rules, &memory);
-            let compared = matches!(passed, Err(Refusal::Mismatch { address: a, .. }) if a == *address);
+            let compared = matches!(passed, Err(PlanError::Mismatch { address: a, .. }) if a == *address);
             prop_assert!(passed.is_ok() || compared, "read {:#x}: {:?}", address, passed);
         }
 

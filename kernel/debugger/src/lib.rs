@@ -171,8 +171,8 @@ fn thread_line(out: &mut Lines<'_>, thread: &Thread) -> fmt::Result {
         Activity::Waiting(_) if thread.state() == thread::State::Ready => "ready",
         Activity::Waiting(_) => "asleep",
     };
-    let (id, name, universe) = (thread.id(), thread.name(), thread.universe());
-    write!(out, "{id:>4}  {name:<12} {state:<10} {universe:>8}  ")?;
+    let (id, name, patch_state) = (thread.id(), thread.name(), thread.patch_state());
+    write!(out, "{id:>4}  {name:<12} {state:<10} {patch_state:>8}  ")?;
     if thread.activity() == Activity::Running {
         return out.write_str("here");
     }

@@ -52,7 +52,7 @@ pub extern "C" fn balance(account: u64, years: u64) -> u64 {
 }
 
 /// What was paid into an account, for a function that adds so many percent. Waits
-/// while the account is locked, and at each look would go over to another patch
+/// while the account is locked, and at each look would switch to another patch
 /// state if it might.
 #[unsafe(no_mangle)]
 #[inline(never)]

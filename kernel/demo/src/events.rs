@@ -1,4 +1,4 @@
-//! What the demonstration sees of transitions: who goes over, when and how, and
+//! What the demonstration sees of transitions: who switches, when and how, and
 //! which rate of interest each side has. All of it goes into the report.
 
 use alloc::vec::Vec;
@@ -10,7 +10,7 @@ use machine::{arch, console, sync::IrqLock};
 use report::Record;
 use thread::NAME_BYTES;
 
-/// A thread went over, or back.
+/// A thread switched, or back.
 #[derive(Clone, Copy, Debug)]
 pub struct Switch {
     /// The thread's number.
@@ -47,7 +47,7 @@ static SEEN: IrqLock<Seen> = IrqLock::new(Seen {
 });
 
 /// The sides of the transition that runs, or of the last one: its number, and the
-/// rates of the threads that have not gone over, and that have. In one word, since
+/// rates of the threads that have not switched, and that have. In one word, since
 /// threads read it while it changes.
 static SIDES: AtomicU64 = AtomicU64::new(pack(0, 1, 1));
 
@@ -68,9 +68,9 @@ const fn unpack(sides: u64) -> (u64, usize, usize) {
 }
 
 /// The rate for a thread with this patch state.
-pub fn rate_of(universe: u64) -> usize {
+pub fn rate_of(patch_state: u64) -> usize {
     let (number, old, new) = unpack(SIDES.load(Ordering::Relaxed));
-    if universe == number { new } else { old }
+    if patch_state == number { new } else { old }
 }
 
 /// Says which rate the next transition leads to.
@@ -159,7 +159,7 @@ fn report_transition(
     });
 }
 
-/// A way of going over, as the report has it.
+/// A way of switching, as the report has it.
 const fn word(how: How) -> &'static str {
     match how {
         How::SafePoint => "safe_point",
@@ -184,7 +184,7 @@ pub fn stray() -> u64 {
     SEEN.lock().stray
 }
 
-/// Who has gone over in the running or last transition, or in it has gone back, by
+/// Who has switched in the running or last transition, or in it has gone back, by
 /// number.
 pub fn switches(back: bool) -> Vec<Switch> {
     let mut switches = SEEN.lock().switches.clone();
@@ -193,14 +193,14 @@ pub fn switches(back: bool) -> Vec<Switch> {
     switches
 }
 
-/// Whether a thread has gone over in the running or last transition, or back.
+/// Whether a thread has switched in the running or last transition, or back.
 pub fn has_switched(thread: u32, back: bool) -> bool {
     let seen = SEEN.lock();
     let mut switches = seen.switches.iter();
     switches.any(|switch| switch.thread == thread && switch.back == back)
 }
 
-/// Whether each of these threads went over exactly once, and nobody else did.
+/// Whether each of these threads switched exactly once, and nobody else did.
 pub fn each_once(switches: &[Switch], threads: &[u32]) -> bool {
     let times = |id: u32| switches.iter().filter(|switch| switch.thread == id).count();
     switches.len() == threads.len() && threads.iter().all(|&id| times(id) == 1)

@@ -1,8 +1,8 @@
 //! The main job: the demonstration. It shows one function of a bank being replaced
 //! while everybody calls it, and checks everything that it shows.
 //!
-//! - `acts`: what happens, in order;
-//! - `staff`: who calls the function, and what they are answered;
+//! - `steps`: what happens, in order;
+//! - `workload`: who calls the function, and what they are answered;
 //! - `events`: what is seen of transitions;
 //! - `show`: code for the reader;
 //! - `premises`, `traced`, `modules`: what all of it stands on;
@@ -13,15 +13,15 @@ extern crate alloc;
 #[macro_use]
 extern crate machine;
 
-mod acts;
 pub mod bank;
 pub mod events;
 pub mod line;
 mod modules;
 mod premises;
 mod show;
-pub mod staff;
+mod steps;
 mod traced;
+pub mod workload;
 
 use alloc::vec::Vec;
 use boot::{Endian, Entry};
@@ -92,11 +92,11 @@ pub fn run() -> Verdict {
     }
 
     events::reserve();
-    if let Err(problem) = acts::rehearse() {
+    if let Err(problem) = steps::rehearse() {
         lines.push(Line::new("rehearsal", format_args!("{problem}"), false));
     }
     let memory = (mm::usage().used, mm::code::used());
-    acts::run(&mut lines);
+    steps::run(&mut lines);
     let now = (mm::usage().used, mm::code::used());
     lines.push(compared(&words));
     lines.push(Line::new(

@@ -31,7 +31,7 @@ pub enum FtraceError {
     /// Tracing can't be turned off while this ops is registered.
     Needed(&'static str),
     /// No memory for the bookkeeping.
-    NoMemory,
+    OutOfMemory,
     /// A trampoline could not be made.
     Trampoline(TrampolineError),
     /// The sites could not be written.
@@ -62,7 +62,7 @@ impl fmt::Display for FtraceError {
             Self::Needed(name) => {
                 write!(f, "tracing can't be turned off: ops `{name}` depends on it")
             }
-            Self::NoMemory => f.write_str("no memory"),
+            Self::OutOfMemory => f.write_str("no memory"),
             Self::Trampoline(error) => error.fmt(f),
             Self::Text(error) => error.fmt(f),
         }
@@ -71,6 +71,6 @@ impl fmt::Display for FtraceError {
 
 impl From<TryReserveError> for FtraceError {
     fn from(_: TryReserveError) -> Self {
-        Self::NoMemory
+        Self::OutOfMemory
     }
 }

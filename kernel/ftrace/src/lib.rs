@@ -35,7 +35,7 @@ pub use registry::{
 };
 pub use retired::{count as retired, reclaim, retire, wait as wait_for_retired};
 pub use sites::{
-    Counts, Kind, Refused, Site, Table, at_call, at_entry, bring_to_rest, counts,
+    Counts, Kind, Site, SiteError, Table, at_call, at_entry, bring_to_rest, counts,
     find as find_site, from_record, refused, sites, start,
 };
 pub use trampoline::in_trampoline;

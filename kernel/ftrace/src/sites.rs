@@ -65,7 +65,7 @@ impl Site {
 
 /// A record that does not fit the code. It is left alone.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Refused {
+pub struct SiteError {
     /// The address that was recorded.
     pub record: u64,
     /// The words at the function's local entry, which are not two nops, with how many
@@ -73,7 +73,7 @@ pub struct Refused {
     pub found: Option<(u8, [u32; 2])>,
 }
 
-impl fmt::Display for Refused {
+impl fmt::Display for SiteError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.found {
             Some((offset, [first, second])) => write!(
@@ -105,7 +105,7 @@ pub struct Counts {
 }
 
 struct Found {
-    refused: Vec<Refused>,
+    refused: Vec<SiteError>,
     counts: Counts,
 }
 
@@ -143,7 +143,7 @@ pub fn set_sites(sites: Table) {
 
 /// The records that did not fit.
 #[must_use]
-pub fn refused() -> &'static [Refused] {
+pub fn refused() -> &'static [SiteError] {
     FOUND.get().map_or(&[], |found| &found.refused)
 }
 
@@ -180,12 +180,12 @@ fn words_at(address: u64) -> [u32; 2] {
 /// Checks one of rustc's records.
 ///
 /// # Errors
-/// [`Refused`], when no function begins there or its words are others.
-pub fn from_record(record: u64) -> Result<Site, Refused> {
+/// [`SiteError`], when no function begins there or its words are others.
+pub fn from_record(record: u64) -> Result<Site, SiteError> {
     let function = symbols::function_at(record).filter(|function| function.address == record);
     match function {
         Some(function) => at_entry(function),
-        None => Err(Refused {
+        None => Err(SiteError {
             record,
             found: None,
         }),
@@ -195,13 +195,13 @@ pub fn from_record(record: u64) -> Result<Site, Refused> {
 /// Checks the words at a function's local entry.
 ///
 /// # Errors
-/// [`Refused`], when they are not two nops.
-pub fn at_entry(function: FunctionEntry) -> Result<Site, Refused> {
+/// [`SiteError`], when they are not two nops.
+pub fn at_entry(function: FunctionEntry) -> Result<Site, SiteError> {
     let record = function.address;
     let local = record + u64::from(function.local_entry);
     let found = words_at(local);
     if found != [insn::NOP; 2] {
-        return Err(Refused {
+        return Err(SiteError {
             record,
             found: Some((function.local_entry, found)),
         });
@@ -217,14 +217,14 @@ pub fn at_entry(function: FunctionEntry) -> Result<Site, Refused> {
 /// `mflr r0` before it must be at the local entry of this function.
 ///
 /// # Errors
-/// [`Refused`], when no function begins so there.
-pub fn at_call(call: u64, function: Option<FunctionEntry>) -> Result<Site, Refused> {
+/// [`SiteError`], when no function begins so there.
+pub fn at_call(call: u64, function: Option<FunctionEntry>) -> Result<Site, SiteError> {
     let local = call - 4;
     let begins_here = |one: &FunctionEntry| {
         one.address + u64::from(one.local_entry) == local
             && words_at(local) == [insn::MFLR_R0, insn::NOP]
     };
-    let function = function.filter(begins_here).ok_or(Refused {
+    let function = function.filter(begins_here).ok_or(SiteError {
         record: call,
         found: None,
     })?;

@@ -15,7 +15,7 @@ use core::{
 };
 use layout::{CallFrame, CpuEntry, FrameHeader};
 use machine::{
-    mm::code::{self, CodeBlock, NoCodeMemory},
+    mm::code::{self, CodeBlock, OutOfCodeMemory},
     symbols,
     text::{self, Change, TextError},
 };
@@ -33,7 +33,7 @@ macro_rules! place {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum TrampolineError {
     /// No memory for it.
-    NoCodeMemory(NoCodeMemory),
+    OutOfCodeMemory(OutOfCodeMemory),
     /// It could not be written.
     Text(TextError),
     /// A callback is out of reach.
@@ -48,7 +48,7 @@ pub enum TrampolineError {
 impl fmt::Display for TrampolineError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoCodeMemory(error) => error.fmt(f),
+            Self::OutOfCodeMemory(error) => error.fmt(f),
             Self::Text(error) => error.fmt(f),
             Self::Branch(error) => error.fmt(f),
             Self::FarOps { address } => {
@@ -99,7 +99,7 @@ impl Trampoline {
             words.extend_from_slice((ops.hand_off)());
         }
 
-        let mut block = CodeBlock::new(words.len()).map_err(TrampolineError::NoCodeMemory)?;
+        let mut block = CodeBlock::new(words.len()).map_err(TrampolineError::OutOfCodeMemory)?;
         block.mark();
         for (index, callback) in branches {
             let from = block.start() + 4 * index as u64;

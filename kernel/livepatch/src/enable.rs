@@ -2,17 +2,17 @@
 //! when something fails.
 
 use super::{
-    Event, LivepatchError, Patch, objects,
+    LivepatchError, Patch, objects,
     patch::MOST_TARGETS,
     patched::{self, Registered},
-    registry::{Claim, REGISTRY},
+    registry::{Lock, REGISTRY},
     states,
     transition::{self, Way},
-    variants, watch, worker,
+    variants, worker,
 };
 use alloc::{format, string::ToString, sync::Arc, vec::Vec};
-use consistency::{Direction, Function};
-use core::{sync::atomic::Ordering, time::Duration};
+use consistency::Function;
+use core::time::Duration;
 use loader::Module;
 
 /// How to enable a patch.
@@ -23,16 +23,16 @@ pub struct Options {
 }
 
 /// Enables a patch: starts the transition to its functions, and ends it at once if
-/// all threads can go over now. Otherwise it goes on by itself; see [`wait`].
+/// all threads can switch now. Otherwise it goes on by itself; see [`wait`].
 ///
 /// [`wait`]: super::wait
 ///
 /// # Errors
 /// [`LivepatchError`]; nothing has changed then.
 pub fn enable(module: &Arc<Module>, options: Options) -> Result<Arc<Patch>, LivepatchError> {
-    let claim = Claim::wait()?;
+    let lock = Lock::wait()?;
     let name = &module.name;
-    let result = try_enable(&claim, module, options);
+    let result = try_enable(&lock, module, options);
     if let Err(error) = &result {
         log::error!("livepatch: failed to enable patch '{name}': {error}");
     }
@@ -40,7 +40,7 @@ pub fn enable(module: &Arc<Module>, options: Options) -> Result<Arc<Patch>, Live
 }
 
 fn try_enable(
-    claim: &Claim,
+    lock: &Lock,
     module: &Arc<Module>,
     options: Options,
 ) -> Result<Arc<Patch>, LivepatchError> {
@@ -63,15 +63,15 @@ fn try_enable(
         REGISTRY.lock().functions.insert(old, registered);
     }
     let way = Way::In(&functions, module.replace);
-    let result = transition::unsettle(claim, &patch, &way)
-        .and_then(|()| transition::begin(claim, &patch, &way));
+    let result = transition::unsettle(lock, &patch, &way)
+        .and_then(|()| transition::begin(lock, &patch, &way));
     if let Err(error) = result {
         forget_unused(&functions);
         cancel(&patch);
         return Err(error);
     }
     worker::set_deadline(options.reverse_after);
-    go_on(claim);
+    transition::go_on(lock);
     Ok(patch)
 }
 
@@ -153,20 +153,13 @@ pub(super) fn forget_unused(functions: &[Function]) {
     patched::release(unused);
 }
 
-/// Lets everybody go over who can; the worker does the rest.
-fn go_on(claim: &Claim) {
-    if !transition::try_to_end(claim) {
-        worker::wake();
-    }
-}
-
 /// Disables a patch: starts the transition away from its functions. A patch that is
 /// just being enabled is reversed.
 ///
 /// # Errors
 /// [`LivepatchError`]; nothing has changed then.
 pub fn disable(name: &str) -> Result<(), LivepatchError> {
-    let claim = Claim::wait()?;
+    let lock = Lock::wait()?;
     let (patch, coming) = {
         let registry = REGISTRY.lock();
         let patch = registry.by_name(name).cloned();
@@ -178,85 +171,21 @@ pub fn disable(name: &str) -> Result<(), LivepatchError> {
         (patch, is_moving)
     };
     if coming {
-        return if is_leaving() {
+        return if transition::is_leaving() {
             Ok(())
         } else {
-            turn_round(&claim)
+            transition::turn_round(&lock)
         };
     }
     log::info!("livepatch: '{name}': initializing unpatching transition");
-    transition::unsettle(&claim, &patch, &Way::Out)?;
+    transition::unsettle(&lock, &patch, &Way::Out)?;
     for index in objects::present(&patch) {
         patch.pre_unpatch(index);
     }
     log::info!("livepatch: '{name}': starting unpatching transition");
-    transition::begin(&claim, &patch, &Way::Out)?;
+    transition::begin(&lock, &patch, &Way::Out)?;
     worker::set_deadline(None);
-    go_on(&claim);
-    Ok(())
-}
-
-/// Whether the running transition ends with its patch disabled.
-fn is_leaving() -> bool {
-    let registry = REGISTRY.lock();
-    (registry.model.transition()).is_some_and(|transition| !transition.ends_enabled())
-}
-
-/// Turns the running transition round: who has gone over goes back.
-///
-/// # Errors
-/// When none runs.
-pub fn reverse() -> Result<(), LivepatchError> {
-    let claim = Claim::wait()?;
-    turn_round(&claim)
-}
-
-pub(super) fn turn_round(claim: &Claim) -> Result<(), LivepatchError> {
-    let patch = {
-        let mut registry = REGISTRY.lock();
-        let patch = registry.moving().ok_or(LivepatchError::NoTransition)?;
-        registry.model.reverse()?;
-        patch
-    };
-    let name = patch.name();
-    transition::cross(claim, || watch::tell(&Event::Reversed { patch: name }));
-    let (from, to) = if is_leaving() {
-        ("patching", "unpatching")
-    } else {
-        ("unpatching", "patching")
-    };
-    log::info!("livepatch: '{name}': reversing transition from {from} to {to}");
-    worker::set_deadline(None);
-    go_on(claim);
-    Ok(())
-}
-
-/// Ends the running transition whatever threads are doing. A thread may go on in an
-/// old function and call a new one; and since nobody knows who is where, the modules
-/// that may be on a stack stay loaded for good.
-///
-/// # Errors
-/// When none runs.
-pub fn force() -> Result<(), LivepatchError> {
-    let claim = Claim::wait()?;
-    {
-        let registry = REGISTRY.lock();
-        let patch = registry.moving().ok_or(LivepatchError::NoTransition)?;
-        log::warn!(
-            "livepatch: '{}': forcing remaining threads; its module can't be unloaded any more",
-            patch.name()
-        );
-        let replaces = patch.module.replace
-            && (registry.model.transition())
-                .is_some_and(|one| one.direction() == Direction::Enable);
-        for one in &registry.patches {
-            if replaces || one.id == patch.id {
-                one.forced.store(true, Ordering::Relaxed);
-            }
-        }
-    }
-    transition::switch_by_force(&claim);
-    transition::end(&claim);
+    transition::go_on(&lock);
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! Why a patch is not as somebody asked.
 
 use alloc::{string::String, vec::Vec};
-use consistency::Refused;
+use consistency::ModelError;
 use core::fmt;
 use ftrace::FtraceError;
 use klp::Convention;
@@ -104,7 +104,7 @@ pub enum LivepatchError {
     /// Tracing refuses.
     Ftrace(FtraceError),
     /// The model refuses.
-    Model(Refused),
+    Model(ModelError),
 }
 
 impl fmt::Display for LivepatchError {
@@ -190,8 +190,8 @@ impl fmt::Display for LivepatchError {
     }
 }
 
-impl From<Refused> for LivepatchError {
-    fn from(refused: Refused) -> Self {
+impl From<ModelError> for LivepatchError {
+    fn from(refused: ModelError) -> Self {
         Self::Model(refused)
     }
 }

@@ -4,7 +4,7 @@
 use super::{
     LivepatchError, Patch, enable, originals,
     patched::{self, Registered},
-    registry::{Claim, REGISTRY},
+    registry::{Lock, REGISTRY},
     variants,
 };
 use alloc::{
@@ -140,7 +140,7 @@ pub(super) fn register(functions: &[Function]) -> Result<Vec<(u64, Registered)>,
 /// # Errors
 /// When a patch can't be applied: the module must not be there then.
 pub(super) fn coming(module: &Arc<Module>) -> Result<(), String> {
-    let claim = Claim::wait().map_err(|error| format!("{error}"))?;
+    let lock = Lock::wait().map_err(|error| format!("{error}"))?;
     let mut done = Vec::new();
     for patch in patches_of(&module.name) {
         let (patch, index) = patch;
@@ -149,7 +149,7 @@ pub(super) fn coming(module: &Arc<Module>) -> Result<(), String> {
             patch.name(),
             module.name
         );
-        if let Err(error) = apply(&claim, &patch, index, module) {
+        if let Err(error) = apply(&lock, &patch, index, module) {
             log::warn!(
                 "livepatch: patch '{}' failed for module '{}', refusing to load module '{}'",
                 patch.name(),
@@ -158,7 +158,7 @@ pub(super) fn coming(module: &Arc<Module>) -> Result<(), String> {
             );
             patch.post_unpatch(index);
             // Those before it are through, so they are undone as if it went.
-            revert(&claim, module, &done);
+            revert(&lock, module, &done);
             return Err(format!("{error}"));
         }
         done.push((patch, index));
@@ -167,7 +167,7 @@ pub(super) fn coming(module: &Arc<Module>) -> Result<(), String> {
 }
 
 fn apply(
-    claim: &Claim,
+    lock: &Lock,
     patch: &Arc<Patch>,
     index: usize,
     module: &Module,
@@ -190,7 +190,7 @@ fn apply(
         }
         added.map(|()| registry.model.transition().map(|one| one.patch()))
     };
-    super::transition::cross(claim, || {});
+    super::transition::publish(lock, || {});
     let moving = match moving {
         Err(refused) => {
             enable::forget_unused(&functions);
@@ -227,13 +227,13 @@ fn patches_of(module: &str) -> Vec<(Arc<Patch>, usize)> {
 
 /// A module goes away, and nobody is in it any more.
 pub(super) fn going(module: &Module) {
-    let Ok(claim) = Claim::wait() else { return };
-    revert(&claim, module, &patches_of(&module.name));
+    let Ok(lock) = Lock::wait() else { return };
+    revert(&lock, module, &patches_of(&module.name));
 }
 
 /// Undoes what these patches have done to a module, callbacks included. A patch that
 /// is in transition has not told of the module yet, or no longer does.
-fn revert(claim: &Claim, module: &Module, patches: &[(Arc<Patch>, usize)]) {
+fn revert(lock: &Lock, module: &Module, patches: &[(Arc<Patch>, usize)]) {
     let moving = {
         let registry = REGISTRY.lock();
         registry.model.transition().map(|one| one.patch())
@@ -248,10 +248,10 @@ fn revert(claim: &Claim, module: &Module, patches: &[(Arc<Patch>, usize)]) {
             module.name
         );
     }
-    take_away(claim, module, patches);
+    take_away(lock, module, patches);
 }
 
-fn take_away(claim: &Claim, module: &Module, patches: &[(Arc<Patch>, usize)]) {
+fn take_away(lock: &Lock, module: &Module, patches: &[(Arc<Patch>, usize)]) {
     let range = module.range();
     let gone: Vec<Registered> = {
         let mut registry = REGISTRY.lock();
@@ -262,7 +262,7 @@ fn take_away(claim: &Claim, module: &Module, patches: &[(Arc<Patch>, usize)]) {
             .filter_map(|old| registry.functions.remove(old))
             .collect()
     };
-    super::transition::cross(claim, || {});
+    super::transition::publish(lock, || {});
     patched::release(gone);
     for (patch, index) in patches {
         patch.post_unpatch(*index);

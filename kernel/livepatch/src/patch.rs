@@ -9,7 +9,7 @@ use loader::{Module, SystemState, Target};
 /// Where a patch is on its way.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Status {
-    /// Threads are going over to it.
+    /// Threads are switching to it.
     Enabling,
     /// All threads use it.
     Enabled,

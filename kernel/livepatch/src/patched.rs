@@ -3,7 +3,7 @@
 
 use super::{LivepatchError, variants};
 use alloc::{boxed::Box, vec, vec::Vec};
-use consistency::{Choice, Code};
+use consistency::{Choice, Code, PatchState};
 use core::{
     mem::{ManuallyDrop, offset_of},
     ops::Deref,
@@ -45,7 +45,7 @@ pub struct Patched {
 
 /// A [`Patched`] that is registered, until it is dropped.
 ///
-/// A pointer, for the memory is freed through it: neither a reference nor a box may claim
+/// A pointer, for the memory is freed through it: neither a reference nor a box may lock
 /// memory that trampolines reach too.
 #[derive(Debug)]
 pub struct Registered(NonNull<Patched>);
@@ -214,7 +214,7 @@ pub fn sides() -> Sides {
     Sides {
         number: &raw const NUMBER,
         current: offset_of!(Cpu, current),
-        universe: Thread::UNIVERSE,
+        patch_state: Thread::PATCH_STATE,
     }
 }
 
@@ -274,8 +274,9 @@ extern "C" fn divert(_: u64, _: u64, ops: &Ops, frame: &mut CallFrame) {
     let patched = unsafe { &*ptr::with_exposed_provenance::<Patched>(patched) };
     // Off, so that number, side and code are of one moment.
     let off = arch::interrupts_off();
-    let universe = thread::with_current(Thread::universe).unwrap_or(0);
-    let side = usize::from(universe == NUMBER.load(Ordering::Relaxed));
+    let patch_state = thread::with_current(Thread::patch_state).unwrap_or(0);
+    let is_new = PatchState(patch_state).is_of(NUMBER.load(Ordering::Relaxed));
+    let side = usize::from(is_new);
     let code = patched.codes[side].load(Ordering::Relaxed);
     drop(off);
     if code != patched.old {

@@ -5,7 +5,7 @@ use super::{
     patched::{self, Registered},
 };
 use alloc::{collections::BTreeMap, string::ToString, sync::Arc, vec::Vec};
-use consistency::{Code, PatchId, Patches, Phase, Ranges};
+use consistency::{Code, PatchId, Patches, Phase, Ranges, Transition};
 use loader::Module;
 use machine::{arch, sync::IrqLock};
 use thread::WaitQueue;
@@ -20,31 +20,20 @@ pub(super) struct Registry {
     pub patches: Vec<Arc<Patch>>,
     /// Modules that stay for good.
     pub pinned: Vec<Arc<Module>>,
-    /// The running transition, for those who go over.
-    pub crossing: Option<Arc<Crossing>>,
-    /// The thread that is changing something.
-    changer: Option<u32>,
+    /// What threads need to know to switch, while a transition runs.
+    pub pending: Option<Arc<Pending>>,
+    /// The thread that owns the livepatch lock.
+    owner: Option<u32>,
     last_id: u32,
 }
 
-/// What a thread must know to go over.
+/// What a thread needs to know to switch.
 #[derive(Debug)]
-pub(super) struct Crossing {
-    /// Which transition.
-    pub number: u64,
-    /// It goes the other way round.
-    pub reversed: bool,
-    /// The state of a thread that has gone over.
-    pub goal: u64,
+pub(super) struct Pending {
+    /// The running transition.
+    pub transition: Transition,
     /// The functions that it must not have on its stack.
     pub leaving: Ranges,
-}
-
-impl Crossing {
-    /// Whether a thread with this state has gone over.
-    pub fn is_done(&self, universe: u64) -> bool {
-        (universe == self.number) != self.reversed
-    }
 }
 
 pub(super) static REGISTRY: IrqLock<Registry> = IrqLock::new(Registry {
@@ -52,34 +41,34 @@ pub(super) static REGISTRY: IrqLock<Registry> = IrqLock::new(Registry {
     functions: BTreeMap::new(),
     patches: Vec::new(),
     pinned: Vec::new(),
-    crossing: None,
-    changer: None,
+    pending: None,
+    owner: None,
     last_id: 0,
 });
 
 /// Woken whenever something has changed.
 pub(super) static CHANGED: WaitQueue = WaitQueue::new();
 
-/// The right to change something. One thread at a time has it, and may sleep
-/// meanwhile.
+/// The livepatch lock, Linux's `klp_mutex`: its owner alone changes patches, and may sleep
+/// meanwhile. Open again when this is dropped.
 #[derive(Debug)]
-pub(super) struct Claim(());
+pub(super) struct Lock(());
 
-impl Claim {
+impl Lock {
     /// Waits for it.
     ///
     /// # Errors
-    /// When this thread has it: a callback has asked.
+    /// When the running thread owns it already: a callback has asked.
     pub fn wait() -> Result<Self, LivepatchError> {
         let me = thread::current().id();
-        if REGISTRY.lock().changer == Some(me) {
+        if REGISTRY.lock().owner == Some(me) {
             return Err(LivepatchError::FromCallback);
         }
         CHANGED.wait_until(|| {
             let mut registry = REGISTRY.lock();
-            let free = registry.changer.is_none();
+            let free = registry.owner.is_none();
             if free {
-                registry.changer = Some(me);
+                registry.owner = Some(me);
             }
             free
         });
@@ -87,16 +76,16 @@ impl Claim {
     }
 }
 
-impl Drop for Claim {
+impl Drop for Lock {
     fn drop(&mut self) {
-        REGISTRY.lock().changer = None;
+        REGISTRY.lock().owner = None;
         CHANGED.wake_all();
     }
 }
 
-/// The thread that is changing something, if one is.
-pub(super) fn changer() -> Option<u32> {
-    REGISTRY.lock().changer
+/// The thread that owns the livepatch lock.
+pub(super) fn owner() -> Option<u32> {
+    REGISTRY.lock().owner
 }
 
 impl Registry {
@@ -134,7 +123,7 @@ impl Registry {
     ///
     /// The number comes first, so that the codes could follow one by one without harm. No
     /// thread has a new transition's number before it may switch, which it may only after
-    /// [`cross`](super::transition::cross): until then all are on its old side, whose codes
+    /// [`publish`](super::transition::publish): until then all are on its old side, whose codes
     /// are those that they have run. Codes first would be wrong at once: threads that have
     /// switched in the last transition still have the number that is published, so the new
     /// codes of each function would be theirs as soon as they are there.

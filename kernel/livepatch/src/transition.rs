@@ -1,19 +1,18 @@
-//! A transition: threads go over one by one, until all have.
+//! A transition, from its begin to its end: what starts it, turns it round, forces it and
+//! completes it. Meanwhile threads switch one by one ([`switching`]).
 
 use super::{
-    How, LivepatchError, Patch, objects,
+    LivepatchError, Patch, objects,
     patched::{self, Registered},
-    registry::{CHANGED, Claim, Crossing, REGISTRY},
+    registry::{CHANGED, Lock, Pending, REGISTRY},
+    switching,
     watch::{self, Event},
+    worker,
 };
 use alloc::{string::ToString, sync::Arc, vec::Vec};
-use consistency::{Code, Direction, Function, Ranges, Refused};
-use core::{
-    convert::Infallible,
-    sync::atomic::{AtomicUsize, Ordering},
-};
+use consistency::{Code, Direction, Function, ModelError, Ranges};
+use core::{convert::Infallible, sync::atomic::Ordering};
 use machine::{arch, debugger, symbols};
-use thread::Thread;
 
 /// What a transition is about.
 pub(super) enum Way<'a> {
@@ -29,11 +28,7 @@ pub(super) enum Way<'a> {
 /// # Errors
 /// When the model refuses; nothing has changed then.
 #[inline(never)] // the step explorer finds it by its name
-pub(super) fn begin(
-    claim: &Claim,
-    patch: &Arc<Patch>,
-    way: &Way<'_>,
-) -> Result<(), LivepatchError> {
+pub(super) fn begin(lock: &Lock, patch: &Arc<Patch>, way: &Way<'_>) -> Result<(), LivepatchError> {
     if let Err(refused) = change_model(patch, way) {
         settle(&registered());
         return Err(refused.into());
@@ -44,13 +39,13 @@ pub(super) fn begin(
         Way::Out => Direction::Disable,
     };
     let patch = patch.name();
-    // Told before safe points count: nobody goes over until then.
-    cross(claim, || watch::tell(&Event::Started { patch, direction }));
+    // Told before safe points count: nobody switches until then.
+    publish(lock, || watch::tell(&Event::Started { patch, direction }));
     thread::set_pending(true);
     Ok(())
 }
 
-fn change_model(patch: &Arc<Patch>, way: &Way<'_>) -> Result<(), Refused> {
+fn change_model(patch: &Arc<Patch>, way: &Way<'_>) -> Result<(), ModelError> {
     let mut registry = REGISTRY.lock();
     match way {
         Way::In(functions, replace) => {
@@ -70,32 +65,24 @@ fn registered() -> Vec<Code> {
     REGISTRY.lock().functions.keys().copied().collect()
 }
 
-/// Makes known what it takes to go over, after every change of that. Until then
-/// threads can't go over, or go by what was true before, which they can still undo;
-/// and nobody but the claim's holder changes the model or ends the transition. So
-/// the ranges are looked up without the lock, which keeps interrupts off. `tell` is
-/// called when they are there.
-pub(super) fn cross(_: &Claim, tell: impl FnOnce()) {
-    let (transition, goal, leaving) = {
-        let registry = REGISTRY.lock();
-        let model = &registry.model;
-        (
-            model.transition().copied(),
-            model.goal().0,
-            model.leaving().to_vec(),
-        )
+/// Publishes what threads need to know to switch, after every change of the model. Until
+/// then they can't switch, or use what was published before, which is still valid to undo.
+/// The owner of the livepatch lock alone changes the model and ends the transition, so the
+/// ranges are looked up with interrupts on. `tell` is called when they are published.
+pub(super) fn publish(_: &Lock, tell: impl FnOnce()) {
+    let (transition, leaving) = {
+        let model = &REGISTRY.lock().model;
+        (model.transition().copied(), model.leaving().to_vec())
     };
-    let crossing = transition.map(|transition| {
-        Arc::new(Crossing {
-            number: transition.number(),
-            reversed: transition.reversed(),
-            goal,
+    let pending = transition.map(|transition| {
+        Arc::new(Pending {
+            transition,
             leaving: Ranges::new(leaving.into_iter().map(range_of)),
         })
     });
-    // Off, so that nobody goes over by the new one before it is told.
+    // Off, so that no thread switches by the new one before it is told.
     let off = arch::interrupts_off();
-    let before = core::mem::replace(&mut REGISTRY.lock().crossing, crossing);
+    let before = core::mem::replace(&mut REGISTRY.lock().pending, pending);
     tell();
     drop(off);
     // Not under the lock.
@@ -104,7 +91,7 @@ pub(super) fn cross(_: &Claim, tell: impl FnOnce()) {
 
 /// The addresses of a function that a patch replaces, or of one that replaces it.
 fn range_of(code: Code) -> core::ops::Range<u64> {
-    // Left out, it would let threads go over that are in it.
+    // Left out, it would let threads switch that are in it.
     let size = symbols::size_at(code).expect("patches' functions have a known size");
     code..code + size
 }
@@ -115,7 +102,7 @@ fn range_of(code: Code) -> core::ops::Range<u64> {
 ///
 /// # Errors
 /// When a site can't be written; nothing has changed then.
-pub(super) fn unsettle(_: &Claim, patch: &Patch, way: &Way<'_>) -> Result<(), LivepatchError> {
+pub(super) fn unsettle(_: &Lock, patch: &Patch, way: &Way<'_>) -> Result<(), LivepatchError> {
     let touched: Vec<Code> = match way {
         Way::In(_, true) => registered(),
         Way::In(functions, false) => functions.iter().map(|function| function.old).collect(),
@@ -152,95 +139,89 @@ fn on_each<E>(functions: &[Code], body: impl Fn(&Registered) -> Result<(), E>) -
     Ok(())
 }
 
-/// Lets a thread go over if it can. Says whether it has, now or before.
-fn try_switch(thread: &Thread, crossing: &Crossing, how: How) -> bool {
-    if crossing.is_done(thread.universe()) {
-        return true;
-    }
-    let _off = arch::interrupts_off();
-    let free = watch::held(thread, &crossing.leaving).is_none();
-    if free {
-        thread.set_universe(crossing.goal);
-        watch::tell(&Event::Switched { thread, how });
-    }
-    free
-}
-
-/// How many threads had still to go over when somebody looked, less those that have
-/// gone over at safe points since: near enough to know when to look again.
-static REMAINING: AtomicUsize = AtomicUsize::new(0);
-
-/// Looks at all threads once. Says how many have still to go over.
-pub(super) fn try_all(_: &Claim) -> usize {
-    let Some(crossing) = REGISTRY.lock().crossing.clone() else {
-        return 0;
-    };
-    let me = thread::with_current(Thread::id);
-    let remaining = thread::all()
-        .filter(|thread| {
-            let how = if Some(thread.id()) == me {
-                How::Itself
-            } else {
-                How::Asleep
-            };
-            !try_switch(thread, &crossing, how)
-        })
-        .count();
-    REMAINING.store(remaining, Ordering::Relaxed);
-    remaining
-}
-
-/// The running thread is at a safe point. Its stack is looked at all the same: a
-/// safe point inside a function that is being left is none.
-pub(super) fn at_safe_point() {
-    // Off, so that nobody turns the transition round, or ends it, between the look
-    // at where it goes and the switch.
-    let off = arch::interrupts_off();
-    let crossing = REGISTRY.lock().crossing.clone();
-    let switched = crossing.and_then(|crossing| {
-        thread::with_current(|thread| {
-            !crossing.is_done(thread.universe()) && try_switch(thread, &crossing, How::SafePoint)
-        })
-    });
-    drop(off);
-    // Threads that were made since then have not been counted.
-    let one_less = |remaining: usize| Some(remaining.saturating_sub(1));
-    if switched == Some(true)
-        && REMAINING.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less) <= Ok(1)
-    {
-        super::worker::wake();
+/// Switches the threads that can switch now. The worker does the rest.
+pub(super) fn go_on(lock: &Lock) {
+    if !try_to_end(lock) {
+        worker::wake();
     }
 }
 
-/// Switches all threads whatever they do.
-pub(super) fn switch_by_force(_: &Claim) {
-    let crossing = {
-        let mut registry = REGISTRY.lock();
-        registry.model.force();
-        registry.crossing.clone()
-    };
-    let Some(crossing) = crossing else { return };
-    for thread in thread::all() {
-        if !crossing.is_done(thread.universe()) {
-            thread.set_universe(crossing.goal);
-            let thread = &thread;
-            let how = How::Forced;
-            watch::tell(&Event::Switched { thread, how });
-        }
-    }
-}
-
-/// Ends the transition if all threads have gone over. Says whether it did.
-pub(super) fn try_to_end(claim: &Claim) -> bool {
-    if try_all(claim) > 0 {
+/// Ends the transition if all threads have switched. Says whether it did.
+pub(super) fn try_to_end(lock: &Lock) -> bool {
+    if switching::try_all() > 0 {
         return false;
     }
-    end(claim);
+    end(lock);
     true
 }
 
-/// Ends the transition: all threads have gone over.
-pub(super) fn end(_: &Claim) {
+/// Whether the running transition ends with its patch disabled.
+pub(super) fn is_leaving() -> bool {
+    let registry = REGISTRY.lock();
+    (registry.model.transition()).is_some_and(|transition| !transition.ends_enabled())
+}
+
+/// Turns the running transition round: who has switched goes back.
+///
+/// # Errors
+/// When none runs.
+pub fn reverse() -> Result<(), LivepatchError> {
+    let lock = Lock::wait()?;
+    turn_round(&lock)
+}
+
+pub(super) fn turn_round(lock: &Lock) -> Result<(), LivepatchError> {
+    let patch = {
+        let mut registry = REGISTRY.lock();
+        let patch = registry.moving().ok_or(LivepatchError::NoTransition)?;
+        registry.model.reverse()?;
+        patch
+    };
+    let name = patch.name();
+    publish(lock, || watch::tell(&Event::Reversed { patch: name }));
+    let (from, to) = if is_leaving() {
+        ("patching", "unpatching")
+    } else {
+        ("unpatching", "patching")
+    };
+    log::info!("livepatch: '{name}': reversing transition from {from} to {to}");
+    worker::set_deadline(None);
+    go_on(lock);
+    Ok(())
+}
+
+/// Ends the running transition whatever threads are doing. A thread may go on in an
+/// old function and call a new one; and since nobody knows who is where, the modules
+/// that may be on a stack stay loaded for good.
+///
+/// # Errors
+/// When none runs.
+pub fn force() -> Result<(), LivepatchError> {
+    let lock = Lock::wait()?;
+    {
+        let registry = REGISTRY.lock();
+        let patch = registry.moving().ok_or(LivepatchError::NoTransition)?;
+        log::warn!(
+            "livepatch: '{}': forcing remaining threads; its module can't be unloaded any more",
+            patch.name()
+        );
+        let replaces = patch.module.replace
+            && (registry.model.transition())
+                .is_some_and(|one| one.direction() == Direction::Enable);
+        for one in &registry.patches {
+            if replaces || one.id == patch.id {
+                one.forced.store(true, Ordering::Relaxed);
+            }
+        }
+    }
+    REGISTRY.lock().model.force();
+    switching::by_force();
+    end(&lock);
+    Ok(())
+}
+
+/// Ends the transition: all threads have switched.
+pub(super) fn end(_: &Lock) {
     let (patch, enabled, completed) = {
         let mut registry = REGISTRY.lock();
         let Some(patch) = registry.moving() else {
@@ -251,7 +232,7 @@ pub(super) fn end(_: &Claim) {
         };
         let enabled = completed.transition.ends_enabled();
         log_ending(&patch, enabled);
-        registry.crossing = None;
+        registry.pending = None;
         registry.publish();
         (patch, enabled, completed)
     };
@@ -309,5 +290,5 @@ pub fn wait() {
         registry.model.transition().is_none()
     });
     // Until whoever has ended it is through with what comes after.
-    drop(Claim::wait());
+    drop(Lock::wait());
 }

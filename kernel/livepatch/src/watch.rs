@@ -1,41 +1,17 @@
-//! What is to be seen of a transition: who has gone over and how, and who holds it
-//! up and why.
+//! What is to be seen of a transition: which threads have switched and how, and which ones
+//! block it and why.
 
-use super::registry::REGISTRY;
+use super::{
+    registry::REGISTRY,
+    switching::{self, Blocked},
+};
 use alloc::{string::String, string::ToString, sync::Arc, vec::Vec};
 use consistency::Direction;
 use core::fmt;
-use machine::{arch, symbols::Path, sync::Hook};
-use thread::{
-    Thread,
-    backtrace::{self, Unreliable},
-};
+use machine::{arch, sync::Hook};
+use thread::Thread;
 
-/// Why a thread can't go over yet.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Held {
-    /// A function that is being left is on its stack.
-    Function {
-        /// Its global entry.
-        function: u64,
-    },
-    /// Its stack can't be relied on.
-    Unreliable(Unreliable),
-    /// It is the one that asks, and only it can tell.
-    Running,
-}
-
-impl fmt::Display for Held {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Function { function } => write!(f, "{} is on its stack", Path(*function)),
-            Self::Unreliable(reason) => write!(f, "{reason}"),
-            Self::Running => f.write_str("it is running"),
-        }
-    }
-}
-
-/// How a thread has gone over.
+/// How a thread has switched.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum How {
     /// By itself, at a safe point.
@@ -69,7 +45,7 @@ pub enum Event<'a> {
         /// Whether it comes or goes.
         direction: Direction,
     },
-    /// A thread has gone over.
+    /// A thread has switched.
     Switched {
         /// The thread.
         thread: &'a Thread,
@@ -139,48 +115,32 @@ pub fn running() -> Option<Running> {
 pub struct Progress {
     /// The thread.
     pub thread: Arc<Thread>,
-    /// Whether it has gone over.
+    /// Whether it has switched.
     pub switched: bool,
     /// If not, why.
-    pub held: Option<Held>,
+    pub blocked: Option<Blocked>,
 }
 
 /// How far each thread is, by number; nothing while no transition runs.
 #[must_use]
 pub fn progress() -> Vec<Progress> {
-    let Some(crossing) = REGISTRY.lock().crossing.clone() else {
+    let Some(pending) = REGISTRY.lock().pending.clone() else {
         return Vec::new();
     };
     let look = |thread: Arc<Thread>| {
         let off = arch::interrupts_off();
-        let switched = crossing.is_done(thread.universe());
-        let held = if switched {
+        let switched = switching::has_switched(&thread, &pending);
+        let blocked = if switched {
             None
         } else {
-            held(&thread, &crossing.leaving)
+            switching::blocked_by(&thread, &pending.leaving)
         };
         drop(off);
         Progress {
             thread,
             switched,
-            held,
+            blocked,
         }
     };
     thread::all().map(look).collect()
-}
-
-/// What keeps a thread from going over now. Interrupts are off.
-pub(super) fn held(thread: &Thread, leaving: &consistency::Ranges) -> Option<Held> {
-    let is_me = thread::with_current(Thread::id) == Some(thread.id());
-    let found = if is_me {
-        backtrace::check_running(thread, leaving)
-    } else {
-        // SAFETY: interrupts are off, and the thread is not the running one.
-        unsafe { backtrace::check(thread, leaving) }
-    };
-    match found {
-        Ok(None) => None,
-        Ok(Some(function)) => Some(Held::Function { function }),
-        Err(reason) => Some(Held::Unreliable(reason)),
-    }
 }

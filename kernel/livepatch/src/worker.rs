@@ -2,9 +2,9 @@
 //! them, and reverses patches whose functions fault.
 
 use super::{
-    LivepatchError, blame, enable, objects,
-    registry::{Claim, REGISTRY},
-    transition,
+    LivepatchError, faults, objects,
+    registry::{Lock, REGISTRY},
+    switching, transition,
 };
 use alloc::{string::String, sync::Arc};
 use core::{
@@ -12,7 +12,7 @@ use core::{
     time::Duration,
 };
 use machine::{arch, sync::IrqLock, time};
-use thread::{NoMemory, Thread, isolation};
+use thread::{OutOfMemory, Thread, isolation};
 
 /// How long until all threads are looked at again.
 const RETRY: Duration = Duration::from_millis(5);
@@ -26,11 +26,11 @@ static DEADLINE: AtomicU64 = AtomicU64::new(u64::MAX);
 ///
 /// # Errors
 /// When there is no memory for it.
-pub fn start() -> Result<(), NoMemory> {
+pub fn start() -> Result<(), OutOfMemory> {
     let worker = thread::spawn("livepatch", work)?;
     *WORKER.lock() = Some(worker.thread().clone());
-    thread::on_safe_point(transition::at_safe_point);
-    let _ = isolation::judged_by(blame::judge);
+    thread::on_safe_point(switching::at_safe_point);
+    let _ = isolation::judged_by(faults::attribute);
     loader::notify(objects::coming, objects::going);
     Ok(())
 }
@@ -63,7 +63,7 @@ fn work() {
             look_after();
         }
         let running = REGISTRY.lock().model.transition().is_some();
-        if blame::take_care() {
+        if faults::disable_faulted() {
             continue;
         }
         let next = if running {
@@ -76,8 +76,8 @@ fn work() {
 }
 
 fn look_after() {
-    let Ok(claim) = Claim::wait() else { return };
-    if REGISTRY.lock().model.transition().is_none() || transition::try_to_end(&claim) {
+    let Ok(lock) = Lock::wait() else { return };
+    if REGISTRY.lock().model.transition().is_none() || transition::try_to_end(&lock) {
         return;
     }
     if arch::timebase() >= DEADLINE.load(Ordering::Relaxed) {
@@ -85,7 +85,7 @@ fn look_after() {
         let name =
             { REGISTRY.lock().moving() }.map_or_else(String::new, |patch| patch.name().into());
         log::warn!("livepatch: '{name}': the transition has stalled");
-        report(enable::turn_round(&claim));
+        report(transition::turn_round(&lock));
     }
 }
 

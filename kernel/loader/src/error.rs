@@ -4,7 +4,7 @@ use alloc::{collections::TryReserveError, string::String};
 use core::fmt;
 use ftrace::FtraceError;
 use klp::{Convention, info::BUILD_ID_BYTES};
-use machine::{mm::code::NoCodeMemory, symbols::AddError};
+use machine::{mm::code::OutOfCodeMemory, symbols::AddError};
 use modload::LoadError;
 use symtab::{EncodeError, ParseError};
 
@@ -170,9 +170,9 @@ pub enum ModuleError<'a> {
     /// Its code is being run.
     Running(&'a str),
     /// No code memory.
-    NoCodeMemory(NoCodeMemory),
+    OutOfCodeMemory(OutOfCodeMemory),
     /// No memory.
-    NoMemory,
+    OutOfMemory,
 }
 
 /// A build id as it is usually written.
@@ -324,8 +324,8 @@ impl fmt::Display for ModuleError<'_> {
                 write!(f, "module `{name}` is not wanted: {reason}")
             }
             Self::Running(name) => write!(f, "code of module `{name}` is running"),
-            Self::NoCodeMemory(error) => error.fmt(f),
-            Self::NoMemory => f.write_str("no memory"),
+            Self::OutOfCodeMemory(error) => error.fmt(f),
+            Self::OutOfMemory => f.write_str("no memory"),
             Self::Symbols(error) => error.fmt(f),
             Self::SymbolTable(error) => error.fmt(f),
         }
@@ -334,7 +334,7 @@ impl fmt::Display for ModuleError<'_> {
 
 impl From<TryReserveError> for ModuleError<'_> {
     fn from(_: TryReserveError) -> Self {
-        Self::NoMemory
+        Self::OutOfMemory
     }
 }
 
@@ -348,13 +348,13 @@ impl From<AddError> for ModuleError<'_> {
     fn from(error: AddError) -> Self {
         match error {
             AddError::Table(error) => Self::Symbols(error),
-            AddError::NoMemory => Self::NoMemory,
+            AddError::OutOfMemory => Self::OutOfMemory,
         }
     }
 }
 
-impl From<NoCodeMemory> for ModuleError<'_> {
-    fn from(error: NoCodeMemory) -> Self {
-        Self::NoCodeMemory(error)
+impl From<OutOfCodeMemory> for ModuleError<'_> {
+    fn from(error: OutOfCodeMemory) -> Self {
+        Self::OutOfCodeMemory(error)
     }
 }

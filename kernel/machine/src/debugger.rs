@@ -77,13 +77,13 @@ pub struct Sides {
     /// From the CPU's data to the address of the running thread.
     pub current: usize,
     /// From there to its patch state.
-    pub universe: usize,
+    pub patch_state: usize,
 }
 
 /// Tells that calls of patched functions are about to take another way, or do so now.
 pub fn ways_changed(sides: Sides) {
     if is_attached() {
-        klp_debugger_ways_changed(sides.number, sides.current as u64, sides.universe as u64);
+        klp_debugger_ways_changed(sides.number, sides.current as u64, sides.patch_state as u64);
     }
 }
 
@@ -108,6 +108,6 @@ extern "C" fn klp_debugger_module_gone(start: u64) {
 
 #[unsafe(no_mangle)]
 #[inline(never)]
-extern "C" fn klp_debugger_ways_changed(number: *const AtomicU64, current: u64, universe: u64) {
-    black_box((number, current, universe));
+extern "C" fn klp_debugger_ways_changed(number: *const AtomicU64, current: u64, patch_state: u64) {
+    black_box((number, current, patch_state));
 }

@@ -95,7 +95,7 @@ pub enum AddError {
     /// The table is none.
     Table(ParseError),
     /// There is no memory for one table more.
-    NoMemory,
+    OutOfMemory,
 }
 
 /// Adds the symbols of code that lies in `range`; `bytes` are a table that was
@@ -105,9 +105,9 @@ pub enum AddError {
 /// [`AddError`]; nothing has changed then.
 pub fn add(range: Range, bytes: Box<[u8]>) -> Result<(), AddError> {
     let table = ModuleTable::new(bytes).map_err(AddError::Table)?;
-    let table = Arc::try_new(table).map_err(|_| AddError::NoMemory)?;
+    let table = Arc::try_new(table).map_err(|_| AddError::OutOfMemory)?;
     let mut extra = EXTRA.lock();
-    extra.try_reserve(1).map_err(|_| AddError::NoMemory)?;
+    extra.try_reserve(1).map_err(|_| AddError::OutOfMemory)?;
     extra.push(Extra {
         range,
         since: arch::timebase(),

@@ -2,7 +2,7 @@
 
 use super::{
     commands::{self, Kind, calls},
-    crew, names,
+    names, workload,
 };
 use alloc::{format, string::String, sync::Arc, vec::Vec};
 use core::ops::ControlFlow;
@@ -46,8 +46,8 @@ pub fn candidates(kind: Kind) -> Vec<String> {
         Kind::Callable => calls::callables().map(|one| one.name.into()).collect(),
         Kind::Listed(list) => list().into_iter().map(String::from).collect(),
         Kind::Thread => thread::all().map(names).collect(),
-        Kind::Crew => {
-            let members = crew::members().into_iter().map(names);
+        Kind::Workload => {
+            let members = workload::members().into_iter().map(names);
             members.chain([String::from("all")]).collect()
         }
         Kind::File => {

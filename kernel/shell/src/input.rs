@@ -7,7 +7,7 @@ use core::{
 };
 use machine::{console, sync::IrqLock};
 
-use super::trouble::Trouble;
+use super::error::CommandError;
 
 /// Bytes that are kept while nobody reads them: some hundred lines that are pasted at
 /// once.
@@ -150,9 +150,9 @@ pub fn interrupted() -> bool {
 }
 
 /// Fails if ^C was typed: every command that takes long asks now and then.
-pub fn check() -> Result<(), Trouble> {
+pub fn check() -> Result<(), CommandError> {
     if interrupted() {
-        Err(Trouble::Interrupted)
+        Err(CommandError::Interrupted)
     } else {
         Ok(())
     }
@@ -162,7 +162,7 @@ pub fn check() -> Result<(), Trouble> {
 const SOON: u32 = 20;
 
 /// Waits until `done`, at most for so long. Says whether it is done.
-pub fn wait(limit: Duration, mut done: impl FnMut() -> bool) -> Result<bool, Trouble> {
+pub fn wait(limit: Duration, mut done: impl FnMut() -> bool) -> Result<bool, CommandError> {
     let deadline = machine::arch::timebase() + machine::time::timebase_ticks(limit);
     let mut looks = 0;
     while !done() {

@@ -2,9 +2,9 @@
 
 use super::{
     commands::{self, Command},
+    error::{CommandError, Outcome},
     input, names,
     output::Out,
-    trouble::{Outcome, Trouble},
 };
 use alloc::{borrow::ToOwned, format, string::String};
 use arrayvec::ArrayVec;
@@ -117,10 +117,10 @@ impl Session {
         for command in line.split(';') {
             let result = input::while_running(|| self.command(command));
             self.out.end_line();
-            if let Err((command, trouble)) = result {
+            if let Err((command, error)) = result {
                 all_work = false;
-                self.complain(command, &trouble);
-                if trouble == Trouble::Interrupted {
+                self.complain(command, &error);
+                if error == CommandError::Interrupted {
                     break;
                 }
             }
@@ -136,56 +136,56 @@ impl Session {
         self.score.lines += 1;
         self.score.fail("(too long)");
         let what = format!("a line of at most {LINE_BYTES} characters");
-        self.complain(None, &Trouble::expected(what, "a longer one"));
+        self.complain(None, &CommandError::expected(what, "a longer one"));
     }
 
-    fn command(&mut self, text: &str) -> Result<(), (Option<&'static Command>, Trouble)> {
+    fn command(&mut self, text: &str) -> Result<(), (Option<&'static Command>, CommandError)> {
         let words: ArrayVec<&str, WORDS> = text.split_ascii_whitespace().take(WORDS).collect();
         let Some((name, arguments)) = words.split_first() else {
             return Ok(());
         };
         let Some(command) = commands::find(name) else {
-            if let Some(trouble) = commands::elsewhere(name) {
-                return Err((None, trouble));
+            if let Some(error) = commands::elsewhere(name) {
+                return Err((None, error));
             }
             let near = names::nearest(name, commands::all().map(|command| command.name));
             let what = "a command (`help` lists them)";
-            return Err((None, Trouble::expected_near(what, name, near)));
+            return Err((None, CommandError::expected_near(what, name, near)));
         };
         self.run(command, arguments)
-            .map_err(|trouble| (Some(command), trouble))
+            .map_err(|error| (Some(command), error))
     }
 
     fn run(&mut self, command: &'static Command, arguments: &[&str]) -> Outcome {
         if !command.takes(arguments.len()) {
-            return Err(Trouble::Usage);
+            return Err(CommandError::Usage);
         }
         if self.gentle && command.stays {
-            return Err(Trouble::refused("what it does stays for good"));
+            return Err(CommandError::refused("what it does stays for good"));
         }
         let _piece = command.is_table.then(console::piece);
         (command.run)(self, arguments)
     }
 
-    fn complain(&mut self, command: Option<&Command>, trouble: &Trouble) {
+    fn complain(&mut self, command: Option<&Command>, error: &CommandError) {
         // ^C may have been typed, and does not count here.
         let bad = |text| Painted(Tone::Bad, text);
-        let _ = match (trouble, command) {
-            (Trouble::Interrupted, _) => writeln!(self.out, "{}", bad("interrupted")),
-            (Trouble::Usage, Some(command)) if command.arguments.is_empty() => {
+        let _ = match (error, command) {
+            (CommandError::Interrupted, _) => writeln!(self.out, "{}", bad("interrupted")),
+            (CommandError::Usage, Some(command)) if command.arguments.is_empty() => {
                 writeln!(self.out, "{}: takes no arguments", bad(command.name))
             }
-            (Trouble::Usage, Some(command)) => writeln!(
+            (CommandError::Usage, Some(command)) => writeln!(
                 self.out,
                 "{}: expected `{}`, such as `{}`",
                 bad(command.name),
                 command.usage(),
                 command.example
             ),
-            (trouble, Some(command)) => {
-                writeln!(self.out, "{}: {trouble}", bad(command.name))
+            (error, Some(command)) => {
+                writeln!(self.out, "{}: {error}", bad(command.name))
             }
-            (trouble, None) => writeln!(self.out, "{}: {trouble}", bad("error")),
+            (error, None) => writeln!(self.out, "{}: {error}", bad("error")),
         };
         self.out.end_line();
     }

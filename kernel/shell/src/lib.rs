@@ -7,7 +7,7 @@
 //! - `output`: what commands write to;
 //! - `names`: functions, threads and numbers as they are typed;
 //! - `complete`: what the Tab key offers;
-//! - `crew`: threads to look at.
+//! - `workload`: threads to look at.
 //!
 //! An image adds commands, and functions for `call`, with [`extend`].
 //!
@@ -21,12 +21,12 @@ extern crate machine;
 
 mod commands;
 pub mod complete;
-pub mod crew;
+mod error;
 pub mod input;
 mod interpret;
 pub mod names;
 mod output;
-mod trouble;
+pub mod workload;
 
 pub use commands::{
     Command, Family, Kind, all as commands,
@@ -35,9 +35,9 @@ pub use commands::{
     system::{must_be_at_rest, put_back},
     tracing::{is_on as is_tracing, reset as stop_tracing},
 };
+pub use error::{CommandError, Outcome};
 pub use interpret::Session;
 pub use output::Out;
-pub use trouble::{Outcome, Trouble};
 
 use bootargs::{BootArgs, Input};
 use core::{

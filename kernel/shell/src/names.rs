@@ -1,6 +1,6 @@
 //! Functions, threads and numbers as they are typed.
 
-use super::trouble::Trouble;
+use super::error::CommandError;
 use alloc::{format, string::String, sync::Arc, vec::Vec};
 use arrayvec::ArrayString;
 use core::{fmt::Write, ops::ControlFlow};
@@ -55,13 +55,13 @@ pub fn is_named(path: &str, name: &str) -> bool {
 
 /// The function that a name or an address stands for: a path, the end of one, or
 /// `0x` and an address inside it.
-pub fn function(name: &str) -> Result<Function, Trouble> {
+pub fn function(name: &str) -> Result<Function, CommandError> {
     if let Some(address) = address(name) {
         let entry = symbols::function_at(address);
         let FunctionEntry {
             address,
             local_entry,
-        } = entry.ok_or_else(|| Trouble::expected("an address inside a function", name))?;
+        } = entry.ok_or_else(|| CommandError::expected("an address inside a function", name))?;
         return Ok(Function {
             address,
             size: symbols::size_at(address).unwrap_or(0),
@@ -75,7 +75,7 @@ pub fn function(name: &str) -> Result<Function, Trouble> {
         [] => Err(instances(name).unwrap_or_else(|| {
             let what =
                 "a function's path, the end of one, or an address (`sym` finds parts of names)";
-            Trouble::expected(what, name)
+            CommandError::expected(what, name)
         })),
         several => {
             let exact: Vec<_> = several.iter().filter(|one| one.path == name).collect();
@@ -98,7 +98,7 @@ pub fn function(name: &str) -> Result<Function, Trouble> {
             if several.len() > 4 {
                 let _ = write!(list, " and {} more", several.len() - 4);
             }
-            Err(Trouble::refused(format!(
+            Err(CommandError::refused(format!(
                 "`{name}` may be any of {} functions:{list}",
                 several.len()
             )))
@@ -136,7 +136,7 @@ fn generic(path: &str) -> String {
 const INSTANCES: usize = 6;
 
 /// The answer to a generic function's name: its instances, which have code.
-fn instances(name: &str) -> Option<Trouble> {
+fn instances(name: &str) -> Option<CommandError> {
     let last = name.rsplit("::").next()?;
     let (mut list, mut count) = (String::new(), 0);
     symbols::for_each(|symbol| {
@@ -159,7 +159,7 @@ fn instances(name: &str) -> Option<Trouble> {
     let what = format!(
         "`{name}` is generic, and has code only where it is used; take one by its address:{list}"
     );
-    (count > 0).then(|| Trouble::refused(what))
+    (count > 0).then(|| CommandError::refused(what))
 }
 
 fn functions(name: &str) -> Vec<Function> {
@@ -187,15 +187,17 @@ pub fn address(text: &str) -> Option<u64> {
 }
 
 /// A whole number, decimal or hexadecimal, in a range.
-pub fn number(text: &str, least: u64, most: u64) -> Result<u64, Trouble> {
+pub fn number(text: &str, least: u64, most: u64) -> Result<u64, CommandError> {
     let number = text.parse().ok().or_else(|| address(text));
     number
         .filter(|number| (least..=most).contains(number))
-        .ok_or_else(|| Trouble::expected(format!("a whole number from {least} to {most}"), text))
+        .ok_or_else(|| {
+            CommandError::expected(format!("a whole number from {least} to {most}"), text)
+        })
 }
 
 /// The thread of a number, or the only one of a name.
-pub fn one_thread(text: &str) -> Result<Arc<Thread>, Trouble> {
+pub fn one_thread(text: &str) -> Result<Arc<Thread>, CommandError> {
     let number = text.rsplit('-').next().and_then(|end| end.parse().ok());
     let by_number = number.and_then(thread::find).filter(|thread| {
         text.parse() == Ok(thread.id()) || text == format!("{}-{}", thread.name(), thread.id())
@@ -210,9 +212,9 @@ pub fn one_thread(text: &str) -> Result<Arc<Thread>, Trouble> {
             let all: Vec<_> = thread::all().collect();
             let near = nearest(text, all.iter().map(|one| one.name()));
             let what = "a thread's name or number (`threads` lists them)";
-            Err(Trouble::expected_near(what, text, near))
+            Err(CommandError::expected_near(what, text, near))
         }
-        several => Err(Trouble::refused(format!(
+        several => Err(CommandError::refused(format!(
             "{} threads are called `{text}`; take one by its number: `{text}-{}`",
             several.len(),
             several[0].id()

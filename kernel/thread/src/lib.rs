@@ -99,7 +99,7 @@ pub struct Thread {
     /// The time of its newest timer, in timebase ticks; 0 before the first.
     deadline: AtomicU64,
     /// The number of the last transition that it has made; see `livepatch`.
-    universe: AtomicU64,
+    patch_state: AtomicU64,
     /// Its hooked returns.
     pub returns: ReturnStack,
     /// What it runs, which lies at the low end of its stack until it has begun.
@@ -116,7 +116,7 @@ impl fmt::Debug for Thread {
 }
 
 impl Thread {
-    fn new(id: u32, name: &str, stack: ThreadStack, universe: u64, runner: Runner) -> Self {
+    fn new(id: u32, name: &str, stack: ThreadStack, patch_state: u64, runner: Runner) -> Self {
         let mut own = ArrayString::new();
         let fits = name.floor_char_boundary(NAME_BYTES);
         own.push_str(&name[..fits]);
@@ -129,7 +129,7 @@ impl Thread {
             preempted: AtomicBool::new(false),
             token: AtomicBool::new(false),
             deadline: AtomicU64::new(0),
-            universe: AtomicU64::new(universe),
+            patch_state: AtomicU64::new(patch_state),
             stack,
             returns: ReturnStack::new(),
             runner,
@@ -180,17 +180,17 @@ impl Thread {
     /// Its patch state: the number of the last transition that it has made.
     #[must_use]
     #[inline(always)]
-    pub fn universe(&self) -> u64 {
-        self.universe.load(Ordering::Relaxed)
+    pub fn patch_state(&self) -> u64 {
+        self.patch_state.load(Ordering::Relaxed)
     }
 
     /// Where its patch state is in it, in bytes: for a debugger.
-    pub const UNIVERSE: usize = core::mem::offset_of!(Self, universe);
+    pub const PATCH_STATE: usize = core::mem::offset_of!(Self, patch_state);
 
     /// Sets its patch state.
     #[inline]
-    pub fn set_universe(&self, universe: u64) {
-        self.universe.store(universe, Ordering::Relaxed);
+    pub fn set_patch_state(&self, patch_state: u64) {
+        self.patch_state.store(patch_state, Ordering::Relaxed);
     }
 
     /// Where its livepatch stack begins, and the top of it.
@@ -298,15 +298,15 @@ impl Handle {
 
 /// No memory for another thread.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct NoMemory;
+pub struct OutOfMemory;
 
-impl fmt::Display for NoMemory {
+impl fmt::Display for OutOfMemory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("no memory for another thread")
     }
 }
 
-impl From<TryReserveError> for NoMemory {
+impl From<TryReserveError> for OutOfMemory {
     fn from(_: TryReserveError) -> Self {
         Self
     }
@@ -315,20 +315,20 @@ impl From<TryReserveError> for NoMemory {
 /// Starts a thread that runs `body`. It inherits its maker's patch state.
 ///
 /// # Errors
-/// [`NoMemory`].
-pub fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<Handle, NoMemory> {
+/// [`OutOfMemory`].
+pub fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<Handle, OutOfMemory> {
     spawn_with_stack(name, STACK_BYTES, body)
 }
 
 /// The same, with a stack of `bytes`.
 ///
 /// # Errors
-/// [`NoMemory`].
+/// [`OutOfMemory`].
 pub fn spawn_with_stack<F: FnOnce() + Send + 'static>(
     name: &str,
     bytes: usize,
     body: F,
-) -> Result<Handle, NoMemory> {
+) -> Result<Handle, OutOfMemory> {
     const {
         assert!(
             size_of::<F>() <= ROOM && align_of::<F>() <= memory::ALIGN,

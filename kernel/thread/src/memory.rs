@@ -1,6 +1,6 @@
 //! A thread's stack, with a guard at its low end.
 
-use super::NoMemory;
+use super::OutOfMemory;
 use alloc::alloc::Layout;
 use core::ptr::NonNull;
 use machine::{
@@ -25,12 +25,12 @@ pub struct ThreadStack {
 
 impl ThreadStack {
     /// A stack of about so many bytes, its guard filled in.
-    pub(super) fn new(bytes: usize) -> Result<Self, NoMemory> {
+    pub(super) fn new(bytes: usize) -> Result<Self, OutOfMemory> {
         let least = stack::GUARD_BYTES as usize + 2 * layout::INTERRUPT_ROOM;
         let size = bytes.max(least);
-        let size = size.checked_next_multiple_of(ALIGN).ok_or(NoMemory)?;
-        let layout = Layout::from_size_align(size, ALIGN).map_err(|_| NoMemory)?;
-        let bottom = mm::allocate_stack(layout).ok_or(NoMemory)?;
+        let size = size.checked_next_multiple_of(ALIGN).ok_or(OutOfMemory)?;
+        let layout = Layout::from_size_align(size, ALIGN).map_err(|_| OutOfMemory)?;
+        let bottom = mm::allocate_stack(layout).ok_or(OutOfMemory)?;
         let bottom = bottom.as_ptr().expose_provenance() as u64;
         // SAFETY: the block is ours and used for nothing else until it is dropped,
         // which happens when the thread never runs again; both ends are aligned.

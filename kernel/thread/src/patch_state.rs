@@ -1,5 +1,5 @@
 //! Safe points: where a thread says that it is between two pieces of work, so that
-//! it may go over to another set of functions. What that takes is for
+//! it may switch to another set of functions. What that takes is for
 //! `livepatch` to know.
 
 use core::sync::atomic::{AtomicBool, Ordering};

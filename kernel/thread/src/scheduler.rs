@@ -1,6 +1,8 @@
 //! Who runs when: round robin, one time slice each.
 
-use super::{NoMemory, Runner, State, Thread, ThreadStack, current, run, safe_point, with_current};
+use super::{
+    OutOfMemory, Runner, State, Thread, ThreadStack, current, run, safe_point, with_current,
+};
 use alloc::{
     collections::{BinaryHeap, VecDeque},
     sync::Arc,
@@ -46,11 +48,11 @@ static STOPPED: AtomicUsize = AtomicUsize::new(0);
 /// Makes what runs now the main thread, and the idle thread beside it.
 ///
 /// # Errors
-/// [`NoMemory`].
-pub fn start() -> Result<(), NoMemory> {
+/// [`OutOfMemory`].
+pub fn start() -> Result<(), OutOfMemory> {
     let main = Thread::new(0, "main", ThreadStack::running(), 0, run::<fn()>);
     main.set_state(State::Running);
-    let main = Arc::try_new(main).map_err(|_| NoMemory)?;
+    let main = Arc::try_new(main).map_err(|_| OutOfMemory)?;
     {
         let mut scheduler = SCHEDULER.lock();
         scheduler.reserve()?;
@@ -85,22 +87,26 @@ fn run_idle() {
 }
 
 /// Adds a thread that runs at once.
-pub(super) fn add(name: &str, stack: ThreadStack, runner: Runner) -> Result<Arc<Thread>, NoMemory> {
+pub(super) fn add(
+    name: &str,
+    stack: ThreadStack,
+    runner: Runner,
+) -> Result<Arc<Thread>, OutOfMemory> {
     let thread = add_asleep(name, stack, runner)?;
     wake(&thread);
     Ok(thread)
 }
 
 /// Adds a thread that waits to be woken.
-fn add_asleep(name: &str, stack: ThreadStack, runner: Runner) -> Result<Arc<Thread>, NoMemory> {
+fn add_asleep(name: &str, stack: ThreadStack, runner: Runner) -> Result<Arc<Thread>, OutOfMemory> {
     let mut scheduler = SCHEDULER.lock();
     scheduler.reserve()?;
     let id = scheduler.next_id;
-    // Under the lock, so that the maker can't switch to another universe between
+    // Under the lock, so that the maker can't switch to another patch state between
     // the copy and the moment when the new thread is in the table.
-    let universe = with_current(Thread::universe).unwrap_or(0);
-    let thread = Thread::new(id, name, stack, universe, runner);
-    let thread = Arc::try_new(thread).map_err(|_| NoMemory)?;
+    let patch_state = with_current(Thread::patch_state).unwrap_or(0);
+    let thread = Thread::new(id, name, stack, patch_state, runner);
+    let thread = Arc::try_new(thread).map_err(|_| OutOfMemory)?;
     // SAFETY: the stack is new, and larger than `LEAST_STACK`.
     let r1 = unsafe { arch::prepare_stack(thread.stack().stack(), begin) };
     thread.r1.store(r1, Ordering::Relaxed);
@@ -268,7 +274,7 @@ pub(super) fn wake(thread: &Thread) {
 
 impl Scheduler {
     /// Makes room for one thread more.
-    fn reserve(&mut self) -> Result<(), NoMemory> {
+    fn reserve(&mut self) -> Result<(), OutOfMemory> {
         let threads = self.all.len() + 1;
         self.all.try_reserve(1)?;
         let ready = self.ready.len();

@@ -74,7 +74,7 @@ pub enum ControlError {
     /// The tracer could not be attached.
     Ftrace(FtraceError),
     /// No memory.
-    NoMemory,
+    OutOfMemory,
 }
 
 impl fmt::Display for ControlError {
@@ -95,7 +95,7 @@ impl fmt::Display for ControlError {
                 write!(f, "value `{}`; allowed: {allowed}", value.escape_default())
             }
             Self::Ftrace(error) => error.fmt(f),
-            Self::NoMemory => f.write_str("no memory"),
+            Self::OutOfMemory => f.write_str("no memory"),
         }
     }
 }
@@ -248,7 +248,7 @@ pub fn write(name: &str, value: &str) -> Result<(), ControlError> {
         "function_profile_enabled" => {
             let on = switch(value)?;
             if on {
-                hits::reset().map_err(|_| ControlError::NoMemory)?;
+                hits::reset().map_err(|_| ControlError::OutOfMemory)?;
             }
             update(|wanted| wanted.profiling = on)
         }
@@ -301,7 +301,7 @@ pub fn read(name: &str, out: &mut dyn Write) -> Result<(), ControlError> {
         "trace_stat/function0" => format::profile(out, &hits::ranking()),
         _ => return Err(ControlError::Unknown(name.into())),
     };
-    written.map_err(|_| ControlError::NoMemory)
+    written.map_err(|_| ControlError::OutOfMemory)
 }
 
 fn names(out: &mut dyn Write, names: &[String], none: &str) -> fmt::Result {

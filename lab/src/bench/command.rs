@@ -1,7 +1,7 @@
 //! The monitor's `bench`.
 
 use report::Verdict;
-use shell::{Command, Family, Outcome, Session, Trouble, input, must_be_at_rest};
+use shell::{Command, CommandError, Family, Outcome, Session, input, must_be_at_rest};
 
 /// What the monitor has for it.
 pub static FAMILY: Family = Family {
@@ -19,7 +19,7 @@ pub static FAMILY: Family = Family {
 fn bench(_: &mut Session, _: &[&str]) -> Outcome {
     must_be_at_rest()?;
     if !super::is_possible() {
-        return Err(Trouble::refused(
+        return Err(CommandError::refused(
             "time does not count instructions here; it does on `make shell MACHINE=icount`",
         ));
     }
@@ -27,6 +27,6 @@ fn bench(_: &mut Session, _: &[&str]) -> Outcome {
     input::check()?;
     match verdict {
         Verdict::Passed => Ok(()),
-        _ => Err(Trouble::refused("something costs more than it may")),
+        _ => Err(CommandError::refused("something costs more than it may")),
     }
 }

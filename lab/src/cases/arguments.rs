@@ -3,7 +3,7 @@
 use super::{
     super::{
         fixtures::{Finding, Outcome, both_ways, check_way, ensure},
-        victims::{self, Large},
+        functions::{self, Large},
         watched::Call,
     },
     toc::MORE,
@@ -31,19 +31,19 @@ fn values<const N: usize>() -> [u64; N] {
 }
 
 pub fn eight() -> Outcome {
-    sum(victims::sum8 as *const () as u64, 0, &values::<8>())
+    sum(functions::sum8 as *const () as u64, 0, &values::<8>())
 }
 
 pub fn nine() -> Outcome {
-    sum(victims::sum9 as *const () as u64, 0, &values::<9>())
+    sum(functions::sum9 as *const () as u64, 0, &values::<9>())
 }
 
 pub fn ten() -> Outcome {
-    sum(victims::sum10 as *const () as u64, 0, &values::<10>())
+    sum(functions::sum10 as *const () as u64, 0, &values::<10>())
 }
 
 pub fn twenty() -> Outcome {
-    sum(victims::sum20 as *const () as u64, 0, &values::<20>())
+    sum(functions::sum20 as *const () as u64, 0, &values::<20>())
 }
 
 fn variadic(function: u64) -> Outcome {
@@ -53,27 +53,27 @@ fn variadic(function: u64) -> Outcome {
 }
 
 pub fn variadic_fixed() -> Outcome {
-    variadic(victims::lab_variadic as *const () as u64)
+    variadic(functions::lab_variadic as *const () as u64)
 }
 
 pub fn variadic_list() -> Outcome {
-    variadic(victims::lab_variadic_list as *const () as u64)
+    variadic(functions::lab_variadic_list as *const () as u64)
 }
 
 pub fn struct_16() -> Outcome {
-    sum(victims::lab_small as *const () as u64, 0, &values::<2>())
+    sum(functions::lab_small as *const () as u64, 0, &values::<2>())
 }
 
 pub fn struct_24() -> Outcome {
-    sum(victims::lab_medium as *const () as u64, 0, &values::<3>())
+    sum(functions::lab_medium as *const () as u64, 0, &values::<3>())
 }
 
 pub fn struct_72() -> Outcome {
-    sum(victims::lab_large as *const () as u64, 0, &values::<10>())
+    sum(functions::lab_large as *const () as u64, 0, &values::<10>())
 }
 
 pub fn struct_hidden() -> Outcome {
-    let function = victims::lab_hidden as *const () as u64;
+    let function = functions::lab_hidden as *const () as u64;
     let check = |more: u64| -> Result<(), Finding> {
         // Not the trial's: a call that faults leaves nobody in need of it.
         let mut room: Large = [-1; 9];
@@ -100,7 +100,7 @@ pub fn struct_hidden() -> Outcome {
 }
 
 pub fn pair() -> Outcome {
-    let function = victims::pair as *const () as u64;
+    let function = functions::pair as *const () as u64;
     let call = Call::new(function, &[50, 8]);
     let found = call.run()?.results;
     ensure!(found == [58, 42], "before it is patched: {found:?}");

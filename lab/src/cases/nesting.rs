@@ -4,8 +4,8 @@
 use super::{
     super::{
         fixtures::{self, Finding, Outcome, Way, both_ways, check_way, ensure, pass},
+        functions,
         gate::deadline,
-        victims,
         watched::{Call, Seen, kernel_toc},
     },
     toc::{MORE, is_register},
@@ -22,10 +22,10 @@ fn is_whole(seen: &Seen) -> Result<(), Finding> {
 }
 
 pub fn tail_called() -> Outcome {
-    let call = Call::new(victims::lab_tail as *const () as u64, &[31]);
+    let call = Call::new(functions::lab_tail as *const () as u64, &[31]);
     call.run()?.returned(42)?;
     both_ways("cases", |way| {
-        check_way(victims::lab_leaf as *const () as u64, way)?;
+        check_way(functions::lab_leaf as *const () as u64, way)?;
         let seen = call.run()?;
         seen.returned(42 + MORE)?;
         is_whole(&seen)
@@ -33,7 +33,7 @@ pub fn tail_called() -> Outcome {
 }
 
 pub fn calls_kernel() -> Outcome {
-    let function = victims::calls_kernel as *const () as u64;
+    let function = functions::calls_kernel as *const () as u64;
     both_ways("cases", |way| {
         check_way(function, way)?;
         Call::new(function, &[21]).run()?.returned(42 + MORE)
@@ -41,7 +41,7 @@ pub fn calls_kernel() -> Outcome {
 }
 
 pub fn calls_patched() -> Outcome {
-    let function = victims::calls_patched as *const () as u64;
+    let function = functions::calls_patched as *const () as u64;
     both_ways("cases", |way| {
         check_way(function, way)?;
         // Itself, `second` and `lab_leaf`: all three are replaced.
@@ -63,7 +63,7 @@ pub fn tail_call_foreign() -> Outcome {
 /// The caller may be one through a pointer, which takes its r2 back from 24(r1) after
 /// another call: that word must be as it was as well.
 fn leaves_by_tail_call(toc: fn() -> u64) -> Outcome {
-    let function = victims::tail_out as *const () as u64;
+    let function = functions::tail_out as *const () as u64;
     both_ways("cases-tail", |way| {
         check_way(function, way)?;
         let seen = Call::new(function, &[21]).with_toc(toc()).run()?;
@@ -85,11 +85,11 @@ fn on_tick() {
 }
 
 pub fn interrupt() -> Outcome {
-    let function = victims::counted as *const () as u64;
+    let function = functions::counted as *const () as u64;
     let result = both_ways("cases", |way| {
         check_way(function, way)?;
         // Waits without giving the CPU away, so that it is this thread that is
-        // interrupted, which has gone over.
+        // interrupted, which has switched.
         *IN_INTERRUPT.lock() = (Some(Call::new(function, &[41])), None);
         time::call_on_tick(on_tick);
         let until = deadline();
@@ -122,7 +122,7 @@ pub fn tracer_graph() -> Outcome {
 }
 
 /// B and C.
-const OLD: &str = "lab::victims::counted";
+const OLD: &str = "lab::functions::counted";
 const NEW: &str = "cases::counted";
 
 fn attach(ops: &'static Ops, traced: &[&str]) -> Result<(), Finding> {
@@ -138,7 +138,7 @@ fn detach(ops: &'static Ops) -> Result<(), Finding> {
 /// Calls the new function with all under watch, and sees that the tracer has noticed.
 fn traced_call() -> Result<(), Finding> {
     let before = tracing::written() + tracing::dropped();
-    let seen = Call::new(victims::counted as *const () as u64, &[41]).run()?;
+    let seen = Call::new(functions::counted as *const () as u64, &[41]).run()?;
     seen.returned(42 + MORE)?;
     is_whole(&seen)?;
     let after = tracing::written() + tracing::dropped();
@@ -168,7 +168,7 @@ fn tracer(ops: &'static Ops) -> Outcome {
     fixtures::settled("cases", || {
         attach(ops, &[OLD])?;
         detach(ops)?;
-        check_way(victims::counted as *const () as u64, Way::Settled)?;
+        check_way(functions::counted as *const () as u64, Way::Settled)?;
         pass()
     })
 }

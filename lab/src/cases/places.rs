@@ -5,7 +5,7 @@ use super::{
         fixtures::{
             self, Finding, Outcome, Trial, both_ways, both_ways_of, check_way, ensure, settled,
         },
-        victims::{self, INSIDE},
+        functions::{self, INSIDE},
         watched::Call,
     },
     toc::MORE,
@@ -67,7 +67,7 @@ pub fn module_to_kernel() -> Outcome {
         let call = Call::new(caller, &[1]).with_toc(target.toc);
         call.run()?.returned(2 + THEIR_MORE)?;
         both_ways("cases", |way| {
-            check_way(victims::lab_leaf as *const () as u64, way)?;
+            check_way(functions::lab_leaf as *const () as u64, way)?;
             let seen = call.run()?;
             seen.kept_toc()?;
             seen.returned(2 + MORE + THEIR_MORE)
@@ -117,14 +117,14 @@ pub fn far_module() -> Outcome {
         ensure!(place > 1 << 31, "the module lies at {place:#x}");
         // Two instructions can't name it, so there is no settled stub.
         for function in [
-            victims::counted as *const () as u64,
-            victims::lab_leaf as *const () as u64,
+            functions::counted as *const () as u64,
+            functions::lab_leaf as *const () as u64,
         ] {
             let seen = Call::new(function, &[41]).run()?;
             seen.returned(42 + MORE)?;
             seen.kept_toc()?;
         }
-        Call::new(victims::calls_patched as *const () as u64, &[5])
+        Call::new(functions::calls_patched as *const () as u64, &[5])
             .run()?
             .returned(13 + 3 * MORE)
     })

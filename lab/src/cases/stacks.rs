@@ -3,8 +3,8 @@
 use super::{
     super::{
         fixtures::{self, Finding, Outcome, both_ways, check_way, ensure},
+        functions::{self, DEPTH, LOOK},
         gate::deadline,
-        victims::{self, DEPTH, LOOK},
         watched::Call,
     },
     toc::MORE,
@@ -19,7 +19,7 @@ const NEW: &str = "cases::look";
 const CALLER: &str = "sanitised_call_asm";
 
 pub fn walk() -> Outcome {
-    let function = victims::look as *const () as u64;
+    let function = functions::look as *const () as u64;
     let mut between = String::new();
     let seen = core::cell::RefCell::new(&mut between);
     both_ways("cases", |way| {
@@ -28,7 +28,7 @@ pub fn walk() -> Outcome {
         let new = new.ok_or_else(|| Finding::Failed(format!("the module has no `{NEW}`")))?;
         LOOK.lock().1 = new..new + symbols::size_at(new).unwrap_or(0);
         Call::new(function, &[41]).run()?.returned(42 + MORE)?;
-        let look = victims::take_look();
+        let look = functions::take_look();
         let names = look.names;
         match look.reliable {
             Some(Ok(found)) => ensure!(
@@ -63,7 +63,7 @@ pub fn overflow() -> Outcome {
         fixtures::settle()?;
         let stopped = thread::stopped();
         DEPTH.store(0, Ordering::Relaxed);
-        let call = Call::new(victims::endless as *const () as u64, &[1]);
+        let call = Call::new(functions::endless as *const () as u64, &[1]);
         let Err(how) = call.run() else {
             return Err(Finding::Failed("it has returned".into()));
         };

@@ -4,8 +4,8 @@
 use super::{
     super::{
         fixtures::{self, Finding, Outcome, Trial, Way, ensure, pass, settled},
+        functions::{self, HOLD, INSIDE, MIDDLE, MIDDLE_DEPTH},
         gate::deadline,
-        victims::{self, HOLD, INSIDE, MIDDLE, MIDDLE_DEPTH},
         watched::{Call, Seen},
     },
     toc::{MORE, is_register},
@@ -16,7 +16,7 @@ use alloc::{
     sync::Arc,
 };
 use core::sync::atomic::{AtomicU8, Ordering};
-use livepatch::Held;
+use livepatch::Blocked;
 use loader::Module;
 use machine::arch;
 
@@ -24,7 +24,7 @@ use machine::arch;
 const DEPTH: u64 = 50;
 
 fn recurse() -> Call {
-    Call::new(victims::recursive as *const () as u64, &[DEPTH])
+    Call::new(functions::recursive as *const () as u64, &[DEPTH])
 }
 
 fn is_whole(seen: &Seen) -> Result<(), Finding> {
@@ -126,9 +126,9 @@ pub fn recursion_forced() -> Outcome {
     Ok("its module stays loaded for good".into())
 }
 
-pub fn both_universes() -> Outcome {
+pub fn both_patch_states() -> Outcome {
     HOLD.shut();
-    let old = Trial::start(|| victims::hold(victims::universe))?;
+    let old = Trial::start(|| functions::hold(functions::patch_state))?;
     if !HOLD.is_reached() {
         HOLD.open();
         return Err(Finding::Failed("no thread got into `hold`".into()));
@@ -141,7 +141,7 @@ pub fn both_universes() -> Outcome {
     }
     let new = Trial::start(|| {
         (0..100)
-            .map(|_| core::hint::black_box(victims::universe)())
+            .map(|_| core::hint::black_box(functions::patch_state)())
             .sum::<u64>()
     });
     HOLD.open();
@@ -160,7 +160,7 @@ pub fn both_universes() -> Outcome {
 }
 
 pub fn unpatch_inside() -> Outcome {
-    let function = victims::inside as *const () as u64;
+    let function = functions::inside as *const () as u64;
     settled("cases", || {
         fixtures::check_way(function, Way::Settled)?;
         INSIDE.shut();
@@ -188,7 +188,7 @@ pub fn unpatch_inside() -> Outcome {
 
 fn is_held_by_function() -> bool {
     let mut threads = livepatch::progress().into_iter();
-    threads.any(|progress| matches!(progress.held, Some(Held::Function { .. })))
+    threads.any(|progress| matches!(progress.blocked, Some(Blocked::Function { .. })))
 }
 
 /// A thread is in C, or about to be.

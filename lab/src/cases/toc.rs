@@ -2,7 +2,7 @@
 
 use super::super::{
     fixtures::{Finding, Outcome, both_ways, check_way, ensure},
-    victims,
+    functions,
     watched::{By, Call, Seen},
 };
 use crate::instruments::sanitiser::What;
@@ -24,11 +24,11 @@ fn call(function: u64, by: By, check: impl Fn(&Seen) -> Result<(), Finding>) -> 
 }
 
 fn rust() -> u64 {
-    victims::counted as *const () as u64
+    functions::counted as *const () as u64
 }
 
 fn c() -> u64 {
-    victims::lab_counted as *const () as u64
+    functions::lab_counted as *const () as u64
 }
 
 pub fn local_rust() -> Outcome {
@@ -69,7 +69,7 @@ pub fn toc_save_word() -> Outcome {
 }
 
 pub fn leaf() -> Outcome {
-    call(victims::lab_leaf as *const () as u64, By::Local, |seen| {
+    call(functions::lab_leaf as *const () as u64, By::Local, |seen| {
         seen.kept_toc()?;
         seen.kept(is_register)
     })
@@ -77,7 +77,7 @@ pub fn leaf() -> Outcome {
 
 /// A's TOC is that of the patch module: any but the kernel's will do.
 pub fn leaf_foreign() -> Outcome {
-    let function = victims::lab_leaf as *const () as u64;
+    let function = functions::lab_leaf as *const () as u64;
     both_ways("cases", |way| {
         check_way(function, way)?;
         let toc = loader::find("cases").map_or(0, |module| module.range().start + 0x8000);

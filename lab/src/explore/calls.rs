@@ -1,7 +1,7 @@
 //! Calls of the function that is patched: who makes them, what is to come of them, and
 //! what does.
 
-use super::victims;
+use super::functions;
 use crate::instruments::sanitiser::{Deviation, SanitisedCall};
 use arrayvec::ArrayVec;
 use core::sync::atomic::Ordering;
@@ -46,7 +46,7 @@ fn toc_of(caller: Caller) -> u64 {
 
 /// A call that is ready to be made.
 pub fn prepared(caller: Caller) -> SanitisedCall {
-    let function = victims::value as *const () as u64;
+    let function = functions::value as *const () as u64;
     let entry = symbols::function_at(function);
     let local = entry.map_or(0, |entry| u64::from(entry.local_entry));
     let mut call = SanitisedCall::new(function, local, toc_of(caller), false);
@@ -80,9 +80,9 @@ pub fn call(caller: Caller, expected: u64) -> Watched {
 /// are, and by the thread's side of the running transition.
 pub fn expectation() -> u64 {
     let off = arch::interrupts_off();
-    let universe = thread::with_current(Thread::universe).unwrap_or(0);
+    let patch_state = thread::with_current(Thread::patch_state).unwrap_or(0);
     let number = livepatch::running().map(|running| running.number);
-    let is_new = number == Some(universe);
+    let is_new = number == Some(patch_state);
     let patches = livepatch::patches();
     let counts = |status: Status| match status {
         Status::Enabled => true,

@@ -3,8 +3,8 @@
 use super::{
     PATCH, SECOND,
     calls::{self, Caller},
-    crew::{self, Disturbed, Order},
     situation,
+    threads::{self, Disturbed, Order},
     tracers::Tracer,
 };
 use alloc::{format, string::String};
@@ -103,7 +103,7 @@ pub fn make(disturbance: Disturbance) -> Disturbed {
         Disturbance::Unload => {
             if let Some((_, Status::Disabling)) = livepatch::find(PATCH) {
                 // It waits for that transition, which the holder may hold up.
-                crew::HOLDER.give(Order::Leave);
+                threads::HOLDER.give(Order::Leave);
             }
             if livepatch::find(PATCH).is_some() {
                 livepatch::disable(PATCH).map_err(text)?;
@@ -120,7 +120,7 @@ pub fn make(disturbance: Disturbance) -> Disturbed {
         }
         Disturbance::Reverse => livepatch::reverse().map_err(text)?,
         Disturbance::End => {
-            crew::HOLDER.give(Order::Leave);
+            threads::HOLDER.give(Order::Leave);
             livepatch::wait();
         }
         Disturbance::Tick | Disturbance::BothWords => {}

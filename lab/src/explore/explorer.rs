@@ -1,12 +1,11 @@
 //! Every disturbance at every stop of a call, in one situation after the other.
 
 use super::{
-    crew,
     disturbance::Disturbance,
     judge::{self, Finding},
-    ledger::Ledger,
     situation::{self, Situation},
-    step,
+    snapshot::Snapshot,
+    step, threads,
     tracers::Tracer,
 };
 use alloc::{format, string::String};
@@ -31,7 +30,7 @@ fn unmasked() -> impl Iterator<Item = usize> {
 pub struct Explorer {
     name: &'static str,
     /// What must be as before.
-    ledger: Ledger,
+    snapshot: Snapshot,
     short: bool,
     /// Of the situation.
     runs: u32,
@@ -47,7 +46,7 @@ impl Explorer {
     pub fn new(name: &'static str, situations: &[Situation], short: bool) -> Self {
         Self {
             name,
-            ledger: Ledger::now(),
+            snapshot: Snapshot::now(),
             short,
             runs: 0,
             findings: 0,
@@ -163,8 +162,8 @@ impl Explorer {
         what: Option<(usize, Disturbance)>,
     ) -> Result<Option<Finding>, String> {
         let finding = self.once(situation, tracer, what)?;
-        let now = Ledger::after(&self.ledger);
-        let before = core::mem::replace(&mut self.ledger, now);
+        let now = Snapshot::after(&self.snapshot);
+        let before = core::mem::replace(&mut self.snapshot, now);
         if finding.is_some() || now == before {
             return Ok(finding);
         }
@@ -174,11 +173,11 @@ impl Explorer {
             return Ok(lost(before, now));
         }
         let finding = self.once(situation, tracer, what)?;
-        self.ledger = Ledger::after(&now);
-        if finding.is_some() || self.ledger == now {
+        self.snapshot = Snapshot::after(&now);
+        if finding.is_some() || self.snapshot == now {
             return Ok(finding);
         }
-        Ok(lost(now, self.ledger))
+        Ok(lost(now, self.snapshot))
     }
 
     fn once(
@@ -195,7 +194,7 @@ impl Explorer {
         }
         let hits = situation::hits();
         let in_vain = |problem| format!("{situation}, {what:?}: {problem}");
-        let (stepped, disturbed) = crew::run(what).map_err(in_vain)?;
+        let (stepped, disturbed) = threads::run(what).map_err(in_vain)?;
         let hits = situation::hits() - hits;
         situation::take_down().map_err(in_vain)?;
         Ok(judge::judge(

@@ -2,9 +2,9 @@
 
 use super::{
     calls::{ARGUMENT, Watched},
-    crew::Disturbed,
     disturbance::Disturbance,
     step::{Stepped, Stop},
+    threads::Disturbed,
 };
 use crate::instruments::sanitiser::{Deviation, What};
 use alloc::{
@@ -88,10 +88,10 @@ fn wrong(
     if let Some(wrong) = wrong_call(&stepped.call) {
         return Some(format!("the call: {wrong}"));
     }
-    let [before, after] = stepped.universe;
+    let [before, after] = stepped.patch_state;
     if before != after {
         return Some(format!(
-            "the thread has gone over from {before} to {after} in the middle of the call"
+            "the thread has switched from {before} to {after} in the middle of the call"
         ));
     }
     let disturbance = disturbance?;

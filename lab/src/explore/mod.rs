@@ -24,23 +24,23 @@
 //! - `step`: a call of it, and its stops;
 //! - `situation`, `disturbance`: what the call comes into, and what comes upon it;
 //! - `tracers`: the kernel's tracers, on the function, the new one, or both;
-//! - `crew`: the threads;
+//! - `threads`: the threads;
 //! - `judge`: what a run must be like;
-//! - `ledger`: what must be as before;
+//! - `snapshot`: what must be as before;
 //! - `controls`: what is wrong on purpose, and must be found.
 
 mod beginning;
 mod calls;
 mod controls;
-mod crew;
 mod disturbance;
 mod explorer;
+pub mod functions;
 mod judge;
-mod ledger;
 mod situation;
+mod snapshot;
 mod step;
+mod threads;
 mod tracers;
-pub mod victims;
 
 pub use calls::{ARGUMENT, Watched};
 pub use controls::{CONTROLS, Control, find as find_control};
@@ -149,14 +149,14 @@ fn explore_one(
     short: bool,
 ) -> Result<u32, String> {
     is_possible(variant).map_err(|reason| format!("{name}: {reason}"))?;
-    crew::start().map_err(text)?;
+    threads::start().map_err(text)?;
     let mut result = explore_situations(name, situations, short);
     if let Ok(findings) = &mut result
         && name == VARIANTS[0].name
     {
         *findings += beginning::explore(short)?;
     }
-    crew::stop();
+    threads::stop();
     for (case, calls) in judge::take_prices() {
         let (_, why) = variant.expectation(case);
         println!("{name}: as declared, {calls} calls fail `{case}`: {why}");

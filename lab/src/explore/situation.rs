@@ -2,15 +2,15 @@
 //! transition its thread is.
 
 use super::{
-    PATCH, SECOND, controls, crew,
+    PATCH, SECOND, controls,
     disturbance::{Disturbance, enable, text},
+    functions, threads,
     tracers::{
         self,
         At::{Both, New, Old},
         Kind::{Function, Graph, Hits},
         Tracer,
     },
-    victims,
 };
 use alloc::{format, string::String};
 use core::{
@@ -32,11 +32,11 @@ pub enum Situation {
     Settled,
     /// The same with a tracer, so that calls take the long way.
     SettledTraced,
-    /// The patch is being enabled, and the thread has not gone over.
+    /// The patch is being enabled, and the thread has not switched.
     EnablingOld,
     /// The same, and it has.
     EnablingNew,
-    /// The patch is being disabled, and the thread has not gone over.
+    /// The patch is being disabled, and the thread has not switched.
     DisablingOld,
     /// The same, and it has.
     DisablingNew,
@@ -107,7 +107,7 @@ impl Situation {
         matches!(self, Self::Traced | Self::SettledTraced)
     }
 
-    /// Whether the thread has gone over to the new side of a transition; `None`
+    /// Whether the thread has switched to the new side of a transition; `None`
     /// without one.
     fn side(self) -> Option<bool> {
         match self {
@@ -175,7 +175,7 @@ extern "C" fn traced(_: u64, _: u64, _: &Ops, _: &mut CallFrame) {
 /// # Errors
 /// When it has none, which can't be.
 pub fn site() -> Result<Site, String> {
-    let function = victims::value as *const () as u64;
+    let function = functions::value as *const () as u64;
     ftrace::find_site(function).ok_or_else(|| "the function has no site".into())
 }
 
@@ -246,7 +246,7 @@ pub fn set_up(situation: Situation) -> Result<(), String> {
         }
     }
     let number = livepatch::running().map(|running| running.number);
-    let side = number.map(|number| crew::EXPLORER.universe() == number);
+    let side = number.map(|number| threads::EXPLORER.patch_state() == number);
     if side == situation.side() {
         Ok(())
     } else {
@@ -263,12 +263,12 @@ fn enable_all_the_way() -> Result<(), String> {
 }
 
 /// Keeps the transition that comes next from ending: by the explorer itself, who
-/// can't go over then, or by the holder.
+/// can't switch then, or by the holder.
 fn hold_up(situation: Situation) -> Result<(), String> {
-    crew::enter(if situation.side() == Some(false) {
-        &crew::EXPLORER
+    threads::enter(if situation.side() == Some(false) {
+        &threads::EXPLORER
     } else {
-        &crew::HOLDER
+        &threads::HOLDER
     })
 }
 
@@ -277,7 +277,7 @@ fn hold_up(situation: Situation) -> Result<(), String> {
 /// # Errors
 /// When something is refused: then nothing can be tried any more.
 pub fn take_down() -> Result<(), String> {
-    crew::leave()?;
+    threads::leave()?;
     tracers::take_down()?;
     livepatch::wait();
     for name in [SECOND, PATCH] {

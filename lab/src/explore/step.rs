@@ -4,9 +4,9 @@
 use super::{
     calls::{self, Caller, Watched},
     controls,
-    crew::{self, Order},
     disturbance::Disturbance,
     situation,
+    threads::{self, Order},
 };
 use crate::single_step::{self, At, Fault, MOST_STOPS, Next};
 use alloc::vec::Vec;
@@ -37,7 +37,7 @@ pub struct Stepped {
     /// The call. Without meaning if it did not come back.
     pub call: Watched,
     /// The thread's patch state before and after.
-    pub universe: [u64; 2],
+    pub patch_state: [u64; 2],
     /// Where it happened.
     pub at: Option<Stop>,
     /// Why it did not come back.
@@ -97,8 +97,8 @@ pub fn stop(number: usize) -> Option<Stop> {
 /// Calls the function in steps. The disturbance happens at the stop with that number;
 /// or nothing happens, and all stops are written down.
 pub fn step(what: Option<(usize, Disturbance)>) -> Stepped {
-    let universe = || thread::with_current(Thread::universe).unwrap_or(0);
-    let before = universe();
+    let patch_state = || thread::with_current(Thread::patch_state).unwrap_or(0);
+    let before = patch_state();
     let expected = calls::expectation();
     let mut call = calls::prepared(Caller::Explorer);
     if what.is_none() {
@@ -123,7 +123,7 @@ pub fn step(what: Option<(usize, Disturbance)>) -> Stepped {
     }
     Stepped {
         call,
-        universe: [before, universe()],
+        patch_state: [before, patch_state()],
         at: running.at,
         fault: made.fault,
         tick: TICK.lock().take(),
@@ -177,7 +177,7 @@ impl Running {
                 }
                 other => {
                     self.phase = Phase::Partner;
-                    crew::PARTNER.give(Order::Disturb(other));
+                    threads::PARTNER.give(Order::Disturb(other));
                 }
             }
         }
@@ -190,10 +190,10 @@ impl Running {
     /// Lets the partner have the CPU until it can't go on, as a tick would. When it is
     /// done, the call runs at full speed.
     fn follow(&mut self) -> Next {
-        if !crew::is_done() {
+        if !threads::is_done() {
             thread::preempt();
         }
-        if !crew::is_done() {
+        if !threads::is_done() {
             return Next::Step;
         }
         self.phase = Phase::Running;

@@ -5,7 +5,7 @@ use alloc::{format, string::String, sync::Arc};
 use core::{fmt::Write, time::Duration};
 use livepatch::variants::{self, Variant};
 use machine::sync::IrqLock;
-use shell::{Command, Family, Kind, Outcome, Session, Trouble, crew, input, names};
+use shell::{Command, CommandError, Family, Kind, Outcome, Session, input, names, workload};
 
 /// What the monitor has for it.
 pub static FAMILY: Family = Family {
@@ -30,7 +30,7 @@ pub static FAMILY: Family = Family {
 /// How calls can go.
 const WAYS: &[&str] = &["now", "settled", "transition", "traced", "rest"];
 
-fn way(word: &str) -> Result<Way, Trouble> {
+fn way(word: &str) -> Result<Way, CommandError> {
     Ok(match word {
         "now" => Way::AsIs,
         "settled" => Way::Settled,
@@ -40,16 +40,16 @@ fn way(word: &str) -> Result<Way, Trouble> {
         _ => {
             let near = names::nearest(word, WAYS.iter().copied());
             let what = format!("a way that calls go: {}", WAYS.join(", "));
-            return Err(Trouble::expected_near(what, word, near));
+            return Err(CommandError::expected_near(what, word, near));
         }
     })
 }
 
-fn variant(name: &str) -> Result<&'static Variant, Trouble> {
+fn variant(name: &str) -> Result<&'static Variant, CommandError> {
     variants::find(name).ok_or_else(|| {
         let all = variants::VARIANTS.iter().map(|variant| variant.name);
         let what = "a variant's name (`variant` lists them)";
-        Trouble::expected_near(what, name, names::nearest(name, all))
+        CommandError::expected_near(what, name, names::nearest(name, all))
     })
 }
 
@@ -59,7 +59,7 @@ fn hand_over_by(variant: &'static Variant) -> Outcome {
     if variants::current().name == variant.name {
         return Ok(());
     }
-    variants::adopt(variant).map_err(Trouble::refused)
+    variants::adopt(variant).map_err(CommandError::refused)
 }
 
 /// How long it may take.
@@ -70,15 +70,15 @@ type Shown = (String, Result<(), String>);
 
 /// Where a patch must be enabled for the way, nothing else may be: the call is to be the
 /// one that was asked for, and nobody is to hold the transition up.
-fn check_rest() -> Result<(), Trouble> {
+fn check_rest() -> Result<(), CommandError> {
     let why = if !livepatch::patches().is_empty() {
         "a patch is enabled"
-    } else if !crew::members().is_empty() {
+    } else if !workload::members().is_empty() {
         "threads were spawned"
     } else {
         return Ok(());
     };
-    Err(Trouble::refused(format!(
+    Err(CommandError::refused(format!(
         "{why}: `step FUNCTION` shows a call as calls go now; `reset` puts everything back"
     )))
 }
@@ -106,7 +106,7 @@ fn check_tracers() -> Outcome {
         (!guide::is_related(&path)).then_some(path)
     });
     in_the_way.map_or(Ok(()), |path| {
-        Err(Trouble::refused(format!(
+        Err(CommandError::refused(format!(
             "the kernel's own functions are traced, such as `{path}`, and the step needs them itself; `filter lab::targets::*` traces others, `trace off` none"
         )))
     })
@@ -115,7 +115,7 @@ fn check_tracers() -> Outcome {
 fn step(session: &mut Session, arguments: &[&str]) -> Outcome {
     let (function, rest) = match arguments {
         [function, rest @ ..] => (String::from(*function), rest),
-        [] => return Err(Trouble::Usage),
+        [] => return Err(CommandError::Usage),
     };
     let way = rest.first().map_or(Ok(Way::AsIs), |word| way(word))?;
     let before = variants::current();
@@ -134,15 +134,15 @@ fn step(session: &mut Session, arguments: &[&str]) -> Outcome {
     let back = hand_over_by(before);
     let (text, result) = shown?;
     session.out.write_str(&text)?;
-    result.map_err(Trouble::refused)?;
+    result.map_err(CommandError::refused)?;
     back
 }
 
 /// So that a fault of the replacement takes nothing else along.
-fn in_a_thread(body: impl FnOnce() -> Shown + Send + 'static) -> Result<Shown, Trouble> {
+fn in_a_thread(body: impl FnOnce() -> Shown + Send + 'static) -> Result<Shown, CommandError> {
     let shown = Arc::new(IrqLock::new(None));
     let its = shown.clone();
-    let handle = crew::call("step", move || {
+    let handle = workload::call("step", move || {
         let shown = body();
         *its.lock() = Some(shown);
     })?;
@@ -151,17 +151,17 @@ fn in_a_thread(body: impl FnOnce() -> Shown + Send + 'static) -> Result<Shown, T
         Ok(true) => {}
         Ok(false) => {
             handle.leave();
-            return Err(Trouble::refused(
+            return Err(CommandError::refused(
                 "the call has not returned; `threads` shows its thread",
             ));
         }
-        Err(trouble) => {
+        Err(error) => {
             handle.leave();
-            return Err(trouble);
+            return Err(error);
         }
     }
-    let stopped = |stopped| Trouble::refused(format!("the call has not returned: {stopped}"));
+    let stopped = |stopped| CommandError::refused(format!("the call has not returned: {stopped}"));
     handle.join().map_err(stopped)?;
     let shown = shown.lock().take();
-    shown.ok_or_else(|| Trouble::refused("nothing was shown"))
+    shown.ok_or_else(|| CommandError::refused("nothing was shown"))
 }

@@ -65,14 +65,14 @@ struct Call {
 
 /// Why a function can't be stepped: a sentence.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Refused {
+pub enum StepError {
     /// Nobody knows what to call it with.
     Unknown(String),
     /// Something else is in the way.
     Impossible(String),
 }
 
-impl fmt::Display for Refused {
+impl fmt::Display for StepError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unknown(text) | Self::Impossible(text) => f.write_str(text),
@@ -80,7 +80,7 @@ impl fmt::Display for Refused {
     }
 }
 
-impl From<String> for Refused {
+impl From<String> for StepError {
     fn from(text: String) -> Self {
         Self::Impossible(text)
     }
@@ -124,11 +124,11 @@ pub fn run(function: Option<&str>, way: Way) -> Verdict {
         // It says so itself.
         Ok(_) if variants::current().has_a_price() => Verdict::Passed,
         Ok(_) => Verdict::ChecksFailed,
-        Err(Refused::Unknown(text)) => {
+        Err(StepError::Unknown(text)) => {
             println!("boot argument `function={name}`: {text}");
             Verdict::BadArgument
         }
-        Err(Refused::Impossible(text)) => {
+        Err(StepError::Impossible(text)) => {
             println!("can't step {name}: {text}");
             Verdict::ChecksFailed
         }
@@ -142,10 +142,10 @@ pub fn run(function: Option<&str>, way: Way) -> Verdict {
 /// # Errors
 /// When nobody knows the function, or a module, a patch or a tracer is refused.
 /// Nothing has changed then.
-pub fn step(function: &str, way: Way, out: &mut dyn Write) -> Result<Outcome, Refused> {
+pub fn step(function: &str, way: Way, out: &mut dyn Write) -> Result<Outcome, StepError> {
     let known = known::find(function).ok_or_else(|| {
         let names = known::names().join(", ");
-        Refused::Unknown(format!("no function that can be stepped; allowed: {names}"))
+        StepError::Unknown(format!("no function that can be stepped; allowed: {names}"))
     })?;
     let symbol = symbols::find(known.path).map_err(|error| format!("{error}"))?;
     let site = ftrace::find_site(symbol.address).filter(|site| site.function() == symbol.address);
@@ -168,7 +168,7 @@ fn stepped(
     size: u64,
     way: Way,
     out: &mut dyn Write,
-) -> Result<Outcome, Refused> {
+) -> Result<Outcome, StepError> {
     let old = site.function();
     let toc = toc_of(old);
     let local = symbols::function_at(old).map_or(0, |entry| u64::from(entry.local_entry));

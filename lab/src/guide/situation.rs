@@ -16,7 +16,7 @@ pub enum Way {
     AsIs,
     /// By the short way: the patch is enabled, and nothing moves.
     Settled,
-    /// By the trampoline: a transition runs, and this thread has gone over.
+    /// By the trampoline: a transition runs, and this thread has switched.
     Transition,
     /// By the trampoline, with a tracer besides.
     Traced,

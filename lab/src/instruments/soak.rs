@@ -21,11 +21,11 @@ unsafe extern "C" {
     fn soak_registers(until: u64) -> u64;
 }
 
-/// Fills all registers that code may use and the protected zone with patterns,
+/// Fills all registers that code may use and the red zone with patterns,
 /// waits until the timebase reaches `until`, and compares.
 ///
 /// Returns a bit for each that has changed: 0 to 31 for r0 to r31, 32 for CR,
-/// 33 for XER, 34 for CTR, 35 for LR, 36 for the protected zone.
+/// 33 for XER, 34 for CTR, 35 for LR, 36 for the red zone.
 #[must_use]
 pub fn register_soak(until: u64) -> u64 {
     // SAFETY: follows the ABI; see its contract below.
@@ -39,7 +39,7 @@ pub fn register_soak(until: u64) -> u64 {
 // Clobbers: what the ABI lets a function clobber. r1 and r13 keep their
 // values throughout; r3 (deadline), r4 (timebase) and CR0 are the loop's own, and
 // r3's value is compared as if it were its pattern.
-// Stack: one frame, with r14 to r31; below it the protected zone, all of it used.
+// Stack: one frame, with r14 to r31; below it the red zone, all of it used.
 global_asm!(
     ".globl soak_registers",
     ".type soak_registers, @function",
@@ -53,7 +53,7 @@ global_asm!(
     "std 2, {keep} + 8(1)",
     "std 13, {keep} + 16(1)",
     "std 3, {keep} + 24(1)",
-    // The protected zone: its doubleword at -8n holds n.
+    // The red zone: its doubleword at -8n holds n.
     "li 5, {zone} / 8",
     "mtctr 5",
     "mr 6, 1",

@@ -84,7 +84,7 @@ pub fn relay_words() -> &'static [u32] {
 // spin_holding(value, until, seen)
 //
 // On entry: r3 = a value, r4 = address of a flag, r5 = address of another.
-// On exit: nothing. Stack: r20 in the protected zone.
+// On exit: nothing. Stack: r20 in the red zone.
 //
 // end_slowly(until)
 //

@@ -1,10 +1,10 @@
-//! How the monitor's `call` calls the victims.
+//! How the monitor's `call` calls the functions.
 
 use super::live;
 use crate::targets;
 use shell::{Callable, NUMBER, answer, plain};
 
-/// The victims that can be called. No number in the bounds makes one fail.
+/// The functions that can be called. No number in the bounds makes one fail.
 pub static CALLABLES: &[Callable] = &[
     Callable {
         name: "leaf",

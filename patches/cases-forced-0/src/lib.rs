@@ -4,7 +4,7 @@
 klp::module! {
     // The kernel counts the last character up each time that it loads this.
     name: "cases-forced-0",
-    replaces: ["lab::victims::recursive" => recursive],
+    replaces: ["lab::functions::recursive" => recursive],
 }
 
 unsafe extern "C" {

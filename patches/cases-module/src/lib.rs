@@ -5,7 +5,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 klp::module! {
     name: "cases-module",
-    replaces: ["lab::victims::hold" => hold],
+    replaces: ["lab::functions::hold" => hold],
     targets: ["cases-target": { replaces: ["cases_target::inner" => inner] }],
 }
 

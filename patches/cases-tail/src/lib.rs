@@ -9,8 +9,8 @@ use klp::{Convention, convention::FrameHeader};
 klp::module! {
     name: "cases-tail",
     replaces: [
-        "lab::victims::tail_out" => tail_out,
-        "lab::victims::hold" => hold,
+        "lab::functions::tail_out" => tail_out,
+        "lab::functions::hold" => hold,
     ],
 }
 

@@ -13,29 +13,29 @@ use klp::{Pair, Pinned};
 klp::module! {
     name: "cases",
     replaces: [
-        "lab::victims::counted" => counted,
+        "lab::functions::counted" => counted,
         "lab_counted" => counted,
         "lab_leaf" => leaf,
-        "lab::victims::sum8" => sum8,
-        "lab::victims::sum9" => sum9,
-        "lab::victims::sum10" => sum10,
-        "lab::victims::sum20" => sum20,
+        "lab::functions::sum8" => sum8,
+        "lab::functions::sum9" => sum9,
+        "lab::functions::sum10" => sum10,
+        "lab::functions::sum20" => sum20,
         "lab_variadic" => variadic,
         "lab_variadic_list" => variadic_list,
         "lab_small" => small,
         "lab_medium" => medium,
         "lab_large" => large,
         "lab_hidden" => hidden,
-        "lab::victims::pair" => pair,
-        "lab::victims::calls_kernel" => calls_kernel,
-        "lab::victims::calls_patched" => calls_patched,
-        "lab::victims::second" => second,
-        "lab::victims::recursive" => recursive,
-        "lab::victims::endless" => endless,
-        "lab::victims::hold" => hold,
-        "lab::victims::universe" => universe,
-        "lab::victims::inside" => inside,
-        "lab::victims::look" => look,
+        "lab::functions::pair" => pair,
+        "lab::functions::calls_kernel" => calls_kernel,
+        "lab::functions::calls_patched" => calls_patched,
+        "lab::functions::second" => second,
+        "lab::functions::recursive" => recursive,
+        "lab::functions::endless" => endless,
+        "lab::functions::hold" => hold,
+        "lab::functions::patch_state" => patch_state,
+        "lab::functions::inside" => inside,
+        "lab::functions::look" => look,
     ],
 }
 
@@ -162,7 +162,7 @@ klp::replacement! {
     }
 
     /// Lets others run meanwhile.
-    pub extern "C" fn universe() -> u64 {
+    pub extern "C" fn patch_state() -> u64 {
         klp::thread::yield_now();
         1000
     }

@@ -7,8 +7,8 @@ use core::sync::atomic::{AtomicU64, Ordering};
 klp::module! {
     name: "explore",
     replaces: [
-        "lab::explore::victims::value" => value,
-        "lab::explore::victims::hold" => hold,
+        "lab::explore::functions::value" => value,
+        "lab::explore::functions::hold" => hold,
     ],
 }
 

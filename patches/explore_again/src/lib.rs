@@ -5,7 +5,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 klp::module! {
     name: "explore_again",
-    replaces: ["lab::explore::victims::value" => value],
+    replaces: ["lab::explore::functions::value" => value],
 }
 
 /// How often `value` was called, about: reached by way of this module's own TOC. Not

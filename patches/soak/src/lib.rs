@@ -7,13 +7,13 @@ use core::sync::atomic::{AtomicU64, Ordering};
 klp::module! {
     name: "soak",
     replaces: [
-        "selftest::tests::livepatch::soak::victims::direct" => direct,
-        "selftest::tests::livepatch::soak::victims::pointer" => pointer,
-        "selftest::tests::livepatch::soak::victims::recursive" => recursive,
-        "selftest::tests::livepatch::soak::victims::many" => many,
+        "selftest::tests::livepatch::soak::functions::direct" => direct,
+        "selftest::tests::livepatch::soak::functions::pointer" => pointer,
+        "selftest::tests::livepatch::soak::functions::recursive" => recursive,
+        "selftest::tests::livepatch::soak::functions::many" => many,
         "c_leaf" => leaf,
         "c_into_rust" => into_rust,
-        "selftest::tests::livepatch::soak::victims::slow" => slow,
+        "selftest::tests::livepatch::soak::functions::slow" => slow,
     ],
     provides: [counted],
 }

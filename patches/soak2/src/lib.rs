@@ -7,8 +7,8 @@ use core::sync::atomic::{AtomicU64, Ordering};
 klp::module! {
     name: "soak2",
     replaces: [
-        "selftest::tests::livepatch::soak::victims::pointer" => pointer,
-        "selftest::tests::livepatch::soak::victims::many" => many,
+        "selftest::tests::livepatch::soak::functions::pointer" => pointer,
+        "selftest::tests::livepatch::soak::functions::many" => many,
     ],
     provides: [counted],
 }

@@ -44,14 +44,14 @@ class Sides:
     def __init__(self):
         self.number = None
         self.current = 0
-        self.universe = 0
+        self.patch_state = 0
 
     def is_new(self):
         """Whether calls of the running thread go to new functions."""
         if self.number is None:
             return True
         thread = memory.read_u64(memory.register("r13") + self.current)
-        return memory.read_u64(thread + self.universe) == memory.read_u64(self.number)
+        return memory.read_u64(thread + self.patch_state) == memory.read_u64(self.number)
 
 
 class Stage(gdb.Breakpoint):
@@ -92,7 +92,7 @@ class Ways(gdb.Breakpoint):
 
     def stop(self):
         sides = self.follower.sides
-        sides.number, sides.current, sides.universe = (
+        sides.number, sides.current, sides.patch_state = (
             memory.register("r%d" % n) for n in (3, 4, 5)
         )
         self.follower.look()

@@ -80,7 +80,7 @@ class Threads(gdb.Command):
         super().__init__("klp-threads", gdb.COMMAND_STATUS)
 
     def invoke(self, argument, from_tty):
-        show(0, "", "  id  name         state      universe  where\n")
+        show(0, "", "  id  name         state      patch_state  where\n")
 
 
 class Sites(gdb.Command):

@@ -8,7 +8,7 @@ use core::{
 };
 use machine::{arch, time};
 use report::Verdict;
-use shell::{Command, Family, Outcome, Session, Trouble, input, must_be_at_rest, names};
+use shell::{Command, CommandError, Family, Outcome, Session, input, must_be_at_rest, names};
 
 /// What the monitor has for them.
 pub static FAMILY: Family = Family {
@@ -48,7 +48,7 @@ fn selftest(_: &mut Session, patterns: &[&str]) -> Outcome {
             chosen.push(group);
         } else {
             let what = "a test's path, the start of one up to `::`, or a pattern with `*`";
-            return Err(Trouble::expected(what, pattern));
+            return Err(CommandError::expected(what, pattern));
         }
     }
     must_be_at_rest()?;
@@ -60,7 +60,7 @@ fn selftest(_: &mut Session, patterns: &[&str]) -> Outcome {
     input::check()?;
     match verdict {
         Verdict::Passed => Ok(()),
-        _ => Err(Trouble::refused("a test has failed")),
+        _ => Err(CommandError::refused("a test has failed")),
     }
 }
 
@@ -78,11 +78,11 @@ fn fuzz(session: &mut Session, arguments: &[&str]) -> Outcome {
     let forced = match arguments.get(2) {
         None => false,
         Some(&"forced") => true,
-        Some(other) => return Err(Trouble::expected("`forced`, or nothing", other)),
+        Some(other) => return Err(CommandError::expected("`forced`, or nothing", other)),
     };
     must_be_at_rest()?;
     if FUZZING.swap(true, Ordering::Relaxed) {
-        return Err(Trouble::refused("it runs already"));
+        return Err(CommandError::refused("it runs already"));
     }
     writeln!(session.out, "typing {lines} random lines of seed {seed}")?;
     let start = arch::timebase();

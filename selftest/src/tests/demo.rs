@@ -6,7 +6,7 @@ use arrayvec::ArrayString;
 use demo::{
     events::{self, Switch},
     line::{self, Line, Lines},
-    staff::Tally,
+    workload::Tally,
 };
 use livepatch::How;
 use report::Verdict;
@@ -37,7 +37,7 @@ selftest! {
         Ok(())
     }
 
-    /// Threads that did not go over, did twice, or are not known are noticed.
+    /// Threads that did not switch, did twice, or are not known are noticed.
     fn switches_are_counted() {
         for (seen, right) in [
             (&[1, 2, 3][..], true),

@@ -68,7 +68,7 @@ crate::selftest! {
         Ok(())
     }
 
-    /// Ticks leave every register and the protected zone as they were.
+    /// Ticks leave every register and the red zone as they were.
     fn ticks_change_no_register() {
         let ticks = time::ticks();
         let start = arch::timebase();
@@ -76,7 +76,7 @@ crate::selftest! {
         // A host that is busy elsewhere gives the guest no ticks for a while.
         while time::ticks() < ticks + 10 {
             let damaged = instruments::register_soak(arch::timebase() + slice);
-            check!(damaged == 0, "changed under an interrupt: {damaged:#x} (bits 0 to 31: r0 to r31; 32: CR, 33: XER, 34: CTR, 35: LR, 36: protected zone)");
+            check!(damaged == 0, "changed under an interrupt: {damaged:#x} (bits 0 to 31: r0 to r31; 32: CR, 33: XER, 34: CTR, 35: LR, 36: red zone)");
             let took = time::duration(arch::timebase() - start);
             check!(took.as_secs() < 10, "only {} ticks in {took:?}", time::ticks() - ticks);
         }

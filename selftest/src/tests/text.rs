@@ -8,7 +8,7 @@ use lab::targets;
 use machine::{
     arch, mm,
     mm::code::CodeBlock,
-    text::{self, Change, FarStub, Refusal, TextError},
+    text::{self, Change, FarStub, PlanError, TextError},
 };
 use ppc64::insn;
 
@@ -27,7 +27,7 @@ fn words(block: &CodeBlock) -> Vec<u32> {
 
 /// Applies changes to a block of traps that must be refused, and checks that
 /// nothing was written. Yields the refusal.
-fn refused(block: &CodeBlock, changes: &[Change]) -> Result<Refusal, alloc::string::String> {
+fn refused(block: &CodeBlock, changes: &[Change]) -> Result<PlanError, alloc::string::String> {
     let before = words(block);
     // SAFETY: nothing runs in the block.
     let result = unsafe { text::apply(changes) };
@@ -109,19 +109,19 @@ crate::selftest! {
 
         let refusal = refused(&block, &[good, change(second, 0x1234_5678)])?;
         let expected =
-            Refusal::Mismatch { address: second, found: insn::TRAP, expected: 0x1234_5678 };
+            PlanError::Mismatch { address: second, found: insn::TRAP, expected: 0x1234_5678 };
         check!(refusal == expected, "{refusal:?}");
         let refusal = refused(&block, &[good, change(second + 2, insn::TRAP)])?;
-        check!(matches!(refusal, Refusal::Misaligned { .. }), "{refusal:?}");
+        check!(matches!(refusal, PlanError::Misaligned { .. }), "{refusal:?}");
         let refusal = refused(&block, &[good, good])?;
-        check!(matches!(refusal, Refusal::Overlap { .. }), "{refusal:?}");
+        check!(matches!(refusal, PlanError::Overlap { .. }), "{refusal:?}");
         let refusal = refused(&block, &[change(second, insn::TRAP), good])?;
-        check!(matches!(refusal, Refusal::Unsorted { .. }), "{refusal:?}");
+        check!(matches!(refusal, PlanError::Unsorted { .. }), "{refusal:?}");
         let outside = mm::code::region().end;
         let refusal = refused(&block, &[good, change(outside, 0)])?;
-        check!(matches!(refusal, Refusal::OutsideText { .. }), "{refusal:?}");
+        check!(matches!(refusal, PlanError::OutsideText { .. }), "{refusal:?}");
         let refusal = refused(&block, &[change(store, text::read(store)), good])?;
-        check!(matches!(refusal, Refusal::Forbidden { .. }), "{refusal:?}");
+        check!(matches!(refusal, PlanError::Forbidden { .. }), "{refusal:?}");
         Ok(())
     }
 

@@ -106,7 +106,7 @@ pub fn every_switch(browser: &mut Browser, records: &[Value]) -> Result<()> {
 
 /// Each blocked stretch is drawn, and says which function it was.
 pub fn every_block(browser: &mut Browser, records: &[Value]) -> Result<()> {
-    let wanted = in_transitions(records, "held");
+    let wanted = in_transitions(records, "blocked");
     let wanted: Vec<Value> = wanted
         .into_iter()
         .map(|(record, number, start)| {

@@ -32,9 +32,9 @@ pub fn transition() -> Result<()> {
     has(
         &done.transcript,
         &[
-            "patch `two_percent`: 1 of 4 threads have still to go over",
+            "patch `two_percent`: 1 of 4 threads have still to switch",
             "no             demo::bank::balance is on its stack",
-            "has still to go over",
+            "has still to switch",
             "klplab> patches\nno patch is enabled",
             "klplab> patches\ntwo_percent: enabled; handed over by `epilogue`\n  demo::bank::balance -> two_percent::balance\n",
             "1 threads were switched wherever they were. The price:",

@@ -112,7 +112,7 @@ pub fn holders() -> Result<Vec<String>, String> {
 /// Compares that with whom a guest has seen. Tells why each of them is held.
 pub fn compare_holders(answer: &[String], seen: &Seen) -> Result<String, String> {
     let held: Vec<(&str, &str)> = seen
-        .events("held")
+        .events("blocked")
         .filter_map(|record| Some((record["name"].as_str()?, record["reason"].as_str()?)))
         .collect();
     let is_held = |name: &str| held.iter().any(|(held, _)| *held == name);
@@ -121,7 +121,7 @@ pub fn compare_holders(answer: &[String], seen: &Seen) -> Result<String, String>
     }
     if let Some(name) = answer.iter().find(|name| !is_held(name)) {
         return Err(format!(
-            "expected: those who hold the transition up; found: `{name}` in your answer, who has gone over"
+            "expected: those who hold the transition up; found: `{name}` in your answer, who has switched"
         ));
     }
     let missing = held.len() - answer.len();
@@ -145,7 +145,7 @@ mod tests {
 
     fn seen() -> Seen {
         let measure = |name, value| json!({"event": "measure", "name": name, "value": value});
-        let held = |name| json!({"event": "held", "name": name, "reason": "asleep"});
+        let held = |name| json!({"event": "blocked", "name": name, "reason": "asleep"});
         let mut seen = Seen::default();
         seen.records = vec![
             measure("site.word", 3),
@@ -188,7 +188,7 @@ mod tests {
         assert_eq!(right, "\n    ann: asleep\n    cid: asleep");
         let why = compared("[\"ann\", \"bob\"]").unwrap_err();
         assert!(
-            why.contains("`bob` in your answer, who has gone over"),
+            why.contains("`bob` in your answer, who has switched"),
             "{why}"
         );
         let why = compared("[\"ann\"]").unwrap_err();

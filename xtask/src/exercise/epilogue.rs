@@ -1,7 +1,8 @@
 //! The exercises about epilogues: the proof judges.
 
+use crate::image::{self, Image};
 use crate::proof::{self, Outcome, Rule, Violation};
-use crate::{symbols, tool};
+use crate::{modules, symbols, tool};
 use klp::convention::FrameHeader;
 use klp::{Convention, stack};
 use object::{Object, ObjectSymbol};
@@ -92,8 +93,7 @@ fn assemble(source: &Path) -> Result<Vec<u8>, String> {
 
 /// Whether the module of exercise 6, as it was just linked, is proved.
 pub fn is_mended() -> Result<(), String> {
-    let linked = tool::target_dir()
-        .join("klplab/modules")
+    let linked = modules::folder(&image::path(Image::Test))
         .join(Convention::USUAL.name())
         .join(format!("{MODULE}.debug.ko"));
     let outcome = tool::read_file(&linked).and_then(|bytes| proof::prove(&bytes));

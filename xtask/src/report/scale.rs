@@ -1,4 +1,4 @@
-//! The time axis of a transition. Threads go over in bursts, with long waits between:
+//! The time axis of a transition. Threads switch in bursts, with long waits between:
 //! bursts are drawn to one scale, and waits are cut to one short piece each.
 
 /// A wait is a gap of more than so many times the median gap.

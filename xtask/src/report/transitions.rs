@@ -57,13 +57,13 @@ pub struct Lane {
     pub thread: u32,
     /// Its name.
     pub name: String,
-    /// When it went over, or back.
+    /// When it switched, or back.
     pub switches: Vec<Switch>,
     /// When it was held up.
     pub blocked: Vec<Blocked>,
 }
 
-/// A thread went over, or back.
+/// A thread switched, or back.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Switch {
     /// When.
@@ -74,7 +74,7 @@ pub struct Switch {
     pub back: bool,
 }
 
-/// A thread was held up, from when it was seen to be until it went over, or until it
+/// A thread was held up, from when it was seen to be until it switched, or until it
 /// had no longer to.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Blocked {
@@ -89,7 +89,7 @@ pub struct Blocked {
 }
 
 impl Demonstration {
-    /// How often threads went over or back.
+    /// How often threads switched or back.
     #[must_use]
     pub fn switches(&self) -> usize {
         self.lanes().map(|lane| lane.switches.len()).sum()

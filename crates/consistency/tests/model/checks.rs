@@ -40,12 +40,12 @@ impl Simulation {
     fn check_thread(&self, thread: &Thread) {
         if let Some(running) = self.reference.running {
             assert_eq!(
-                self.model.is_on_new_side(thread.universe),
+                self.model.is_on_new_side(thread.patch_state),
                 thread.new_side,
                 "side: {thread:?}"
             );
             assert_eq!(
-                self.model.has_switched(thread.universe),
+                self.model.has_switched(thread.patch_state),
                 thread.new_side != running.reversed,
                 "progress: {thread:?}"
             );

@@ -3,13 +3,13 @@
 use crate::plan::{MODULE, SIZE, id, original};
 use crate::simulation::Simulation;
 use crate::thread::Frame;
-use consistency::{Ranges, Refused};
+use consistency::{ModelError, Ranges};
 
 impl Simulation {
     pub fn switch(&mut self, index: usize) {
         let reversed = self.reference.running.is_some_and(|r| r.reversed);
         let thread = &mut self.threads[index];
-        thread.universe = self.model.goal();
+        thread.patch_state = self.model.goal();
         thread.new_side = !reversed;
     }
 
@@ -21,7 +21,7 @@ impl Simulation {
             let (frames, reliable) = thread.walk();
             // Somewhere inside.
             let is_leaving = |frame: &Frame| leaving.find(frame.code + SIZE / 2).is_some();
-            if !self.model.has_switched(thread.universe)
+            if !self.model.has_switched(thread.patch_state)
                 && !thread.runs()
                 && reliable
                 && !frames.iter().any(is_leaving)
@@ -31,7 +31,7 @@ impl Simulation {
         }
     }
 
-    fn begin(&mut self, started: Result<u64, Refused>, expected: Result<(), Refused>) {
+    fn begin(&mut self, started: Result<u64, ModelError>, expected: Result<(), ModelError>) {
         assert_eq!(started.map(|_| ()), expected);
         if started.is_ok() {
             for thread in &mut self.threads {
@@ -68,7 +68,7 @@ impl Simulation {
         }
         self.model.force();
         for index in 0..self.threads.len() {
-            if !self.model.has_switched(self.threads[index].universe) {
+            if !self.model.has_switched(self.threads[index].patch_state) {
                 self.switch(index);
                 for frame in &mut self.threads[index].stack {
                     frame.forced = true;
@@ -109,7 +109,7 @@ impl Simulation {
     pub fn complete_if_done(&mut self) {
         let mut threads = self.threads.iter();
         if self.model.transition().is_none()
-            || !threads.all(|thread| self.model.has_switched(thread.universe))
+            || !threads.all(|thread| self.model.has_switched(thread.patch_state))
         {
             return;
         }

@@ -17,7 +17,7 @@ fn a_transition_takes_threads_from_one_side_to_the_other() {
     assert_eq!(model.choice(10), Some(coming(11, 10)));
     assert_eq!(model.leaving(), [10]);
 
-    let (before, after) = (Universe(0), model.goal());
+    let (before, after) = (PatchState(0), model.goal());
     assert!(!model.has_switched(before) && model.has_switched(after));
     assert!(!model.is_on_new_side(before) && model.is_on_new_side(after));
 

@@ -16,7 +16,7 @@ mod reversing;
 mod simulation;
 mod thread;
 
-use consistency::{Choice, Code, Completed, Function, Motion, PatchId, Patches, Universe};
+use consistency::{Choice, Code, Completed, Function, Motion, PatchId, PatchState, Patches};
 
 const P: PatchId = PatchId(1);
 const Q: PatchId = PatchId(2);
@@ -65,8 +65,8 @@ fn complete(model: &mut Patches) -> Completed {
     let completed = model.complete().unwrap();
     assert_eq!(model.transition(), None);
     assert_eq!(model.leaving(), []);
-    assert!(model.has_switched(Universe(0)), "nothing to switch for");
-    assert!(!model.is_on_new_side(Universe(completed.transition.number())));
+    assert!(model.has_switched(PatchState(0)), "nothing to switch for");
+    assert!(!model.is_on_new_side(PatchState(completed.transition.number())));
     completed
 }
 

@@ -1,8 +1,8 @@
 //! What the model should say, worked out anew for each question from a list
-//! of patches: no stacks, no universes.
+//! of patches: no stacks, no patch states.
 
 use crate::plan::{FUNCTIONS, PATCHES, Plan, id, original};
-use consistency::{Code, Direction, PatchId, Phase, Refused};
+use consistency::{Code, Direction, ModelError, PatchId, Phase};
 
 /// A transition.
 #[derive(Clone, Copy, Debug)]
@@ -80,14 +80,14 @@ impl Reference {
         patches.map(|&patch| (id(patch), phase(patch))).collect()
     }
 
-    fn start(&mut self, patch: usize, direction: Direction) -> Result<(), Refused> {
+    fn start(&mut self, patch: usize, direction: Direction) -> Result<(), ModelError> {
         if let Some(running) = self.running {
             let patch = id(running.patch);
-            return Err(Refused::TransitionRuns { patch });
+            return Err(ModelError::TransitionRuns { patch });
         }
         match (direction, self.patches.contains(&patch)) {
-            (Direction::Enable, true) => return Err(Refused::Enabled(id(patch))),
-            (Direction::Disable, false) => return Err(Refused::NotEnabled(id(patch))),
+            (Direction::Enable, true) => return Err(ModelError::Enabled(id(patch))),
+            (Direction::Disable, false) => return Err(ModelError::NotEnabled(id(patch))),
             (Direction::Enable, false) => self.patches.push(patch),
             (Direction::Disable, true) => {}
         }
@@ -99,16 +99,16 @@ impl Reference {
         Ok(())
     }
 
-    pub fn enable(&mut self, patch: usize) -> Result<(), Refused> {
+    pub fn enable(&mut self, patch: usize) -> Result<(), ModelError> {
         self.start(patch, Direction::Enable)
     }
 
-    pub fn disable(&mut self, patch: usize) -> Result<(), Refused> {
+    pub fn disable(&mut self, patch: usize) -> Result<(), ModelError> {
         self.start(patch, Direction::Disable)
     }
 
-    pub fn reverse(&mut self) -> Result<(), Refused> {
-        let running = self.running.as_mut().ok_or(Refused::NoTransition)?;
+    pub fn reverse(&mut self) -> Result<(), ModelError> {
+        let running = self.running.as_mut().ok_or(ModelError::NoTransition)?;
         running.reversed = !running.reversed;
         Ok(())
     }

@@ -1,15 +1,15 @@
 //! What is refused, with which sentence, and that nothing has changed.
 
 use crate::*;
-use consistency::Refused;
+use consistency::ModelError;
 
 /// Has `attempt` refused by a model with P and Q enabled, and with R on its way
 /// if `moving`.
 #[track_caller]
 fn refused<T: core::fmt::Debug + PartialEq>(
     moving: bool,
-    attempt: impl Fn(&mut Patches) -> Result<T, Refused>,
-    refusal: Refused,
+    attempt: impl Fn(&mut Patches) -> Result<T, ModelError>,
+    refusal: ModelError,
     sentence: &str,
 ) {
     let mut model = enabled(&[(P, &[function(0x10, 0x11)]), (Q, &[function(0x10, 0x12)])]);
@@ -24,7 +24,7 @@ fn refused<T: core::fmt::Debug + PartialEq>(
 
 #[test]
 fn one_transition_at_a_time() {
-    let refusal = Refused::TransitionRuns { patch: R };
+    let refusal = ModelError::TransitionRuns { patch: R };
     let sentence = "the transition of patch 3 has not completed";
     for patch in [P, R, PatchId(4)] {
         refused(true, |m| m.enable(patch, &[], false), refusal, sentence);
@@ -40,7 +40,7 @@ fn a_patch_is_enabled_once() {
         refused(
             false,
             |m| m.enable(P, &[function(0x30, 0x31)], replace),
-            Refused::Enabled(P),
+            ModelError::Enabled(P),
             sentence,
         );
     }
@@ -48,7 +48,7 @@ fn a_patch_is_enabled_once() {
 
 #[test]
 fn only_a_patch_that_is_there_changes() {
-    let refusal = Refused::NotEnabled(R);
+    let refusal = ModelError::NotEnabled(R);
     let sentence = "patch 3 is not enabled";
     refused(false, |m| m.disable(R), refusal, sentence);
     refused(
@@ -62,13 +62,13 @@ fn only_a_patch_that_is_there_changes() {
 #[test]
 fn without_a_transition_there_is_none_to_turn_or_end() {
     let sentence = "no transition is running";
-    refused(false, Patches::reverse, Refused::NoTransition, sentence);
-    refused(false, Patches::complete, Refused::NoTransition, sentence);
+    refused(false, Patches::reverse, ModelError::NoTransition, sentence);
+    refused(false, Patches::complete, ModelError::NoTransition, sentence);
 }
 
 #[test]
 fn a_patch_replaces_a_function_once() {
-    let refusal = Refused::FunctionTwice { old: 0x10 };
+    let refusal = ModelError::FunctionTwice { old: 0x10 };
     let sentence = "the patch replaces the function at 0x10 twice";
     let twice = [
         function(0x10, 0x13),
@@ -88,7 +88,7 @@ fn a_patch_replaces_a_function_once() {
 
 #[test]
 fn a_patch_replaces_a_function_by_another() {
-    let refusal = Refused::Itself { old: 0x30 };
+    let refusal = ModelError::Itself { old: 0x30 };
     let sentence = "the patch replaces the function at 0x30 with that function itself";
     let functions = [function(0x40, 0x41), function(0x30, 0x30)];
     refused(false, |m| m.enable(R, &functions, true), refusal, sentence);

@@ -9,7 +9,7 @@ fn a_patch_that_was_coming_goes() {
     model
         .enable(Q, &[function(10, 12), function(20, 22)], false)
         .unwrap();
-    let (before, after) = (Universe(1), model.goal());
+    let (before, after) = (PatchState(1), model.goal());
     assert_eq!(model.leaving(), [11, 20]);
     model.reverse().unwrap();
 

@@ -3,7 +3,7 @@
 use crate::plan::{FUNCTIONS, MODULE, PATCHES, Plan, Step, original};
 use crate::reference::Reference;
 use crate::thread::{Activity, Frame, Thread};
-use consistency::{Code, Patches, Universe};
+use consistency::{Code, PatchState, Patches};
 use std::collections::{BTreeMap, BTreeSet};
 
 const MOST_THREADS: usize = 4;
@@ -29,7 +29,7 @@ pub struct Simulation {
 /// Threads.
 impl Simulation {
     pub fn new(plans: [Plan; PATCHES]) -> Self {
-        let threads = vec![Thread::new(Universe(0), false); 2];
+        let threads = vec![Thread::new(PatchState(0), false); 2];
         Self {
             model: Patches::new(),
             reference: Reference::new(plans),
@@ -74,7 +74,7 @@ impl Simulation {
                 if self.threads.len() < MOST_THREADS
                     && let Some(parent) = self.running(thread)
                 {
-                    let child = Thread::new(parent.universe, parent.new_side);
+                    let child = Thread::new(parent.patch_state, parent.new_side);
                     self.threads.push(child);
                 }
             }
@@ -126,7 +126,7 @@ impl Simulation {
         if !thread.runs() || thread.stack.len() == DEEPEST {
             return;
         }
-        let new_side = self.model.is_on_new_side(thread.universe);
+        let new_side = self.model.is_on_new_side(thread.patch_state);
         let choice = self.model.choice(original(function));
         let code = choice.map_or(original(function), |choice| choice.of(new_side));
         thread.stack.push(Frame {

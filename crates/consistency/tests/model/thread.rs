@@ -1,6 +1,6 @@
 //! A simulated thread.
 
-use consistency::{Code, Universe};
+use consistency::{Code, PatchState};
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Activity {
@@ -20,7 +20,7 @@ pub struct Frame {
     pub code: Code,
     /// Whether a walk of the stack gets past it.
     pub walkable: bool,
-    /// Whether a forced switch went over it, so that nothing is promised.
+    /// Whether a forced switch switched it, so that nothing is promised.
     pub forced: bool,
 }
 
@@ -28,7 +28,7 @@ pub struct Frame {
 pub struct Thread {
     pub activity: Activity,
     /// The thread's patch state.
-    pub universe: Universe,
+    pub patch_state: PatchState,
     /// The reference's idea of its side in the running transition.
     pub new_side: bool,
     /// Innermost last.
@@ -37,10 +37,10 @@ pub struct Thread {
 
 impl Thread {
     /// A running thread that has not called anything.
-    pub const fn new(universe: Universe, new_side: bool) -> Self {
+    pub const fn new(patch_state: PatchState, new_side: bool) -> Self {
         Self {
             activity: Activity::Running,
-            universe,
+            patch_state,
             new_side,
             stack: Vec::new(),
         }

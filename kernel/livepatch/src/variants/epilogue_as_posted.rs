@@ -49,7 +49,7 @@ pub static VARIANT: Variant = Variant {
         ("tracer-*", Judgement::Fail, WRONG),
         ("unpatch-inside", Judgement::Fail, WRONG),
         ("recursion-*", Judgement::NotApplicable, SOUND),
-        ("both-universes", Judgement::NotApplicable, SOUND),
+        ("both-patch-states", Judgement::NotApplicable, SOUND),
         ("stack-overflow", Judgement::NotApplicable, SOUND),
     ],
     ..Variant::BASIC

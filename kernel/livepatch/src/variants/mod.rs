@@ -203,7 +203,7 @@ pub fn adopt(variant: &'static Variant) -> Result<(), ChooseError> {
         variant: variant.name,
         reason,
     })?;
-    let claim = registry::Claim::wait().map_err(|_| ChooseError::InUse)?;
+    let lock = registry::Lock::wait().map_err(|_| ChooseError::InUse)?;
     if !registry::REGISTRY.lock().functions.is_empty() {
         return Err(ChooseError::InUse);
     }
@@ -220,6 +220,6 @@ pub fn adopt(variant: &'static Variant) -> Result<(), ChooseError> {
         Toc::Own | Toc::None => TocChoice::Own,
     };
     loader::expect(variant.convention, toc);
-    drop(claim);
+    drop(lock);
     Ok(())
 }

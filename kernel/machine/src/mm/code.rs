@@ -54,12 +54,12 @@ pub struct CodeBlock {
 
 /// There is no free block of that size.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct NoCodeMemory {
+pub struct OutOfCodeMemory {
     /// How many words were asked for.
     pub words: usize,
 }
 
-impl core::fmt::Display for NoCodeMemory {
+impl core::fmt::Display for OutOfCodeMemory {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         write!(f, "no free code memory for {} words", self.words)
     }
@@ -70,7 +70,7 @@ impl CodeBlock {
     ///
     /// # Errors
     /// When no free block is large enough.
-    pub fn new(words: usize) -> Result<Self, NoCodeMemory> {
+    pub fn new(words: usize) -> Result<Self, OutOfCodeMemory> {
         let block = Self::unwritten(words.saturating_mul(size_of::<u32>()), ALIGN)?;
         for word in 0..words as u64 {
             // SAFETY: inside the block, which is ours and holds no code yet.
@@ -84,7 +84,7 @@ impl CodeBlock {
     ///
     /// # Errors
     /// When no free block is large enough.
-    pub fn unwritten(size: usize, align: usize) -> Result<Self, NoCodeMemory> {
+    pub fn unwritten(size: usize, align: usize) -> Result<Self, OutOfCodeMemory> {
         Self::unwritten_at(false, size, align)
     }
 
@@ -93,12 +93,12 @@ impl CodeBlock {
     ///
     /// # Errors
     /// When the machine has no memory there, or no free block is large enough.
-    pub fn far(size: usize, align: usize) -> Result<Self, NoCodeMemory> {
+    pub fn far(size: usize, align: usize) -> Result<Self, OutOfCodeMemory> {
         Self::unwritten_at(true, size, align)
     }
 
-    fn unwritten_at(far: bool, size: usize, align: usize) -> Result<Self, NoCodeMemory> {
-        let error = NoCodeMemory {
+    fn unwritten_at(far: bool, size: usize, align: usize) -> Result<Self, OutOfCodeMemory> {
+        let error = OutOfCodeMemory {
             words: size / size_of::<u32>(),
         };
         let layout = Layout::from_size_align(size.max(1), align.max(ALIGN)).map_err(|_| error)?;
@@ -150,6 +150,7 @@ impl CodeBlock {
     }
 
     /// Makes what was written visible to instruction fetch.
+    #[inline(never)] // what it does takes far longer than a call, which can be traced
     pub fn flush(&self) {
         // SAFETY: the block is ours, and memory.
         unsafe { crate::arch::flush_code(self.start, self.size as u64) };

@@ -33,7 +33,7 @@ pub enum MemoryError {
     /// The ranges contradict themselves, or are too many.
     Ranges(memmap::Error),
     /// No room for code that is made at run time in reach of the kernel's.
-    NoCodeMemory,
+    OutOfCodeMemory,
     /// Not enough is left: so many bytes in one piece, of so many wanted.
     TooLittle {
         /// Largest free piece in bytes.
@@ -47,7 +47,7 @@ impl fmt::Display for MemoryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Ranges(error) => error.fmt(f),
-            Self::NoCodeMemory => {
+            Self::OutOfCodeMemory => {
                 write!(
                     f,
                     "no {} free bytes in reach of the kernel's code",
@@ -104,7 +104,7 @@ pub fn start(platform: &Platform) -> Result<Stack, MemoryError> {
     };
     // SAFETY: the map holds what nothing uses, as below; `start` runs once.
     if !unsafe { code::start(&mut free, kernel_image()) } {
-        return Err(MemoryError::NoCodeMemory);
+        return Err(MemoryError::OutOfCodeMemory);
     }
     // SAFETY: as above.
     unsafe { code::start_far(&mut free, kernel_image()) };

@@ -1,7 +1,7 @@
 //! Stubs for targets that a branch does not reach.
 
 use super::{Change, TextError, apply};
-use crate::mm::code::{CodeBlock, NoCodeMemory};
+use crate::mm::code::{CodeBlock, OutOfCodeMemory};
 use core::fmt;
 use ppc64::insn::{self, BranchError};
 
@@ -23,7 +23,7 @@ pub struct FarStub(CodeBlock);
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum RouteError {
     /// No memory for a stub.
-    NoCodeMemory(NoCodeMemory),
+    OutOfCodeMemory(OutOfCodeMemory),
     /// The stub could not be written.
     Text(TextError),
     /// Not even a stub is in reach, or an address is not a multiple of 4.
@@ -33,14 +33,14 @@ pub enum RouteError {
 impl fmt::Display for RouteError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoCodeMemory(error) => error.fmt(f),
+            Self::OutOfCodeMemory(error) => error.fmt(f),
             Self::Text(error) => error.fmt(f),
             Self::Branch(error) => error.fmt(f),
         }
     }
 }
 
-/// Where the stub parks r12: in its own protected zone, which at a function's
+/// Where the stub parks r12: in its own red zone, which at a function's
 /// entry holds nothing of anybody's (ELFv2 2.2.2.4).
 const PARK: i16 = -8;
 
@@ -62,7 +62,7 @@ impl FarStub {
             insn::ld(12, PARK, 1),
             insn::bctr(),
         ];
-        let block = CodeBlock::new(words.len()).map_err(RouteError::NoCodeMemory)?;
+        let block = CodeBlock::new(words.len()).map_err(RouteError::OutOfCodeMemory)?;
         let mut changes = [Change {
             address: 0,
             expected: insn::TRAP,

@@ -13,7 +13,7 @@ use crate::{arch, mm, symbols::Place, sync::IrqLock};
 use core::fmt;
 use memmap::Range;
 use textplan::Rules;
-pub use textplan::{Change, Refusal, Unverified};
+pub use textplan::{Change, PlanError, Unverified};
 
 unsafe extern "C" {
     static __text_start: u8;
@@ -30,7 +30,7 @@ static WRITER: IrqLock<()> = IrqLock::new(());
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum TextError {
     /// A change does not fit; nothing was written.
-    Refused(Refusal),
+    Refused(PlanError),
     /// A word does not read back as it was written: memory is broken.
     Unverified(Unverified),
 }

@@ -3,10 +3,10 @@
 use super::{Command, Kind};
 use crate as monitor;
 use crate::{
-    crew, input,
+    error::{CommandError, Outcome},
+    input,
     interpret::Session,
-    names,
-    trouble::{Outcome, Trouble},
+    names, workload,
 };
 use alloc::{format, string::String, sync::Arc};
 use arrayvec::{ArrayString, ArrayVec};
@@ -142,10 +142,10 @@ fn call(session: &mut Session, arguments: &[&str]) -> Outcome {
         let short = name.rsplit("::").next().unwrap_or(name);
         let near = names::nearest(short, callables().map(|one| one.name));
         let what = "a function that can be called (`call` lists them)";
-        return Err(Trouble::expected_near(what, name, near));
+        return Err(CommandError::expected_near(what, name, near));
     };
     if numbers.len() != function.arguments.len() {
-        return Err(Trouble::refused(format!(
+        return Err(CommandError::refused(format!(
             "expected `call {}`, found {} numbers",
             usage(function),
             numbers.len()
@@ -154,11 +154,11 @@ fn call(session: &mut Session, arguments: &[&str]) -> Outcome {
     let mut values = ArrayVec::new();
     for (text, &(what, least, most)) in numbers.iter().zip(function.arguments) {
         values.push(
-            names::number(text, least, most).map_err(|trouble| match trouble {
-                Trouble::Expected { found, .. } if most == u64::MAX => {
-                    Trouble::expected(format!("{what}, a whole number from {least}"), &found)
+            names::number(text, least, most).map_err(|error| match error {
+                CommandError::Expected { found, .. } if most == u64::MAX => {
+                    CommandError::expected(format!("{what}, a whole number from {least}"), &found)
                 }
-                Trouble::Expected { found, .. } => Trouble::expected(
+                CommandError::Expected { found, .. } => CommandError::expected(
                     format!("{what}, a whole number from {least} to {most}"),
                     &found,
                 ),
@@ -172,27 +172,27 @@ fn call(session: &mut Session, arguments: &[&str]) -> Outcome {
         answer: IrqLock::new(None),
     });
     let its = call.clone();
-    let handle = crew::call("call", move || {
+    let handle = workload::call("call", move || {
         let answer = (its.function.run)(black_box(&its.arguments));
         *its.answer.lock() = Some(answer);
     })?;
     let is_there = || handle.is_done();
     let in_time = match input::wait(PATIENCE, is_there) {
         Ok(in_time) => in_time,
-        Err(trouble) => {
+        Err(error) => {
             handle.leave();
-            return Err(trouble);
+            return Err(error);
         }
     };
     if !in_time {
         handle.leave();
-        return Err(Trouble::refused(format!(
+        return Err(CommandError::refused(format!(
             "`{name}` has not returned; `threads` shows its thread"
         )));
     }
     let stopped = handle.join();
     if let Err(stopped) = stopped {
-        return Err(Trouble::refused(format!(
+        return Err(CommandError::refused(format!(
             "`{name}` has not returned: {stopped}"
         )));
     }

@@ -2,10 +2,10 @@
 
 use super::{Command, Kind};
 use crate::{
+    error::{CommandError, Outcome},
     interpret::Session,
     names::{self, Function},
     output::Out,
-    trouble::{Outcome, Trouble},
 };
 use alloc::{format, string::String, vec::Vec};
 use core::{fmt::Write, ops::ControlFlow};
@@ -111,13 +111,13 @@ fn sym(session: &mut Session, arguments: &[&str]) -> Outcome {
     let (out, wanted) = (&mut session.out, arguments[0]);
     if let Some(address) = names::address(wanted) {
         if !symbols::is_inside(address) {
-            return Err(Trouble::expected("an address inside a symbol", wanted));
+            return Err(CommandError::expected("an address inside a symbol", wanted));
         }
         writeln!(out, "{address:#x} is {}", Place(address))?;
         return Ok(());
     }
     if wanted.starts_with("0x") {
-        return Err(Trouble::expected(
+        return Err(CommandError::expected(
             "0x and at most 16 hexadecimal digits, or a name",
             wanted,
         ));
@@ -151,7 +151,7 @@ fn sym(session: &mut Session, arguments: &[&str]) -> Outcome {
     });
     result?;
     match count {
-        0 => Err(Trouble::expected("a part of a symbol's path", wanted)),
+        0 => Err(CommandError::expected("a part of a symbol's path", wanted)),
         1..=SYMBOLS => Ok(()),
         _ => Ok(writeln!(out, "and {} more", count - SYMBOLS)?),
     }
@@ -170,7 +170,7 @@ fn dis(session: &mut Session, arguments: &[&str]) -> Outcome {
         ..
     } = &function;
     if *size == 0 || !text::is_code(*address) {
-        return Err(Trouble::refused(format!(
+        return Err(CommandError::refused(format!(
             "`{path}` has no code that its symbol knows of"
         )));
     }
@@ -275,7 +275,7 @@ fn sites(session: &mut Session, arguments: &[&str]) -> Outcome {
         all.len()
     )?;
     match arguments.first() {
-        Some(pattern) if shown == 0 => Err(Trouble::expected(
+        Some(pattern) if shown == 0 => Err(CommandError::expected(
             "the path of a function with a site, the end of one, or a pattern with `*`",
             pattern,
         )),

@@ -2,9 +2,9 @@
 
 use super::{Command, Kind, all, elsewhere, families, find};
 use crate::{
+    error::{CommandError, Outcome},
     interpret::Session,
     names,
-    trouble::{Outcome, Trouble},
 };
 use core::fmt::Write;
 use machine::console::{Painted, Tone};
@@ -60,11 +60,11 @@ fn help(session: &mut Session, arguments: &[&str]) -> Outcome {
         }
         [name, ..] => {
             let Some(command) = find(name) else {
-                if let Some(trouble) = elsewhere(name) {
-                    return Err(trouble);
+                if let Some(error) = elsewhere(name) {
+                    return Err(error);
                 }
                 let near = names::nearest(name, all().map(|command| command.name));
-                return Err(Trouble::expected_near("a command", name, near));
+                return Err(CommandError::expected_near("a command", name, near));
             };
             writeln!(out, "{}", Painted(Tone::Heading, command.usage()))?;
             writeln!(out, "  {}.", command.about)?;

@@ -12,8 +12,8 @@ pub mod tracing;
 mod transition;
 
 use super::{
+    error::{CommandError, Outcome},
     interpret::Session,
-    trouble::{Outcome, Trouble},
 };
 use crate as monitor;
 use alloc::{format, string::String, vec::Vec};
@@ -63,7 +63,7 @@ pub enum Kind {
     /// A thread.
     Thread,
     /// A thread that `kill` takes.
-    Crew,
+    Workload,
     /// A module that came with the kernel.
     File,
     /// A module that is loaded.
@@ -181,9 +181,9 @@ static ELSEWHERE: [(&str, Image, &str); 4] = [
 ];
 
 /// Where a command is to be had that this image has not.
-pub fn elsewhere(name: &str) -> Option<Trouble> {
+pub fn elsewhere(name: &str) -> Option<CommandError> {
     let (name, image, target) = ELSEWHERE.iter().find(|(known, ..)| *known == name)?;
-    Some(Trouble::refused(format!(
+    Some(CommandError::refused(format!(
         "`{name}` is not part of this image: `make {target}`, or `make shell IMAGE={image}`"
     )))
 }

@@ -2,9 +2,9 @@
 
 use super::{Command, Kind, calls};
 use crate::{
+    error::{CommandError, Outcome},
     interpret::Session,
     names,
-    trouble::{Outcome, Trouble},
 };
 use alloc::{format, string::String, sync::Arc, vec::Vec};
 use core::fmt::Write;
@@ -104,7 +104,7 @@ fn modules(session: &mut Session, _: &[&str]) -> Outcome {
 
 /// The module of a name, loaded if it is not yet, and whether it was loaded just now. One
 /// that was loaded for another variant, and can't be used by this one, is loaded anew.
-pub fn loaded(name: &str) -> Result<(Arc<Module>, bool), Trouble> {
+pub fn loaded(name: &str) -> Result<(Arc<Module>, bool), CommandError> {
     if let Some(module) = loader::find(name) {
         if module.is_as_expected() {
             return Ok((module, false));
@@ -112,19 +112,19 @@ pub fn loaded(name: &str) -> Result<(Arc<Module>, bool), Trouble> {
         drop(module);
         loader::unload(name).map_err(|error| {
             let reason = "was loaded for another variant, and has to be loaded anew";
-            Trouble::refused(format!("module `{name}` {reason}: {error}"))
+            CommandError::refused(format!("module `{name}` {reason}: {error}"))
         })?;
     }
     let Ok(file) = loader::find_file(name) else {
         if let Some(error) = loader::initrd_error() {
-            return Err(Trouble::refused(error));
+            return Err(CommandError::refused(error));
         }
         let files = loader::files_for_current();
         let near = names::nearest(name, files.iter().map(|file| file.name));
         let what = "a module's name (`modules` lists them)";
-        return Err(Trouble::expected_near(what, name, near));
+        return Err(CommandError::expected_near(what, name, near));
     };
-    let module = file.load().map_err(Trouble::refused)?;
+    let module = file.load().map_err(CommandError::refused)?;
     Ok((module, true))
 }
 
@@ -143,7 +143,7 @@ fn load(session: &mut Session, arguments: &[&str]) -> Outcome {
     let name = arguments[0];
     let (module, new) = loaded(name)?;
     if !new {
-        return Err(Trouble::refused(format!(
+        return Err(CommandError::refused(format!(
             "module `{name}` is loaded already"
         )));
     }
@@ -163,7 +163,7 @@ fn unload(session: &mut Session, arguments: &[&str]) -> Outcome {
     let loaded = loader::loaded();
     if !loaded.iter().any(|module| module.name == name) {
         let near = names::nearest(name, loaded.iter().map(|module| module.name.as_str()));
-        return Err(Trouble::expected_near(
+        return Err(CommandError::expected_near(
             "a module that is loaded",
             name,
             near,
@@ -171,11 +171,11 @@ fn unload(session: &mut Session, arguments: &[&str]) -> Outcome {
     }
     drop(loaded);
     if livepatch::find(name).is_some() {
-        return Err(Trouble::refused(format!(
+        return Err(CommandError::refused(format!(
             "patch `{name}` is enabled; `disable {name}` comes first"
         )));
     }
-    loader::unload(name).map_err(Trouble::refused)?;
+    loader::unload(name).map_err(CommandError::refused)?;
     writeln!(session.out, "module `{name}` is gone")?;
     Ok(())
 }
@@ -200,7 +200,7 @@ fn exports(session: &mut Session, arguments: &[&str]) -> Outcome {
     }
     if count == 0 {
         let what = "an exported function's name, or a pattern with `*` (`exports` lists all)";
-        return Err(Trouble::expected(what, pattern));
+        return Err(CommandError::expected(what, pattern));
     }
     Ok(())
 }

@@ -2,9 +2,9 @@
 
 use super::{Command, Kind, modules, transition};
 use crate::{
+    error::{CommandError, Outcome},
     interpret::Session,
     names,
-    trouble::{Outcome, Trouble},
 };
 use alloc::format;
 use core::fmt::Write;
@@ -29,7 +29,7 @@ pub static COMMANDS: &[Command] = &[
         arguments: "PATCH [nowait]",
         count: (1, 2),
         about: "replaces functions by a patch's, thread by thread",
-        more: "Loads its module if need be, and anew if it was loaded for another variant. Waits a moment for all threads to go over, but not with `nowait`; a transition that goes on is shown by `transition`.",
+        more: "Loads its module if need be, and anew if it was loaded for another variant. Waits a moment for all threads to switch, but not with `nowait`; a transition that goes on is shown by `transition`.",
         example: "call balance 3; enable two_percent; call balance 3",
         kinds: &[Kind::File, Kind::Words(&["nowait"])],
         run: enable,
@@ -118,11 +118,11 @@ fn patches(session: &mut Session, _: &[&str]) -> Outcome {
 }
 
 /// Whether not to wait.
-fn nowait(arguments: &[&str]) -> Result<bool, Trouble> {
+fn nowait(arguments: &[&str]) -> Result<bool, CommandError> {
     match arguments.get(1) {
         None => Ok(false),
         Some(&"nowait") => Ok(true),
-        Some(other) => Err(Trouble::expected("`nowait`, or nothing", other)),
+        Some(other) => Err(CommandError::expected("`nowait`, or nothing", other)),
     }
 }
 
@@ -130,7 +130,7 @@ fn enable(session: &mut Session, arguments: &[&str]) -> Outcome {
     let name = arguments[0];
     let nowait = nowait(arguments)?;
     if livepatch::find(name).is_some() {
-        return Err(Trouble::refused(format!(
+        return Err(CommandError::refused(format!(
             "patch `{name}` is enabled already"
         )));
     }
@@ -142,7 +142,7 @@ fn enable(session: &mut Session, arguments: &[&str]) -> Outcome {
             // Nobody has it yet, so it can only go well.
             let _ = loader::unload(name);
         }
-        return Err(Trouble::refused(error));
+        return Err(CommandError::refused(error));
     }
     transition::settle(&mut session.out, name, nowait)
 }
@@ -154,10 +154,10 @@ fn disable(session: &mut Session, arguments: &[&str]) -> Outcome {
     if !patches.iter().any(|(patch, _)| patch.name() == name) {
         let near = names::nearest(name, patches.iter().map(|(patch, _)| patch.name()));
         let what = "a patch that is enabled (`patches` lists them)";
-        return Err(Trouble::expected_near(what, name, near));
+        return Err(CommandError::expected_near(what, name, near));
     }
     drop(patches);
-    livepatch::disable(name).map_err(Trouble::refused)?;
+    livepatch::disable(name).map_err(CommandError::refused)?;
     transition::settle(&mut session.out, name, nowait)
 }
 
@@ -192,18 +192,18 @@ fn variant(session: &mut Session, arguments: &[&str]) -> Outcome {
     let Some(variant) = variants::find(name) else {
         let all = variants::VARIANTS.iter().map(|variant| variant.name);
         let what = "a variant's name (`variant` lists them)";
-        return Err(Trouble::expected_near(
+        return Err(CommandError::expected_near(
             what,
             name,
             names::nearest(name, all),
         ));
     };
     if !variant.gives_back_toc {
-        return Err(Trouble::refused(format!(
+        return Err(CommandError::refused(format!(
             "`{name}` leaves callers with a wrong r2, and the shell would run on it; `make matrix VARIANT={name}` shows how"
         )));
     }
-    variants::choose(name).map_err(Trouble::refused)?;
+    variants::choose(name).map_err(CommandError::refused)?;
     writeln!(out, "calls are handed over by `{name}`: {}", variant.about)?;
     Ok(())
 }

@@ -2,9 +2,10 @@
 
 use super::Command;
 use crate::{
-    crew, input,
+    error::{CommandError, Outcome},
+    input,
     interpret::Session,
-    trouble::{Outcome, Trouble},
+    workload,
 };
 use alloc::{format, string::String, vec, vec::Vec};
 use core::{fmt::Write, time::Duration};
@@ -93,13 +94,13 @@ fn reset(session: &mut Session, _: &[&str]) -> Outcome {
 
 /// Ends threads, tracers and patches, and unloads what can be. Returns the modules
 /// that stay.
-pub fn put_back() -> Result<Vec<String>, Trouble> {
+pub fn put_back() -> Result<Vec<String>, CommandError> {
     super::tracing::reset()?;
-    let ids: Vec<u32> = crew::members().iter().map(|one| one.id()).collect();
-    crew::end(&ids);
+    let ids: Vec<u32> = workload::members().iter().map(|one| one.id()).collect();
+    workload::end(&ids);
     loop {
         if !input::wait(PATIENCE, || livepatch::running().is_none())? {
-            return Err(Trouble::refused(
+            return Err(CommandError::refused(
                 "a transition does not end; `transition` shows why",
             ));
         }
@@ -111,7 +112,7 @@ pub fn put_back() -> Result<Vec<String>, Trouble> {
         match livepatch::disable(&name) {
             // Somebody else was quicker: a patch that has faulted is taken back.
             Ok(()) | Err(LivepatchError::Busy { .. } | LivepatchError::NotEnabled(_)) => {}
-            Err(error) => return Err(Trouble::refused(error)),
+            Err(error) => return Err(CommandError::refused(error)),
         }
     }
     let mut pinned = Vec::new();
@@ -123,9 +124,9 @@ pub fn put_back() -> Result<Vec<String>, Trouble> {
             pinned.push(name);
         }
     }
-    variants::choose(variants::VARIANTS[0].name).map_err(Trouble::refused)?;
+    variants::choose(variants::VARIANTS[0].name).map_err(CommandError::refused)?;
     if pinned.is_empty() {
-        super::code::compare_text().map_err(Trouble::Refused)?;
+        super::code::compare_text().map_err(CommandError::Refused)?;
     }
     Ok(pinned)
 }
@@ -137,7 +138,7 @@ pub fn must_be_at_rest() -> Outcome {
     let modules = loader::loaded();
     let what = if traced || counted {
         String::from("a tracer is attached")
-    } else if let Some(one) = crew::members().first() {
+    } else if let Some(one) = workload::members().first() {
         format!("thread `{}-{}` runs", one.name(), one.id())
     } else if let Some((patch, _)) = patches.first() {
         format!("patch `{}` is enabled", patch.name())
@@ -148,7 +149,7 @@ pub fn must_be_at_rest() -> Outcome {
     } else {
         return Ok(());
     };
-    Err(Trouble::refused(format!(
+    Err(CommandError::refused(format!(
         "it needs the kernel to itself, and {what}; `reset` puts back what can be"
     )))
 }

@@ -2,11 +2,11 @@
 
 use super::{Command, Kind};
 use crate::{
-    crew::{self, ROLES},
+    error::{CommandError, Outcome},
     input,
     interpret::Session,
     names,
-    trouble::{Outcome, Trouble},
+    workload::{self, ROLES},
 };
 use alloc::{format, vec::Vec};
 use core::fmt::Write;
@@ -25,7 +25,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "threads",
         about: "lists the threads",
-        more: "While a transition runs, `side` says whether a thread has gone over.",
+        more: "While a transition runs, `side` says whether a thread has switched.",
         example: "spawn busy 2; threads",
         run: threads,
         is_table: true,
@@ -59,7 +59,7 @@ pub static COMMANDS: &[Command] = &[
         count: (1, 1),
         about: "ends threads that were spawned here",
         example: "spawn caller; kill caller",
-        kinds: &[Kind::Crew],
+        kinds: &[Kind::Workload],
         run: kill,
         ..Command::BASIC
     },
@@ -84,8 +84,8 @@ fn threads(session: &mut Session, _: &[&str]) -> Outcome {
         let side = progress.iter().find(|one| one.thread.id() == thread.id());
         let side = match side.map(|one| one.switched) {
             None => Painted(Tone::Heading, "-"),
-            Some(false) => Painted(Tone::Old, "has still to go over"),
-            Some(true) => Painted(Tone::New, "has gone over"),
+            Some(false) => Painted(Tone::Old, "has still to switch"),
+            Some(true) => Painted(Tone::New, "has switched"),
         };
         let kib = thread.stack().bytes() >> 10;
         writeln!(
@@ -156,19 +156,19 @@ fn spawn(session: &mut Session, arguments: &[&str]) -> Outcome {
     };
     let Some(role) = ROLES.iter().find(|role| role.name == *name) else {
         let near = names::nearest(name, ROLES.iter().map(|role| role.name));
-        return Err(Trouble::expected_near(
+        return Err(CommandError::expected_near(
             "a role (`spawn` lists them)",
             name,
             near,
         ));
     };
-    let most = crew::MOST as u64;
+    let most = workload::MOST as u64;
     let count = arguments
         .get(1)
         .map_or(Ok(1), |text| names::number(text, 1, most))?;
     for _ in 0..count {
         input::check()?;
-        let id = crew::start(role)?;
+        let id = workload::start(role)?;
         writeln!(out, "{}-{id} {}", role.name, role.about)?;
     }
     Ok(())
@@ -176,7 +176,7 @@ fn spawn(session: &mut Session, arguments: &[&str]) -> Outcome {
 
 fn kill(session: &mut Session, arguments: &[&str]) -> Outcome {
     let name = arguments[0];
-    let members = crew::members();
+    let members = workload::members();
     let is_meant = |thread: &thread::Thread| {
         name == "all"
             || name == thread.name()
@@ -189,11 +189,11 @@ fn kill(session: &mut Session, arguments: &[&str]) -> Outcome {
     drop(members);
     if ids.is_empty() && name != "all" {
         let what = "a thread that was spawned here, its role, or `all`";
-        return Err(Trouble::expected_near(what, name, near));
+        return Err(CommandError::expected_near(what, name, near));
     }
-    let ended = crew::end(&ids);
+    let ended = workload::end(&ids);
     if ended < ids.len() {
-        return Err(Trouble::refused(format!(
+        return Err(CommandError::refused(format!(
             "{ended} of {} threads have ended; the others are asked to, and do not answer",
             ids.len()
         )));

@@ -2,10 +2,10 @@
 
 use super::{Command, Kind};
 use crate::{
+    error::{CommandError, Outcome},
     input,
     interpret::Session,
     names,
-    trouble::{Outcome, Trouble},
 };
 use alloc::{format, string::String, vec::Vec};
 use core::fmt::Write;
@@ -36,18 +36,18 @@ pub static COMMANDS: &[Command] = &[
     },
 ];
 
-fn set(control: &str, value: &str) -> Result<(), Trouble> {
-    tracing::write(control, value).map_err(Trouble::refused)
+fn set(control: &str, value: &str) -> Result<(), CommandError> {
+    tracing::write(control, value).map_err(CommandError::refused)
 }
 
-fn get(control: &str) -> Result<String, Trouble> {
+fn get(control: &str) -> Result<String, CommandError> {
     let mut text = String::new();
-    tracing::read(control, &mut text).map_err(Trouble::refused)?;
+    tracing::read(control, &mut text).map_err(CommandError::refused)?;
     Ok(text)
 }
 
 /// Whether a tracer is attached, and whether calls are counted.
-pub fn is_on() -> Result<(bool, bool), Trouble> {
+pub fn is_on() -> Result<(bool, bool), CommandError> {
     let tracer = get("current_tracer")?;
     let counts = get("function_profile_enabled")?;
     Ok((tracer.trim() != "nop", counts.trim() == "1"))
@@ -80,7 +80,10 @@ fn trace(session: &mut Session, arguments: &[&str]) -> Outcome {
             set("current_tracer", "nop")?;
             set("function_profile_enabled", "0")
         }
-        other => Err(Trouble::expected("function, graph, hits or off", other)),
+        other => Err(CommandError::expected(
+            "function, graph, hits or off",
+            other,
+        )),
     }?;
     let names = get("set_ftrace_filter")?;
     match *what {
@@ -112,7 +115,7 @@ fn show(session: &mut Session) -> Outcome {
     };
     set("tracing_on", "1")?;
     input::check()?;
-    result.map_err(Trouble::refused)
+    result.map_err(CommandError::refused)
 }
 
 /// Adds a pattern to a list of them; the end of a path as the whole paths that it may
@@ -132,7 +135,7 @@ fn push_paths(list: &mut String, pattern: &str) -> Outcome {
     }
     if named.is_empty() {
         let what = "the path of a function with a site, the end of one, or a pattern with `*`";
-        return Err(Trouble::expected(what, pattern));
+        return Err(CommandError::expected(what, pattern));
     }
     for path in named {
         list.push_str(&path);
@@ -157,14 +160,14 @@ fn filter(session: &mut Session, arguments: &[&str]) -> Outcome {
                     None => (&mut wanted, *pattern),
                 };
                 if pattern.is_empty() {
-                    return Err(Trouble::expected("a pattern behind `!`", "!"));
+                    return Err(CommandError::expected("a pattern behind `!`", "!"));
                 }
                 push_paths(list, pattern)?;
             }
             let before = (get("set_ftrace_filter")?, get("set_ftrace_notrace")?);
             let changed = set("set_ftrace_filter", &wanted)
                 .and_then(|()| set("set_ftrace_notrace", &unwanted));
-            if let Err(trouble) = changed {
+            if let Err(error) = changed {
                 // As it was: those were taken before.
                 let names = |text: String| {
                     if text.starts_with('#') {
@@ -175,7 +178,7 @@ fn filter(session: &mut Session, arguments: &[&str]) -> Outcome {
                 };
                 set("set_ftrace_filter", &names(before.0))?;
                 set("set_ftrace_notrace", &names(before.1))?;
-                return Err(trouble);
+                return Err(error);
             }
         }
     }

@@ -1,11 +1,11 @@
-//! Transitions: who has gone over, who has not and why, and what can be done.
+//! Transitions: who has switched, who has not and why, and what can be done.
 
 use super::Command;
 use crate::{
+    error::{CommandError, Outcome},
     input,
     interpret::Session,
     output::Out,
-    trouble::{Outcome, Trouble},
 };
 use alloc::{format, string::ToString, vec::Vec};
 use consistency::Direction;
@@ -17,7 +17,7 @@ use machine::console::{Painted, Tone};
 pub static COMMANDS: &[Command] = &[
     Command {
         name: "transition",
-        about: "shows who has gone over, and who has not and why",
+        about: "shows who has switched, and who has not and why",
         example: "spawn sleeper; enable two_percent nowait; transition",
         run: transition,
         is_table: true,
@@ -32,7 +32,7 @@ pub static COMMANDS: &[Command] = &[
     },
     Command {
         name: "reverse",
-        about: "turns the running transition round: who has gone over goes back",
+        about: "turns the running transition round: who has switched goes back",
         example: "spawn sleeper; enable two_percent nowait; reverse",
         run: reverse,
         ..Command::BASIC
@@ -63,7 +63,7 @@ pub fn settle(out: &mut Out, name: &str, nowait: bool) -> Outcome {
         let left = all.iter().filter(|one| !one.switched).count();
         writeln!(
             out,
-            "patch `{name}`: {left} of {} threads have still to go over; `transition` shows who, and why",
+            "patch `{name}`: {left} of {} threads have still to switch; `transition` shows who, and why",
             all.len()
         )?;
         return Ok(());
@@ -92,7 +92,7 @@ fn described(running: &Running) -> alloc::string::String {
     format!("patch `{}` is being {what}{reversed}", running.patch)
 }
 
-/// How many rows of threads that have gone over are shown.
+/// How many rows of threads that have switched are shown.
 const SHOWN: usize = 20;
 
 fn transition(session: &mut Session, _: &[&str]) -> Outcome {
@@ -106,18 +106,18 @@ fn transition(session: &mut Session, _: &[&str]) -> Outcome {
         all.into_iter().partition(|one| one.switched);
     writeln!(
         out,
-        "{}: {} of {} threads have gone over",
+        "{}: {} of {} threads have switched",
         described(&running),
         over.len(),
         over.len() + left.len()
     )?;
     let title = format!(
         "  {:<20} {:<14} {}",
-        "thread", "has gone over", "if not, why"
+        "thread", "has switched", "if not, why"
     );
     writeln!(out, "{}", Painted(Tone::Heading, title))?;
     for one in &left {
-        let why = match &one.held {
+        let why = match &one.blocked {
             Some(held) => held.to_string(),
             None => "nothing keeps it: it will, when it is looked at".into(),
         };
@@ -141,7 +141,7 @@ fn row(out: &mut Out, one: &Progress, over: impl core::fmt::Display, why: &str) 
 
 fn wait(session: &mut Session, _: &[&str]) -> Outcome {
     if !input::wait(TO_THE_END, || livepatch::running().is_none())? {
-        return Err(Trouble::refused(
+        return Err(CommandError::refused(
             "the transition goes on; `transition` shows who holds it up",
         ));
     }
@@ -152,19 +152,19 @@ fn wait(session: &mut Session, _: &[&str]) -> Outcome {
 
 fn reverse(session: &mut Session, _: &[&str]) -> Outcome {
     let name = livepatch::running().map(|running| running.patch);
-    livepatch::reverse().map_err(Trouble::refused)?;
+    livepatch::reverse().map_err(CommandError::refused)?;
     settle(&mut session.out, &name.unwrap_or_default(), false)
 }
 
 fn force(session: &mut Session, _: &[&str]) -> Outcome {
     let out = &mut session.out;
     let Some(running) = livepatch::running() else {
-        return Err(Trouble::refused("no transition is running"));
+        return Err(CommandError::refused("no transition is running"));
     };
     let left = livepatch::progress();
     let left = left.iter().filter(|one| !one.switched).count();
     let name = running.patch;
-    livepatch::force().map_err(Trouble::refused)?;
+    livepatch::force().map_err(CommandError::refused)?;
     let _ = input::wait(TO_THE_END, || livepatch::running().is_none())?;
     writeln!(
         out,

@@ -182,7 +182,7 @@ fn added(call: &Counted, unpatched: &Counted) -> Result<u64, Problem> {
     }
 }
 
-/// A call while the patch is being enabled, of a thread that has gone over.
+/// A call while the patch is being enabled, of a thread that has switched.
 fn in_transition(function: AtOnce) -> Result<Counted, Problem> {
     thread::safe_point();
     let counted = Counted::new(function)?;

@@ -75,7 +75,7 @@ fn closes_first() -> super::Result {
     loader::unload(PATCH).map_err(|error| error.to_string())
 }
 
-/// A thread has not gone over yet: the valve must still be closed. Then everything is
+/// A thread has not switched yet: the valve must still be closed. Then everything is
 /// turned round.
 fn waits_for_all() -> super::Result {
     let busy = Busy::start("busy")?;

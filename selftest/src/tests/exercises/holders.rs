@@ -104,7 +104,9 @@ fn held() -> super::Result<Vec<(String, String)>> {
         let mut now: Vec<(String, String)> = (klp::progress().into_iter())
             .filter(|one| !one.switched)
             .map(|one| {
-                let why = one.held.map_or_else(String::new, |held| held.to_string());
+                let why = one
+                    .blocked
+                    .map_or_else(String::new, |held| held.to_string());
                 (one.thread.name().to_string(), why)
             })
             .collect();
@@ -154,7 +156,7 @@ crate::selftest! {
         }
         for (name, reason) in found? {
             let time = arch::timebase();
-            console::report(&Record::Held { thread: 0, name: &name, reason: &reason, function: "", time });
+            console::report(&Record::Blocked { thread: 0, name: &name, reason: &reason, function: "", time });
         }
         Ok(())
     }

@@ -155,7 +155,9 @@ fn settle() -> Result {
 fn held_up_by() -> String {
     let held = klp::progress().into_iter().filter(|one| !one.switched);
     let line = |one: klp::Progress| {
-        let why = one.held.map_or_else(String::new, |held| held.to_string());
+        let why = one
+            .blocked
+            .map_or_else(String::new, |held| held.to_string());
         format!("`{}`: {why}", one.thread.name())
     };
     held.map(line).collect::<Vec<_>>().join("; ")

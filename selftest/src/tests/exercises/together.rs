@@ -49,7 +49,7 @@ crate::selftest! {
             ended?;
             let (bad, rounds) = (shared.0.load(Ordering::Relaxed), shared.1.load(Ordering::Relaxed));
             check!(rounds > 0, "the clerk has not worked");
-            check!(bad == 0, "expected: every message comes back while threads go over; found: in {bad} of {rounds} rounds one did not");
+            check!(bad == 0, "expected: every message comes back while threads switch; found: in {bad} of {rounds} rounds one did not");
             check!(exercises::seal(1) == old && lost().is_none(), "without the patch, the old cipher is not back");
             Ok(())
         })

@@ -1,4 +1,4 @@
-//! Sites, trampolines and ops, at work on the victims.
+//! Sites, trampolines and ops, at work on the functions.
 
 mod all;
 mod calls;

@@ -12,7 +12,7 @@ use lab::targets::live;
 use lineedit::{Editor, Event};
 use lines::Lines;
 use machine::{console, fault, mm};
-use shell::{Out, Outcome, Session, Trouble, complete, crew, input};
+use shell::{CommandError, Out, Outcome, Session, complete, input, workload};
 
 /// Of so many lines, one is looked at as the first of those to compare memory with:
 /// tables have grown to their size by then.
@@ -81,7 +81,7 @@ impl Memory {
 ///
 /// # Errors
 /// What was not as before. A crash ends the run.
-pub fn run(lines: u64, seed: u64, gentle: bool) -> Result<Tally, Trouble> {
+pub fn run(lines: u64, seed: u64, gentle: bool) -> Result<Tally, CommandError> {
     let mut desk = Desk::new(seed, gentle);
     let quiet = Quiet::new();
     desk.session.line(LARGEST);
@@ -101,7 +101,7 @@ pub fn run(lines: u64, seed: u64, gentle: bool) -> Result<Tally, Trouble> {
     let kept = (after.stopped - before.stopped) * STOPPED_HOLDS;
     let same = (after.stacks, after.code) == (before.stacks, before.code);
     if gentle && (grown > SLACK + kept || !same) {
-        return Err(Trouble::refused(format!(
+        return Err(CommandError::refused(format!(
             "memory in use was {before:?} and is {after:?}"
         )));
     }
@@ -193,11 +193,11 @@ impl Desk {
 
     /// Ends what makes everything after it slow.
     fn keep_going(&mut self) {
-        let members = crew::members();
+        let members = workload::members();
         if members.len() > CREW {
             let ids: Vec<u32> = members.iter().map(|one| one.id()).collect();
             drop(members);
-            crew::end(&ids);
+            workload::end(&ids);
         }
         if self.lines.once_in(8) && shell::is_tracing() != Ok((false, false)) {
             // A trace that can't be ended shows when all is put back.

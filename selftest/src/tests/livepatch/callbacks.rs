@@ -304,7 +304,7 @@ crate::selftest! {
 
     /// `pre_patch` is told while all calls are old and `post_patch` when all are new,
     /// `pre_unpatch` while all are still new and `post_unpatch` when all are old again;
-    /// none of them while threads go over.
+    /// none of them while threads switch.
     fn told_before_and_after() {
         static WORK: AtomicUsize = AtomicUsize::new(0);
         static FOUND: IrqLock<Vec<(u64, bool)>> = IrqLock::new(Vec::new());

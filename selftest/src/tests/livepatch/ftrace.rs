@@ -95,7 +95,7 @@ static HAS_LEFT: AtomicBool = AtomicBool::new(false);
 extern "C" fn holds(_: u64, _: u64, _: &Ops, _: &mut CallFrame) {
     IS_HELD.store(true, Ordering::Relaxed);
     while !LET_GO.load(Ordering::Relaxed) {
-        // Asleep, so that its thread goes over.
+        // Asleep, so that its thread switches.
         thread::sleep(Duration::from_millis(1));
     }
     HAS_LEFT.store(true, Ordering::Relaxed);

@@ -128,7 +128,7 @@ fn refused<T>(what: &str, result: Result<T, impl Display>, expected: &str) -> Re
     }
 }
 
-/// Calls three victims, directly and by their addresses; prints what they return and
+/// Calls three functions, directly and by their addresses; prints what they return and
 /// checks that.
 fn returns(expected: [u64; 3]) -> Result<(), String> {
     let found = [live::one(0), live::two(0), live::three(0)];
@@ -144,7 +144,7 @@ fn returns(expected: [u64; 3]) -> Result<(), String> {
     Ok(())
 }
 
-/// What the victims return when nothing is patched.
+/// What the functions return when nothing is patched.
 const OLD: [u64; 3] = [1, 2, 3];
 
 /// Checks the notes since the last time.
@@ -187,8 +187,10 @@ fn held_by(name: &str, expected: &str) -> Result<(), String> {
             let progress = klp::progress();
             let held = progress.iter().find(|one| one.thread.name() == name);
             let held = held.ok_or_else(|| format!("no thread `{name}`, or no transition"))?;
-            check!(!held.switched, "`{name}` has gone over");
-            let reason = held.held.map_or_else(String::new, |held| format!("{held}"));
+            check!(!held.switched, "`{name}` has switched");
+            let reason = held
+                .blocked
+                .map_or_else(String::new, |held| format!("{held}"));
             if reason == expected {
                 break;
             }

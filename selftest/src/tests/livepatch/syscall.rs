@@ -35,8 +35,8 @@ struct Found {
 fn is_patched(transition: Option<&Running>, status: Option<Status>) -> Option<bool> {
     match transition {
         Some(transition) if transition.patch == PATCH => {
-            let universe = thread::with_current(thread::Thread::universe)?;
-            let on_new_side = universe == transition.number;
+            let patch_state = thread::with_current(thread::Thread::patch_state)?;
+            let on_new_side = patch_state == transition.number;
             Some(on_new_side == (transition.direction == Direction::Enable))
         }
         // Another one's, or none.
@@ -127,7 +127,7 @@ fn hammered(change: impl FnOnce(&Found) -> Result<(), String>) -> Result<(), Str
 }
 
 crate::selftest! {
-    /// Each thread goes over once, and every call is right for its side.
+    /// Each thread switches once, and every call is right for its side.
     fn patched_while_hammered() {
         undisturbed(|| hammered(|found| {
             for _ in 0..3 {
@@ -137,7 +137,7 @@ crate::selftest! {
                 let old = found.calls[0].load(Ordering::Relaxed);
                 let_all_go_round(found);
                 let later = found.calls[0].load(Ordering::Relaxed);
-                check!(later == old, "{} old calls after all have gone over", later - old);
+                check!(later == old, "{} old calls after all have switched", later - old);
                 klp::disable(PATCH).map_err(text)?;
                 super::ends_as(PATCH, None)?;
                 let new = found.calls[1].load(Ordering::Relaxed);
@@ -150,7 +150,7 @@ crate::selftest! {
         }))
     }
 
-    /// Transitions that are turned round when all but one have gone over.
+    /// Transitions that are turned round when all but one have switched.
     fn reversed_while_hammered() {
         undisturbed(|| hammered(|found| {
             // The patch replaces this one too, so a thread in it holds it up.

@@ -97,7 +97,7 @@ crate::selftest! {
         let waits = function(&module, "cases_target::waits")?;
         drop(module);
         FLAG.store(0, Ordering::Relaxed);
-        ftrace::register(&graph::OPS, &Filter::only(&["lab::victims::wait_for"])).map_err(text)?;
+        ftrace::register(&graph::OPS, &Filter::only(&["lab::functions::wait_for"])).map_err(text)?;
         let handle = spawn("in a leaf", move || {
             // SAFETY: the function is of this type; the module is loaded, or the test has failed.
             let waits = unsafe { mem::transmute::<usize, extern "C" fn(&AtomicU64) -> u64>(waits as usize) };

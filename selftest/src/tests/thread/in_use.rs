@@ -10,7 +10,7 @@ use core::{
     sync::atomic::{AtomicU64, Ordering},
 };
 use ftrace::{Filter, Flags, Ops};
-use lab::victims;
+use lab::functions;
 use layout::{CallFrame, TrapFrame};
 use machine::{
     symbols::{self, Place},
@@ -138,7 +138,7 @@ pub fn caller_is_seen_behind_hooks(function: u64, hooked: &[&str]) -> super::sup
 }
 
 pub fn leaf() -> u64 {
-    victims::lab_leaf as *const () as u64
+    functions::lab_leaf as *const () as u64
 }
 
 /// A plain tracer.
@@ -161,7 +161,7 @@ crate::selftest! {
     /// Two hooked functions that return to one caller, the second being called in the
     /// first one's place: one place on the stack, two entries.
     fn callers_of_hooked_tail_calls_are_seen() {
-        let tail = victims::lab_tail as *const () as u64;
+        let tail = functions::lab_tail as *const () as u64;
         caller_is_seen_behind_hooks(tail, &["lab_tail", "lab_leaf"])
     }
 

@@ -6,7 +6,7 @@ use maud::{Markup, html};
 
 /// Measures of a whole call, and what they are.
 const CALLS: [(&str, &str); 5] = [
-    ("settled", "Settled: all threads have gone over"),
+    ("settled", "Settled: all threads have switched"),
     (
         "transition",
         "In transition: the thread’s side is looked up",

@@ -40,7 +40,7 @@ pub fn html(report: &Report) -> String {
                 header { (top(report)) }
                 main {
                     section id="transitions" aria-labelledby="transitions-title" {
-                        h2 id="transitions-title" { "Threads go over, one by one" }
+                        h2 id="transitions-title" { "Threads switch, one by one" }
                         (part(&report.demonstration, timeline::section))
                     }
                     section id="matrix" aria-labelledby="matrix-title" {

@@ -11,7 +11,7 @@ const LABELLED: f64 = 6.0;
 /// The label of one that is narrower than this stands upright where there is less room.
 const TIGHT: f64 = 22.0;
 
-/// What the kernel calls the ways of going over, what they are, and their marks.
+/// What the kernel calls the ways of switching, what they are, and their marks.
 const WAYS: [(&str, &str, &str); 4] = [
     ("safe_point", "at a safe point", "M6 1a5 5 0 1 0 .01 0z"),
     (
@@ -48,7 +48,7 @@ fn legend(with_turns: bool) -> Markup {
             li { span.key.old.blocked {} "blocked: seen inside what is being left" }
             li { span.key.new {} "on the new side" }
             @for (how, words, _) in &WAYS {
-                li { (mark(how)) "went over " (words) }
+                li { (mark(how)) "switched " (words) }
             }
             li { span.key.cut {} "a wait, cut" }
             @if with_turns {
@@ -58,7 +58,7 @@ fn legend(with_turns: bool) -> Markup {
     }
 }
 
-/// The sign of a way of going over.
+/// The sign of a way of switching.
 fn mark(how: &str) -> Markup {
     let way = WAYS.iter().find(|(name, ..)| *name == how);
     // A way that nobody knows has a cross.
@@ -116,7 +116,7 @@ fn said(transition: &Transition, hz: u64) -> String {
     let over = switches().filter(|switch| !switch.back).count();
     let back = switches().filter(|switch| switch.back).count();
     let all = transition.lanes.len();
-    let mut said = format!("{over} of {} went over. ", count(all, "thread", "threads"));
+    let mut said = format!("{over} of {} switched. ", count(all, "thread", "threads"));
     for turn in &transition.turns {
         said += &format!("After {} it was turned round. ", time(*turn, hz));
     }

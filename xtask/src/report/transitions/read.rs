@@ -24,7 +24,7 @@ enum Record {
         how: String,
         time: u64,
     },
-    Held {
+    Blocked {
         thread: u32,
         name: String,
         reason: String,
@@ -61,7 +61,8 @@ impl Demonstration {
         for (index, line) in report.lines().enumerate() {
             let place = || format!("line {} of the report: {line}", index + 1);
             let record: Record = serde_json::from_str(line).with_context(place)?;
-            if let Record::Switch { thread, name, .. } | Record::Held { thread, name, .. } = &record
+            if let Record::Switch { thread, name, .. } | Record::Blocked { thread, name, .. } =
+                &record
             {
                 names.insert(*thread, name.clone());
             }
@@ -168,7 +169,7 @@ impl Running {
                 let (time, back) = (self.since_start(time)?, self.turned());
                 self.lane(thread).switches.push(Switch { time, how, back });
             }
-            Record::Held {
+            Record::Blocked {
                 thread,
                 reason,
                 function,

@@ -24,7 +24,7 @@ fn held(thread: u32, time: u64) -> String {
     let rest = format!(
         r#""thread":{thread},"name":"t{thread}","reason":"f is on its stack","function":"f""#
     );
-    record("held", &rest, time)
+    record("blocked", &rest, time)
 }
 
 fn end(time: u64) -> String {

@@ -32,7 +32,7 @@ fn renamed(file: &[u8], name: &str) -> Vec<u8> {
 
 crate::selftest! {
     /// Who holds a transition up, and by which function, is named; everybody else has
-    /// gone over. Reversed by hand, nothing has happened.
+    /// switched. Reversed by hand, nothing has happened.
     fn stalled_and_reversed() {
         undisturbed(|| {
             let staying = Staying::in_victim("sleeper", 0, live::ASLEEP, 0)?;

@@ -13,9 +13,9 @@ use core::{
 };
 use ftrace::{Flags, Ops};
 use lab::{
+    functions::{self, DEPTH},
     instruments,
     single_step::Fault,
-    victims::{self, DEPTH},
 };
 use layout::{CallFrame, TrapFrame};
 use livepatch as klp;
@@ -118,7 +118,7 @@ const TAKEN: u64 = 0x0123_4567_89ab_cdef;
 
 fn on_tick() {
     TICKS.fetch_add(1, Ordering::Relaxed);
-    black_box(victims::lab_leaf(1));
+    black_box(functions::lab_leaf(1));
 }
 
 crate::selftest! {
@@ -175,13 +175,13 @@ crate::selftest! {
     /// thread stopped. Until then an interrupt always fits between the two stacks.
     fn recursion_ends_before_the_stacks_meet() {
         with_livepatch_stack(|| {
-            let note = victims::note_depth as *const () as u64;
+            let note = functions::note_depth as *const () as u64;
             let site = ftrace::find_site(note).ok_or("the function has no site")?;
             LEAST.store(u64::MAX, Ordering::Relaxed);
             LOOKS.store(0, Ordering::Relaxed);
             DEPTH.store(0, Ordering::Relaxed);
             ftrace::register_at(&MEASURES, &site).map_err(text)?;
-            let handle = thread::spawn("endless", || { black_box(victims::endless(1)); });
+            let handle = thread::spawn("endless", || { black_box(functions::endless(1)); });
             let ended = handle.map_err(text)?.join();
             ftrace::unregister(&MEASURES).map_err(text)?;
             let (least, depth) = (LEAST.load(Ordering::Relaxed), DEPTH.load(Ordering::Relaxed));

@@ -1,4 +1,4 @@
-//! Threads of every kind go over, or don't.
+//! Threads of every kind switch, or don't.
 
 use super::super::{Staying, enable, ends_as, held_by, is, remove, start, text, undisturbed};
 use crate::check;
@@ -22,7 +22,7 @@ const STAYS: &str = "test_klp_stays";
 const PLAIN: &str = "test_klp_livepatch";
 const IN_OLD: &str = "lab::targets::live::stays is on its stack";
 
-/// Who has gone over, and how.
+/// Who has switched, and how.
 static SWITCHED: IrqLock<Vec<(String, How)>> = IrqLock::new(Vec::new());
 
 fn observe(event: &Event<'_>) {
@@ -31,7 +31,7 @@ fn observe(event: &Event<'_>) {
     }
 }
 
-/// How a thread has gone over, since the last question. A thread can be asked about
+/// How a thread has switched, since the last question. A thread can be asked about
 /// once.
 fn how(name: &str) -> Vec<How> {
     let switched = SWITCHED.lock();
@@ -48,25 +48,25 @@ fn observed(test: impl FnOnce() -> crate::tests::Result) -> crate::tests::Result
     result
 }
 
-/// Checks that a thread has gone over once, in this way.
+/// Checks that a thread has switched once, in this way.
 fn went(name: &str, expected: How) -> crate::tests::Result {
     let found = how(name);
     SWITCHED.lock().clear();
     println!(
-        "{name} went over: {}",
+        "{name} switched: {}",
         found
             .first()
             .map_or_else(String::new, |how| format!("{how}"))
     );
     check!(
         found == [expected],
-        "`{name}` went over {found:?}, not {expected:?}"
+        "`{name}` switched {found:?}, not {expected:?}"
     );
     Ok(())
 }
 
 crate::selftest! {
-    /// A thread that sleeps somewhere else goes over in its sleep.
+    /// A thread that sleeps somewhere else switches in its sleep.
     fn asleep_elsewhere() {
         undisturbed(|| observed(|| {
             let staying = Staying::start("elsewhere", 0, || {
@@ -80,7 +80,7 @@ crate::selftest! {
         }))
     }
 
-    /// A thread that never sleeps goes over at its next safe point.
+    /// A thread that never sleeps switches at its next safe point.
     fn awake() {
         undisturbed(|| observed(|| {
             let stop = Arc::new(AtomicBool::new(false));
@@ -108,18 +108,18 @@ crate::selftest! {
         }))
     }
 
-    /// A thread asleep in the old function goes over when it has left it.
+    /// A thread asleep in the old function switches when it has left it.
     fn asleep_in_the_old_function() {
         undisturbed(|| observed(|| {
             let staying = Staying::in_victim("sleeper", 0, live::ASLEEP, 0)?;
             start(STAYS)?;
             held_by("sleeper", IN_OLD)?;
-            check!(how("sleeper").is_empty(), "it has gone over");
+            check!(how("sleeper").is_empty(), "it has switched");
             let returned = staying.leave();
             ends_as(STAYS, Some(Status::Enabled))?;
             check!(returned == 1, "it got {returned}");
             let ways = how("sleeper").len();
-            check!(ways == 1, "it went over {ways} times");
+            check!(ways == 1, "it switched {ways} times");
             staying.end()?;
             remove(STAYS)
         }))
@@ -187,7 +187,7 @@ crate::selftest! {
                 thread::yield_now();
             }
             is(STAYS, Some(Status::Enabling))?;
-            check!(how("inside").is_empty(), "it has gone over");
+            check!(how("inside").is_empty(), "it has switched");
             staying.returns(1)?;
             ends_as(STAYS, Some(Status::Enabled))?;
             remove(STAYS)
@@ -202,8 +202,8 @@ crate::selftest! {
             start(STAYS)?;
             let progress = klp::progress();
             let held = progress.iter().find(|one| one.thread.name() == "spinner");
-            let reason = held.and_then(|one| one.held);
-            check!(matches!(reason, Some(klp::Held::Unreliable(_))), "held by {reason:?}");
+            let reason = held.and_then(|one| one.blocked);
+            check!(matches!(reason, Some(klp::Blocked::Unreliable(_))), "held by {reason:?}");
             drop(progress);
             staying.returns(1)?;
             ends_as(STAYS, Some(Status::Enabled))?;
@@ -223,16 +223,16 @@ crate::selftest! {
                 body(live::ASLEEP)
             })?;
             start(STAYS)?;
-            let universe = old.thread().universe();
-            let here = thread::with_current(Thread::universe).unwrap_or(0);
-            check!(universe != here, "both sides are {here}");
+            let patch_state = old.thread().patch_state();
+            let here = thread::with_current(Thread::patch_state).unwrap_or(0);
+            check!(patch_state != here, "both sides are {here}");
             let made = Arc::new(AtomicU64::new(u64::MAX));
             let its_own = made.clone();
             let handle = thread::spawn("new", move || {
-                let mine = thread::with_current(Thread::universe).unwrap_or(0);
+                let mine = thread::with_current(Thread::patch_state).unwrap_or(0);
                 its_own.store(mine, Ordering::Relaxed);
             }).map_err(text)?;
-            let before_it_ran = handle.thread().universe();
+            let before_it_ran = handle.thread().patch_state();
             handle.join().map_err(text)?;
             let found = (before_it_ran, made.load(Ordering::Relaxed));
             check!(found == (here, here), "made on {here}, it is on {found:?}");
@@ -244,7 +244,7 @@ crate::selftest! {
 
     /// A thread on the old side makes one: that is on the old side too.
     fn spawned_from_the_old_side() {
-        static UNIVERSES: [AtomicU64; 2] = [AtomicU64::new(0), AtomicU64::new(0)];
+        static PATCH_STATES: [AtomicU64; 2] = [AtomicU64::new(0), AtomicU64::new(0)];
         undisturbed(|| {
             let parent = Staying::start("parent", 0, || {
                 live::test_stay(live::SPINNING);
@@ -252,20 +252,20 @@ crate::selftest! {
                 // looks at the child before we do.
                 let off = arch::interrupts_off();
                 let child = thread::spawn("child", || ());
-                let mine = thread::with_current(Thread::universe).unwrap_or(0);
-                UNIVERSES[0].store(mine, Ordering::Relaxed);
+                let mine = thread::with_current(Thread::patch_state).unwrap_or(0);
+                PATCH_STATES[0].store(mine, Ordering::Relaxed);
                 if let Ok(child) = &child {
-                    let its = child.thread().universe();
-                    UNIVERSES[1].store(its, Ordering::Relaxed);
+                    let its = child.thread().patch_state();
+                    PATCH_STATES[1].store(its, Ordering::Relaxed);
                 }
                 drop(off);
                 child.map_or(0, |child| u64::from(child.join().is_ok()))
             })?;
             start(PLAIN)?;
             is(PLAIN, Some(Status::Enabling))?;
-            let here = thread::with_current(Thread::universe).unwrap_or(0);
+            let here = thread::with_current(Thread::patch_state).unwrap_or(0);
             parent.returns(1)?;
-            let found = UNIVERSES.each_ref().map(|one| one.load(Ordering::Relaxed));
+            let found = PATCH_STATES.each_ref().map(|one| one.load(Ordering::Relaxed));
             check!(found == [here - 1; 2], "parent and child were on {found:?}, this thread on {here}");
             ends_as(PLAIN, Some(Status::Enabled))?;
             remove(PLAIN)
@@ -280,7 +280,7 @@ crate::selftest! {
         fn hook() {
             let patched = live::one(0) == 11;
             let number = NUMBER.load(Ordering::Relaxed);
-            let expected = thread::with_current(Thread::universe) == Some(number);
+            let expected = thread::with_current(Thread::patch_state) == Some(number);
             CALLS[usize::from(patched)].fetch_add(1, Ordering::Relaxed);
             WRONG.fetch_add(u64::from(number != 0 && expected != patched), Ordering::Relaxed);
         }

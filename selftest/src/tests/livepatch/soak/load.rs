@@ -1,6 +1,6 @@
 //! The threads that call what is being replaced, and how they know what is right.
 
-use super::victims::{self, FUNCTIONS, MARK};
+use super::functions::{self, FUNCTIONS, MARK};
 use crate::random::Random;
 use alloc::{format, string::String, sync::Arc};
 use core::{
@@ -107,7 +107,7 @@ impl Seen<'_> {
     /// Notes what a call of a function has returned, where the original returns
     /// `original`.
     fn note(&mut self, function: usize, found: u64, original: u64) -> Result<(), String> {
-        let name = victims::NAMES[function];
+        let name = functions::NAMES[function];
         let version = (found.wrapping_sub(original) / MARK) as usize;
         if version >= VERSIONS || found != original + version as u64 * MARK {
             return Err(format!(
@@ -148,17 +148,17 @@ fn round(random: &mut Random, counts: &Counts) -> Result<(), String> {
     let value = bits >> 56;
     for step in 0..3 {
         match bits >> (8 * step) & 7 {
-            0 => seen.note(0, victims::direct(value), value * 3)?,
+            0 => seen.note(0, functions::direct(value), value * 3)?,
             1 => {
-                let pointer: extern "C" fn(u64) -> u64 = black_box(victims::pointer);
+                let pointer: extern "C" fn(u64) -> u64 = black_box(functions::pointer);
                 seen.note(1, pointer(value), value * 5)?;
             }
             2 => {
                 let depth = LEVELS - 1;
-                seen.note(2, victims::recursive(depth), (2 << depth) - 1)?;
+                seen.note(2, functions::recursive(depth), (2 << depth) - 1)?;
             }
             3 => {
-                let found = victims::many(1, 2, 3, value, 5, 6, 7, 8, 9, value, 11, 12);
+                let found = functions::many(1, 2, 3, value, 5, 6, 7, 8, 9, value, 11, 12);
                 seen.note(3, found, 650 - 16 - 100 + 14 * value)?;
             }
             4 => seen.note(4, common::c_leaf(value as c_long) as u64, value * 3 + 1)?,
@@ -171,17 +171,17 @@ fn round(random: &mut Random, counts: &Counts) -> Result<(), String> {
             )?,
             _ => seen.note(
                 0,
-                kept(victims::direct, bits & 0xff_ffff)?,
+                kept(functions::direct, bits & 0xff_ffff)?,
                 (bits & 0xff_ffff) * 3,
             )?,
         }
     }
-    // Last, because a thread may go over to `soak2` inside it.
+    // Last, because a thread may switch to `soak2` inside it.
     match bits >> 32 & 63 {
-        0 => seen.note(6, victims::slow(value), value * 11)?,
+        0 => seen.note(6, functions::slow(value), value * 11)?,
         1 => seen.note(
             6,
-            kept(victims::slow, bits & 0xff_ffff)?,
+            kept(functions::slow, bits & 0xff_ffff)?,
             (bits & 0xff_ffff) * 11,
         )?,
         _ => {}

@@ -6,22 +6,22 @@
 //! have counted, in their modules. Within a round, which has no safe point inside,
 //! all functions of a patch must be of one version.
 
+mod functions;
 mod load;
 mod variety;
-mod victims;
 mod watchdog;
 
 use super::file;
 use crate::check;
 use alloc::{format, string::String, sync::Arc, vec::Vec};
 use core::{mem, time::Duration};
+use functions::FUNCTIONS;
 use livepatch::{LivepatchError, variants};
 use load::{Calls, LEVELS, Worker};
 use loader::Module;
 use log::LevelFilter;
 use machine::{arch, console, mm, text, time};
 use report::{Record, Verdict};
-use victims::FUNCTIONS;
 
 /// How many threads call.
 const THREADS: u64 = 64;
@@ -80,7 +80,7 @@ struct Soak {
 
 /// Goes round `count` times, after a warm-up.
 pub fn run(count: u32) -> Verdict {
-    victims::keep();
+    functions::keep();
     let level = log::max_level();
     log::set_max_level(level.min(LevelFilter::Warn));
     let result = soak(count);
@@ -135,7 +135,7 @@ fn soak(count: u32) -> Result<(), String> {
         };
         console::report(&Record::Measure { name, unit, value });
     }
-    for (name, calls) in victims::NAMES.iter().zip(&soak.calls) {
+    for (name, calls) in functions::NAMES.iter().zip(&soak.calls) {
         println!("  {name:<12} {calls:?}");
     }
     Ok(())
@@ -219,7 +219,7 @@ impl Soak {
         // `slow` calls another function of its own version twice.
         const SLOW: usize = 6;
         for function in 0..FUNCTIONS {
-            let name = victims::NAMES[function];
+            let name = functions::NAMES[function];
             let mut expected = self.calls[function];
             match name {
                 "direct" => expected[0] += 2 * self.calls[SLOW][0],
@@ -228,7 +228,7 @@ impl Soak {
                 _ => {}
             }
             let mut found = self.answered[function];
-            found[0] = victims::counted(function).unwrap_or(expected[0]);
+            found[0] = functions::counted(function).unwrap_or(expected[0]);
             check!(
                 found == expected,
                 "`{name}`: the versions have counted {found:?} calls, the threads {expected:?}"

@@ -70,7 +70,7 @@ impl Soak {
 
     /// A tracer comes in one transition and goes in another.
     fn with_tracer(&self) -> Result<(), String> {
-        let filter = Filter::only(&["*soak::victims::*", "c_leaf", "c_into_rust"]);
+        let filter = Filter::only(&["*soak::functions::*", "c_leaf", "c_into_rust"]);
         let traced = TRACED.load(Ordering::Relaxed);
         self.enable()?;
         ftrace::register(&TRACER, &filter).map_err(|error| format!("{error}"))?;
@@ -115,7 +115,7 @@ impl Soak {
         livepatch::unload("soak2").map_err(text_of)
     }
 
-    /// Turns round half-way: threads that have gone over go back.
+    /// Turns round half-way: threads that have switched go back.
     fn with_reversal(&mut self) -> Result<(), String> {
         self.enable()?;
         if livepatch::reverse().is_ok() {

@@ -63,9 +63,9 @@ fn report() {
     }
     for thread in livepatch::progress() {
         if !thread.switched {
-            match thread.held {
+            match thread.blocked {
                 Some(held) => println!("  {:?}: {held}", thread.thread),
-                None => println!("  {:?}: could go over now", thread.thread),
+                None => println!("  {:?}: could switch now", thread.thread),
             }
         }
     }

@@ -6,7 +6,7 @@ use core::fmt;
 
 /// What is wrong with a section.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum SectionProblem {
+pub enum SectionError {
     /// Its name is not in the table of names.
     Name {
         /// Where the name should be.
@@ -23,7 +23,7 @@ pub enum SectionProblem {
         found: u32,
     },
     /// It is a table of names, and a bad one.
-    Strings(StringsProblem),
+    Strings(StringsError),
     /// Its relocations are not of the one form that the ABI uses.
     RelocationForm {
         /// `sh_type`.
@@ -69,7 +69,7 @@ pub enum SectionProblem {
 
 /// What is wrong with a table of names.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum StringsProblem {
+pub enum StringsError {
     /// It does not start or end with a zero byte.
     NotTerminated,
     /// It is not UTF-8.
@@ -86,7 +86,7 @@ pub enum StringsProblem {
 
 /// What is wrong with a symbol.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum SymbolProblem {
+pub enum SymbolError {
     /// Its name is not in the table of names.
     Name {
         /// Where the name should be.
@@ -118,7 +118,7 @@ pub enum SymbolProblem {
     Indirect,
 }
 
-impl fmt::Display for SectionProblem {
+impl fmt::Display for SectionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::Name { offset } => {
@@ -160,7 +160,7 @@ impl fmt::Display for SectionProblem {
     }
 }
 
-impl fmt::Display for StringsProblem {
+impl fmt::Display for StringsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::NotTerminated => f.write_str("expected a zero byte at either end"),
@@ -173,7 +173,7 @@ impl fmt::Display for StringsProblem {
     }
 }
 
-impl fmt::Display for SymbolProblem {
+impl fmt::Display for SymbolError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::Name { offset } => {

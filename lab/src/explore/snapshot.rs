@@ -8,7 +8,7 @@ const SOON: Duration = Duration::from_millis(200);
 
 /// Code and memory at one moment.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Ledger {
+pub struct Snapshot {
     /// Checksum of the kernel's own code.
     text: u64,
     /// Free bytes of the heap.
@@ -19,7 +19,7 @@ pub struct Ledger {
     retired: usize,
 }
 
-impl Ledger {
+impl Snapshot {
     /// Now.
     pub fn now() -> Self {
         Self {
@@ -50,7 +50,7 @@ impl Ledger {
     }
 }
 
-impl fmt::Display for Ledger {
+impl fmt::Display for Snapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             text,

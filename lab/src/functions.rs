@@ -175,7 +175,7 @@ pub extern "C" fn hold(what: extern "C" fn() -> u64) -> u64 {
 
 /// Returns 1, and lets others run meanwhile; the replacement returns 1000.
 #[inline(never)]
-pub extern "C" fn universe() -> u64 {
+pub extern "C" fn patch_state() -> u64 {
     thread::yield_now();
     black_box(1)
 }

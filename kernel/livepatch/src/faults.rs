@@ -3,21 +3,21 @@
 
 use super::{
     LivepatchError, Status, enable,
-    registry::{self, Claim, REGISTRY},
-    shadow, worker,
+    registry::{self, Lock, REGISTRY},
+    shadow, transition, worker,
 };
 use alloc::{string::String, vec::Vec};
 use machine::sync::IrqLock;
 
 /// Patches to be reversed, by name.
-static GUILTY: IrqLock<Vec<String>> = IrqLock::new(Vec::new());
+static FAULTED: IrqLock<Vec<String>> = IrqLock::new(Vec::new());
 
 /// Whether the code at these addresses makes a fault a patch's: the first of them
 /// that lies in a module which patches something. A thread that is changing patches
 /// is never stopped, for nobody would go on where it was.
-pub(super) fn judge(mut code: &mut dyn Iterator<Item = u64>) -> bool {
+pub(super) fn attribute(mut code: &mut dyn Iterator<Item = u64>) -> bool {
     let me = thread::with_current(thread::Thread::id).unwrap_or(0);
-    if worker::is_worker(me) || registry::changer() == Some(me) {
+    if worker::is_worker(me) || registry::owner() == Some(me) {
         return false;
     }
     let Some(module) = Iterator::find_map(&mut code, loader::at) else {
@@ -29,7 +29,7 @@ pub(super) fn judge(mut code: &mut dyn Iterator<Item = u64>) -> bool {
             "livepatch: the fault is in patch '{}', which is taken back",
             module.name
         );
-        GUILTY.lock().push(module.name.clone());
+        FAULTED.lock().push(module.name.clone());
         shadow::stopped(me);
         worker::wake();
     }
@@ -38,8 +38,8 @@ pub(super) fn judge(mut code: &mut dyn Iterator<Item = u64>) -> bool {
 
 /// Takes back patches whose functions have faulted. Says whether there is more to
 /// do at once.
-pub(super) fn take_care() -> bool {
-    let Some(name) = GUILTY.lock().last().cloned() else {
+pub(super) fn disable_faulted() -> bool {
+    let Some(name) = FAULTED.lock().last().cloned() else {
         return false;
     };
     // Without the patch itself: its module can be unloaded as soon as it is back.
@@ -47,9 +47,9 @@ pub(super) fn take_care() -> bool {
     let done = match status {
         // Somebody was quicker.
         None | Some(Status::Disabling) => true,
-        Some(Status::Enabling) => match Claim::wait() {
-            Ok(claim) => {
-                worker::report(enable::turn_round(&claim));
+        Some(Status::Enabling) => match Lock::wait() {
+            Ok(lock) => {
+                worker::report(transition::turn_round(&lock));
                 true
             }
             Err(_) => false,
@@ -66,11 +66,11 @@ pub(super) fn take_care() -> bool {
         },
     };
     if done {
-        let mut guilty = GUILTY.lock();
+        let mut guilty = FAULTED.lock();
         guilty.retain(|guilty| *guilty != name);
         if guilty.is_empty() {
             *guilty = Vec::new();
         }
     }
-    done && !GUILTY.lock().is_empty()
+    done && !FAULTED.lock().is_empty()
 }

@@ -4,7 +4,7 @@ use super::{Stage, disable, enable, unload};
 use crate::{
     bank, events,
     show::{self, heading},
-    staff::{self, BROKER, SLEEPER, TELLER},
+    workload::{self, BROKER, SLEEPER, TELLER},
 };
 use alloc::{format, string::String, sync::Arc};
 use livepatch::Status;
@@ -14,7 +14,7 @@ use thread::Thread;
 /// Has the broker ask for one year, and prints what happened and the answer. Says
 /// whether it is that of a rate.
 fn report(what: &str, rate: u64, tone: Tone) -> bool {
-    let answer = staff::ask(BROKER).unwrap_or(0);
+    let answer = workload::ask(BROKER).unwrap_or(0);
     let right = answer == bank::expected(rate, 1);
     println!(
         "  {what:<66} {}",
@@ -71,7 +71,7 @@ impl Stage {
 
     /// Turns a transition round that somebody holds up.
     fn reversed(&mut self) -> Result<(), String> {
-        if !staff::send_to_sleep(SLEEPER, &self.handles) {
+        if !workload::send_to_sleep(SLEEPER, &self.handles) {
             return Err("the sleeper does not fall asleep in the patch".into());
         }
         println!("  The sleeper sleeps in four_percent now, and three_percent comes:");
@@ -79,20 +79,20 @@ impl Stage {
         self.until_all_but(1)?;
         let held = self.show_held(&[SLEEPER]);
         let (over, all) = (events::switches(false).len(), self.threads.len());
-        let what = format!("{over} of {all} threads have gone over:");
+        let what = format!("{over} of {all} threads have switched:");
         let new = report(&what, 3, Tone::New);
         livepatch::reverse().map_err(|error| format!("{error}"))?;
         self.until_switched(TELLER, true)?;
         self.end()?;
         let back = events::switches(true).len();
         let number = events::number();
-        let is_left = |thread: &Arc<Thread>| thread.universe() == number;
+        let is_left = |thread: &Arc<Thread>| thread.patch_state() == number;
         let left = thread::all().filter(is_left).count();
         let what = format!("It is turned round: {back} went back, {left} were left there:");
         let old = report(&what, 4, Tone::Old);
         let gone = enabled() == " four_percent" && livepatch::patches().len() == 1;
         bank::unlock(SLEEPER);
-        let left_it = staff::finish(SLEEPER);
+        let left_it = workload::finish(SLEEPER);
         self.found.reversed =
             held && new && old && gone && left_it && back == over && left == 0 && over > 0;
         unload("three_percent")

@@ -3,7 +3,7 @@ use core::{error, fmt};
 
 /// Why something was not done. The model is as it was before.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Refused {
+pub enum ModelError {
     /// A transition has to complete first.
     TransitionRuns {
         /// The patch that comes or goes.
@@ -27,7 +27,7 @@ pub enum Refused {
     },
 }
 
-impl fmt::Display for Refused {
+impl fmt::Display for ModelError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TransitionRuns { patch } => {
@@ -49,4 +49,4 @@ impl fmt::Display for Refused {
     }
 }
 
-impl error::Error for Refused {}
+impl error::Error for ModelError {}

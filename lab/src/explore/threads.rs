@@ -5,8 +5,8 @@
 use super::{
     calls::Watched,
     disturbance::{self, Disturbance},
+    functions,
     step::{self, Stepped},
-    victims,
 };
 use alloc::{string::String, sync::Arc};
 use core::{
@@ -14,7 +14,7 @@ use core::{
     time::Duration,
 };
 use machine::{arch, sync::IrqLock, time};
-use thread::{NoMemory, Thread};
+use thread::{OutOfMemory, Thread};
 
 /// What a thread is to do next.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -65,11 +65,11 @@ impl Seat {
     }
 
     /// The patch state of its thread.
-    pub fn universe(&self) -> u64 {
+    pub fn patch_state(&self) -> u64 {
         self.thread
             .lock()
             .as_ref()
-            .map_or(0, |thread| thread.universe())
+            .map_or(0, |thread| thread.patch_state())
     }
 }
 
@@ -80,7 +80,7 @@ pub static PARTNER: Seat = Seat::new();
 /// The holder's.
 pub static HOLDER: Seat = Seat::new();
 
-/// Whoever waits for the crew.
+/// Whoever waits for the threads.
 static WAITING: IrqLock<Option<Arc<Thread>>> = IrqLock::new(None);
 
 /// Whether somebody is in `hold`.
@@ -105,8 +105,8 @@ const STACK_BYTES: usize = 64 * 1024;
 /// Makes the threads.
 ///
 /// # Errors
-/// [`NoMemory`].
-pub fn start() -> Result<(), NoMemory> {
+/// [`OutOfMemory`].
+pub fn start() -> Result<(), OutOfMemory> {
     *WAITING.lock() = Some(thread::current());
     let explorer = thread::spawn_with_stack("explorer", STACK_BYTES, explore)?;
     *EXPLORER.thread.lock() = Some(explorer.thread().clone());
@@ -146,7 +146,7 @@ fn explore() {
     loop {
         thread::safe_point();
         match EXPLORER.take() {
-            Order::Enter => victims::hold(inside_explorer),
+            Order::Enter => functions::hold(inside_explorer),
             Order::Step(what) => make_step(what),
             Order::Quit => return,
             _ => {}
@@ -176,7 +176,7 @@ fn hold() {
     loop {
         thread::safe_point();
         match HOLDER.take() {
-            Order::Enter => victims::hold(inside_holder),
+            Order::Enter => functions::hold(inside_holder),
             Order::Quit => return,
             _ => {}
         }

@@ -10,7 +10,7 @@ use core::{
     time::Duration,
 };
 use machine::{arch, time};
-use thread::{Handle, NoMemory, State, Thread, WaitQueue};
+use thread::{Handle, OutOfMemory, State, Thread, WaitQueue};
 
 /// Calls in a loop, without ever giving way.
 pub const TELLER: usize = 0;
@@ -115,7 +115,7 @@ pub fn tally(who: usize) -> &'static Tally {
 /// Judges an answer to the running thread. Its side can't have changed during the
 /// call: the function was on its stack.
 fn note(who: usize, answer: u64) {
-    let side = thread::with_current(Thread::universe).unwrap_or(0);
+    let side = thread::with_current(Thread::patch_state).unwrap_or(0);
     TALLIES[who].note(answer, YEARS[who], events::rate_of(side));
 }
 
@@ -126,6 +126,7 @@ fn wait_for_bell(who: usize) -> bool {
     is_told()
 }
 
+#[inline(never)] // its name is in backtraces
 fn teller() {
     while !CLOSED.load(Ordering::Relaxed) {
         thread::safe_point();
@@ -134,6 +135,7 @@ fn teller() {
 }
 
 /// Sleeper and planner.
+#[inline(never)] // its name is in backtraces
 fn ask_when_told(who: usize) {
     loop {
         thread::safe_point();
@@ -145,6 +147,7 @@ fn ask_when_told(who: usize) {
     }
 }
 
+#[inline(never)] // its name is in backtraces
 fn broker() {
     let balance = black_box(bank::balance as extern "C" fn(u64, u64) -> u64);
     loop {
@@ -157,6 +160,7 @@ fn broker() {
     }
 }
 
+#[inline(never)] // its name is in backtraces
 fn gardener() {
     while wait_for_bell(GARDENER) {
         DONE[GARDENER].fetch_add(1, Ordering::Relaxed);
@@ -172,7 +176,7 @@ fn tick() {
 ///
 /// # Errors
 /// When there is no memory for them.
-pub fn open() -> Result<Vec<Handle>, NoMemory> {
+pub fn open() -> Result<Vec<Handle>, OutOfMemory> {
     let mut handles = Vec::with_capacity(CLOCK);
     handles.push(thread::spawn(NAMES[TELLER], teller)?);
     for who in [SLEEPER, PLANNER] {

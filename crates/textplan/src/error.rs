@@ -3,7 +3,7 @@ use memmap::Range;
 
 /// Why a plan may not be carried out. Nothing has been written.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Refusal {
+pub enum PlanError {
     /// The addresses of two neighbours in the plan do not ascend.
     Unsorted {
         /// The address of the first.
@@ -51,7 +51,7 @@ pub enum Refusal {
     },
 }
 
-impl Refusal {
+impl PlanError {
     /// The address of the word that is at fault; none if the rules are.
     #[must_use]
     pub fn address(&self) -> Option<u64> {
@@ -67,7 +67,7 @@ impl Refusal {
     }
 }
 
-impl fmt::Display for Refusal {
+impl fmt::Display for PlanError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::Unsorted { before, address } => write!(
@@ -105,7 +105,7 @@ impl fmt::Display for Refusal {
     }
 }
 
-impl error::Error for Refusal {}
+impl error::Error for PlanError {}
 
 /// A word that was written and is not there when it is read back.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -108,7 +108,7 @@ pub extern "C" fn many(
 }
 
 /// Gives way between two calls of [`direct`]: as long as this is on its stack, a
-/// thread can't go over, so both must be the original.
+/// thread can't switch, so both must be the original.
 #[inline(never)]
 pub extern "C" fn slow(value: u64) -> u64 {
     count(6);

@@ -6,13 +6,13 @@ mod more;
 use super::{
     events,
     line::{Line, Lines},
-    staff::{self, NAMES},
+    workload::{self, NAMES},
 };
 use crate::bank;
 use alloc::{format, string::String, sync::Arc, vec::Vec};
 use core::time::Duration;
 use ftrace::Site;
-use livepatch::{Held, Options, Patch};
+use livepatch::{Blocked, Options, Patch};
 use machine::{arch, console, symbols, time};
 use report::Record;
 use thread::{Handle, Thread, backtrace};
@@ -51,7 +51,7 @@ struct Stage {
     /// All threads of the kernel, by number.
     threads: Vec<u32>,
     site: Site,
-    /// Transitions so far, and those in which each thread went over exactly once.
+    /// Transitions so far, and those in which each thread switched exactly once.
     transitions: u32,
     complete: u32,
     /// What the acts found.
@@ -78,7 +78,7 @@ pub fn run(lines: &mut Lines) {
         lines.push(Line::new("acts", format_args!("{problem}"), false));
         return;
     }
-    let (answers, bad) = staff::totals();
+    let (answers, bad) = workload::totals();
     let all: u64 = answers.iter().sum();
     lines.push(Line::new(
         "sides",
@@ -98,7 +98,7 @@ pub fn run(lines: &mut Lines) {
 }
 
 fn play(lines: &mut Lines) -> Result<(), String> {
-    let handles = staff::open().map_err(|error| format!("{error}"))?;
+    let handles = workload::open().map_err(|error| format!("{error}"))?;
     let function = bank::balance as extern "C" fn(u64, u64) -> u64 as usize as u64;
     let site = ftrace::find_site(function).ok_or("the function has no site")?;
     let mut stage = Stage {
@@ -121,13 +121,13 @@ fn play(lines: &mut Lines) -> Result<(), String> {
         complete,
         ..
     } = stage;
-    staff::close(handles).map_err(|error| format!("{error}"))?;
+    workload::close(handles).map_err(|error| format!("{error}"))?;
 
     let stray = events::stray();
     lines.push(Line::new(
         "switches",
         format_args!(
-            "in {complete} of {transitions} transitions each thread went over once; {stray} stray"
+            "in {complete} of {transitions} transitions each thread switched once; {stray} stray"
         ),
         complete == transitions && transitions > 0 && stray == 0,
     ));
@@ -139,7 +139,7 @@ fn play(lines: &mut Lines) -> Result<(), String> {
         ),
         (
             "settled",
-            "calls go straight to the new function when all have gone over",
+            "calls go straight to the new function when all have switched",
             found.settled,
         ),
         (
@@ -169,24 +169,24 @@ impl Stage {
         rate: usize,
         start: impl FnOnce() -> Result<T, String>,
     ) -> Result<T, String> {
-        if !staff::until_asleep(&self.handles) {
+        if !workload::until_asleep(&self.handles) {
             return Err("somebody does not fall asleep".into());
         }
         events::lead_to(rate);
         start()
     }
 
-    /// Waits until all threads have gone over but some.
+    /// Waits until all threads have switched but some.
     fn until_all_but(&self, some: usize) -> Result<(), String> {
         let wanted = self.threads.len() - some;
-        staff::until(|| events::switches(false).len() == wanted)
+        workload::until(|| events::switches(false).len() == wanted)
             .then_some(())
-            .ok_or_else(|| format!("not {wanted} threads go over"))
+            .ok_or_else(|| format!("not {wanted} threads switch"))
     }
 
-    /// Waits until the transition has ended, and looks who went over in it.
+    /// Waits until the transition has ended, and looks who switched in it.
     fn end(&mut self) -> Result<(), String> {
-        if !staff::until(|| livepatch::running().is_none()) {
+        if !workload::until(|| livepatch::running().is_none()) {
             let held = self.held().into_iter().next();
             let (name, reason) = held.map_or_else(Default::default, |one| (one.name, one.reason));
             return Err(format!("a transition does not end: {name}: {reason}"));
@@ -198,7 +198,7 @@ impl Stage {
         let well = if back.is_empty() {
             events::each_once(&over, &self.threads)
         } else {
-            // Reversed: those go back who went over.
+            // Reversed: those go back who switched.
             events::each_once(&over, &gone) && events::each_once(&back, &gone)
         };
         self.complete += u32::from(well);
@@ -210,26 +210,26 @@ impl Stage {
         self.handles[who].thread().id()
     }
 
-    /// Waits until one of the threads has gone over, or back.
+    /// Waits until one of the threads has switched, or back.
     fn until_switched(&self, who: usize, back: bool) -> Result<(), String> {
         let id = self.id(who);
-        staff::until(|| events::has_switched(id, back))
+        workload::until(|| events::has_switched(id, back))
             .then_some(())
-            .ok_or_else(|| format!("{} does not go over", NAMES[who]))
+            .ok_or_else(|| format!("{} does not switch", NAMES[who]))
     }
 
     /// Who holds the transition up now, and why; into the report too.
     fn held(&self) -> Vec<Holder> {
         let held = livepatch::progress().into_iter().filter_map(|one| {
-            let held = one.held?;
+            let held = one.blocked?;
             let reason = format!("{held}");
             let function = match held {
-                Held::Function { function } => format!("{}", symbols::Path(function)),
-                Held::Unreliable(_) | Held::Running => String::new(),
+                Blocked::Function { function } => format!("{}", symbols::Path(function)),
+                Blocked::Unreliable(_) => String::new(),
             };
             let time = arch::timebase();
             let (thread, name) = (one.thread.id(), one.thread.name());
-            console::report(&Record::Held {
+            console::report(&Record::Blocked {
                 thread,
                 name,
                 reason: &reason,
@@ -249,7 +249,7 @@ impl Stage {
     /// Prints who holds the transition up, and says whether it is these.
     fn show_held(&self, wanted: &[usize]) -> bool {
         // Not in the middle of a look at the lock, or nobody can tell where they are.
-        if !staff::until_asleep(&self.handles) {
+        if !workload::until_asleep(&self.handles) {
             return false;
         }
         let held = self.held();

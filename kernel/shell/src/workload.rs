@@ -1,7 +1,7 @@
 //! Threads to look at: each does one thing with the bank's function that patches
 //! replace, until it is told to go home.
 
-use super::{input, trouble::Trouble};
+use super::{error::CommandError, input};
 use alloc::{format, sync::Arc, vec::Vec};
 use core::{
     hint::black_box,
@@ -94,7 +94,7 @@ impl Post {
     }
 }
 
-/// A thread of the crew.
+/// A thread of the workload.
 struct Member {
     handle: Handle,
     post: Arc<Post>,
@@ -105,11 +105,12 @@ static CREW: IrqLock<Vec<Member>> = IrqLock::new(Vec::new());
 /// Accounts that sleepers may ask for; 0 is everybody's.
 const LOCKABLE: core::ops::Range<usize> = 1..bank::ACCOUNTS;
 
-/// Takes out of the crew whoever has gone by himself.
+/// Takes out of the workload whoever has gone by himself.
 fn reap() {
     let gone: Vec<Member> = {
-        let mut crew = CREW.lock();
-        crew.extract_if(.., |member| is_gone(&member.handle))
+        let mut workload = CREW.lock();
+        workload
+            .extract_if(.., |member| is_gone(&member.handle))
             .collect()
     };
     for member in gone {
@@ -133,10 +134,10 @@ pub fn members() -> Vec<Arc<thread::Thread>> {
 }
 
 /// Refuses when there are enough.
-fn room() -> Result<(), Trouble> {
+fn room() -> Result<(), CommandError> {
     reap();
     if CREW.lock().len() >= MOST {
-        return Err(Trouble::refused(format!(
+        return Err(CommandError::refused(format!(
             "there are {MOST} threads of the shell's already; `kill all` ends them"
         )));
     }
@@ -147,16 +148,20 @@ fn room() -> Result<(), Trouble> {
 const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// Starts a thread in a role. Returns its number.
-pub fn start(role: &'static Role) -> Result<u32, Trouble> {
+pub fn start(role: &'static Role) -> Result<u32, CommandError> {
     room()?;
     let mut account = None;
     if role.name == "sleeper" {
-        let crew = CREW.lock();
-        let is_free = |account: &usize| !crew.iter().any(|one| one.post.account == Some(*account));
+        let workload = CREW.lock();
+        let is_free = |account: &usize| {
+            !workload
+                .iter()
+                .any(|one| one.post.account == Some(*account))
+        };
         account = LOCKABLE.clone().find(is_free);
-        drop(crew);
+        drop(workload);
         let Some(account) = account else {
-            return Err(Trouble::refused(format!(
+            return Err(CommandError::refused(format!(
                 "there are {} sleepers already, one for each account that can be locked",
                 LOCKABLE.len()
             )));
@@ -171,7 +176,7 @@ pub fn start(role: &'static Role) -> Result<u32, Trouble> {
     let handle = thread::spawn(role.name, move || (role.body)(&its));
     let handle = handle.map_err(|error| {
         post.go_home();
-        Trouble::refused(error)
+        CommandError::refused(error)
     })?;
     let its = handle.thread().clone();
     let sleeps = post.account.is_some();
@@ -191,9 +196,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Ends the threads of these numbers. Returns how many have ended.
 pub fn end(ids: &[u32]) -> usize {
     let mut going: Vec<Member> = {
-        let mut crew = CREW.lock();
+        let mut workload = CREW.lock();
         let is_meant = |member: &mut Member| ids.contains(&member.handle.thread().id());
-        crew.extract_if(.., is_meant).collect()
+        workload.extract_if(.., is_meant).collect()
     };
     for member in &going {
         member.post.go_home();
@@ -211,9 +216,9 @@ pub fn end(ids: &[u32]) -> usize {
     }
     // This gives back what the queue is made of.
     bank::look_again();
-    let mut crew = CREW.lock();
-    if crew.is_empty() {
-        *crew = Vec::new();
+    let mut workload = CREW.lock();
+    if workload.is_empty() {
+        *workload = Vec::new();
     }
     ended
 }
@@ -222,11 +227,11 @@ pub fn end(ids: &[u32]) -> usize {
 pub struct Caller(Handle);
 
 /// Starts one.
-pub fn call(name: &str, body: impl FnOnce() + Send + 'static) -> Result<Caller, Trouble> {
+pub fn call(name: &str, body: impl FnOnce() + Send + 'static) -> Result<Caller, CommandError> {
     room()?;
     thread::spawn(name, body)
         .map(Caller)
-        .map_err(Trouble::refused)
+        .map_err(CommandError::refused)
 }
 
 impl Caller {
@@ -240,7 +245,7 @@ impl Caller {
         self.0.join()
     }
 
-    /// Goes on without it: it is of the crew from now on.
+    /// Goes on without it: it is of the workload from now on.
     pub fn leave(self) {
         let post = Arc::new(Post {
             home: AtomicBool::new(true),

@@ -6,7 +6,7 @@ use crate::{
     bank::PAID_IN,
     events::{self, Switch},
     show::{self, heading},
-    staff::{self, ABOUT, BROKER, CLOCK, NAMES, PLANNER, SLEEPER, STAFF, TELLER},
+    workload::{self, ABOUT, BROKER, CLOCK, NAMES, PLANNER, SLEEPER, STAFF, TELLER},
 };
 use alloc::{
     format,
@@ -34,9 +34,9 @@ impl Stage {
         for (name, about) in NAMES.iter().zip(ABOUT) {
             println!("    {name:<10} {about}");
         }
-        let answer = staff::ask(BROKER);
-        let all = [SLEEPER, PLANNER].map(staff::ask);
-        if answer.is_none() || all.contains(&None) || !staff::until_answered(1) {
+        let answer = workload::ask(BROKER);
+        let all = [SLEEPER, PLANNER].map(workload::ask);
+        if answer.is_none() || all.contains(&None) || !workload::until_answered(1) {
             return Err("somebody gets no answer".into());
         }
         let answer = answer.unwrap_or(0);
@@ -45,7 +45,7 @@ impl Stage {
             Painted(Tone::Old, answer)
         );
         for who in [SLEEPER, PLANNER] {
-            if !staff::send_to_sleep(who, &self.handles) {
+            if !workload::send_to_sleep(who, &self.handles) {
                 return Err(format!("{} does not fall asleep", NAMES[who]));
             }
         }
@@ -67,7 +67,7 @@ impl Stage {
     /// Enables a patch, and follows its transition.
     pub(super) fn enabled(&mut self) -> Result<(), String> {
         println!();
-        heading("3. Patch two_percent is enabled, and threads go over one by one");
+        heading("3. Patch two_percent is enabled, and threads switch one by one");
         let patch = self.begin(2, || enable("two_percent"))?;
         self.until_all_but(2)?;
         let new = patch.module.replacements.first().map_or(0, |one| one.new);
@@ -80,16 +80,16 @@ impl Stage {
             "  The site sends all calls to a trampoline, which asks on which side their thread is:"
         );
         show::toggled(&self.site, "old or new?");
-        println!("  These could go over at once:");
+        println!("  These could switch at once:");
         show_switches(|_| true);
         println!("  These hold the transition up, for they are inside the old function:");
         let looks = bank::looks(PLANNER);
         bank::look_again();
-        let asked = staff::until(|| bank::looks(PLANNER) > looks);
+        let asked = workload::until(|| bank::looks(PLANNER) > looks);
         let both = self.show_held(&[SLEEPER, PLANNER]);
         let running = livepatch::running();
 
-        let answer = staff::ask(BROKER).unwrap_or(0);
+        let answer = workload::ask(BROKER).unwrap_or(0);
         println!(
             "  Meanwhile the broker asks for one year: {}, and for the planner nothing has changed.",
             Painted(Tone::New, answer)
@@ -99,7 +99,7 @@ impl Stage {
             bank::unlock(who);
             self.until_switched(who, false)?;
         }
-        let last = staff::tally(PLANNER).last.load(Ordering::Relaxed);
+        let last = workload::tally(PLANNER).last.load(Ordering::Relaxed);
         println!(
             "  Their accounts are unlocked. The planner leaves with {}, all by the old rate, and then:",
             Painted(Tone::Old, last)
@@ -113,7 +113,7 @@ impl Stage {
         let waited = both && asked && running.is_some() && went_last;
         self.found.held_up = waited && new_answer && old_answer;
 
-        println!("  All have gone over: the transition has ended, and calls take the short way:");
+        println!("  All have switched: the transition has ended, and calls take the short way:");
         let (start, end) = livepatch::way_of(self.site.function()).unwrap_or((0, 0));
         show::toggled(&self.site, "to the stub:");
         self.found.settled = show::stub(self.site.function()) && start < end;
@@ -129,15 +129,15 @@ impl Stage {
     /// Shows what everybody was answered.
     pub(super) fn answers(&mut self) {
         // More of the new answers, from everybody.
-        let all = [SLEEPER, PLANNER, BROKER].map(staff::ask);
-        let answered = staff::until_answered(2) && !all.contains(&None);
+        let all = [SLEEPER, PLANNER, BROKER].map(workload::ask);
+        let answered = workload::until_answered(2) && !all.contains(&None);
         self.found.held_up &= answered;
         println!();
         heading("4. Everybody's answers are old up to the switch, and new from there on");
         println!("    caller           old       new    neither   switched");
         let switches = events::switches(false);
         for (who, name) in NAMES.iter().enumerate().take(STAFF) {
-            let tally = staff::tally(who);
+            let tally = workload::tally(who);
             let [_, old, new, ..] = tally.counts();
             let bad = tally.bad();
             let when = match self.handles.get(who).map(|handle| handle.thread().id()) {
@@ -166,12 +166,12 @@ impl Stage {
     }
 }
 
-/// When somebody went over.
+/// When somebody switched.
 fn when(switch: &Switch) -> String {
     format!("after {:.1?}", time::duration(switch.after))
 }
 
-/// Prints who has gone over, those that are asked for.
+/// Prints who has switched, those that are asked for.
 fn show_switches(wanted: impl Fn(&Switch) -> bool) {
     for switch in events::switches(false)
         .iter()

@@ -5,7 +5,7 @@ use core::fmt;
 
 /// Why. Each is told in a line.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Trouble {
+pub enum CommandError {
     /// Too few or too many arguments.
     Usage,
     /// An argument is not what it should be.
@@ -24,9 +24,9 @@ pub enum Trouble {
 }
 
 /// What a command comes to.
-pub type Outcome = Result<(), Trouble>;
+pub type Outcome = Result<(), CommandError>;
 
-impl Trouble {
+impl CommandError {
     /// An argument is not what it should be.
     pub fn expected(what: impl fmt::Display, found: &str) -> Self {
         Self::Expected {
@@ -51,7 +51,7 @@ impl Trouble {
     }
 }
 
-impl fmt::Display for Trouble {
+impl fmt::Display for CommandError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Usage => f.write_str("wrong number of arguments"),
@@ -69,7 +69,7 @@ impl fmt::Display for Trouble {
 }
 
 /// Writing fails when ^C was typed, and for no other reason; see `output`.
-impl From<fmt::Error> for Trouble {
+impl From<fmt::Error> for CommandError {
     fn from(_: fmt::Error) -> Self {
         Self::Interrupted
     }
