@@ -68,7 +68,7 @@ apt_update() {
     apt_is_fresh=yes
 }
 
-# Says what apt will do, then does it. --no-remove: what somebody installed on
+# Says what apt will do, then does it. --no-remove: what a user installed on
 # purpose, such as Debian's other Rust, is theirs to remove.
 apt_install() {
     say "About to install Debian packages${root:+ with $root}:"

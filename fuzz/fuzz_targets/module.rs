@@ -24,7 +24,7 @@ fuzz_target!(|file: &[u8]| {
         0 => None,
         length => Some(BASE << (8 * length)),
     };
-    // Under a TOC of somebody else's, in reach or not.
+    // Under a TOC of another module's, in reach or not.
     for toc in [BASE + 0x7000_0000, BASE << 8] {
         match module.place_with_toc(BASE, &mut image, toc, resolve) {
             Ok(placed) => assert_eq!(placed.toc, toc),

@@ -50,8 +50,8 @@ impl Case {
 /// All cases, in the order in which they run.
 #[rustfmt::skip]
 pub static CASES: &[Case] = &[
-    case("r2-local-rust", "A has its r2 back after a local call; the victim is Rust's, with nops", toc::local_rust),
-    case("r2-local-c", "A has its r2 back after a local call; the victim is C's, with -mprofile-kernel", toc::local_c),
+    case("r2-local-rust", "A has its r2 back after a local call; B is in Rust, with nops", toc::local_rust),
+    case("r2-local-c", "A has its r2 back after a local call; B is in C, with -mprofile-kernel", toc::local_c),
     case("r2-pointer", "A finds its r2 at 24(r1) after a call through a pointer", toc::pointer),
     case("registers", "r1, r13 to r31, CR2 to CR4 and A's frame are as they were", toc::registers),
     case("reserved-word", "12(r1) of A's frame, which the ABI reserves, is as it was", toc::reserved_word),
@@ -60,8 +60,8 @@ pub static CASES: &[Case] = &[
     case("module-to-kernel", "A, in a module, calls a function of the kernel's", places::module_to_kernel),
     case("caller-stays", "A's module can't be unloaded while a thread is in C, which A has called", places::caller_stays),
     case("far-module", "C lies more than 2 GiB from the kernel's TOC", places::far_module).needing(has_far_memory),
-    case("leaf", "the victim is a leaf that sets up no TOC", toc::leaf),
-    case("leaf-foreign-r2", "the victim is a leaf, and its caller has another TOC than the kernel's", toc::leaf_foreign),
+    case("leaf", "B is a leaf that sets up no TOC", toc::leaf),
+    case("leaf-foreign-r2", "B is a leaf, and its caller has another TOC than the kernel's", toc::leaf_foreign),
     case("arguments-8", "as many arguments as fit in registers arrive", arguments::eight),
     case("arguments-9", "nine arguments arrive, one of them on the stack", arguments::nine),
     case("arguments-10", "ten arguments arrive, two of them on the stack", arguments::ten),

@@ -122,7 +122,7 @@ fn newer() -> Result<()> {
 
 /// A variant that there is not, and one that the machine can't do.
 fn refused() -> Result<()> {
-    for (variant, answer) in [("nobody", "allowed: epilogue, "), ("pcrel", "POWER10")] {
+    for (variant, answer) in [("missing", "allowed: epilogue, "), ("pcrel", "POWER10")] {
         let append = format!("mode=bench variant={variant}");
         let run = Boot::new("bench::refused", MACHINE, &append)?.run()?;
         run.expect(&Outcome::Guest(2))?;

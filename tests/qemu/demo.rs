@@ -136,7 +136,7 @@ fn complete(seen: &Seen<'_>) -> Result<()> {
     let (over, back) = (sorted(&seen.over), sorted(&seen.back));
     ensure!(
         over.len() == seen.over.len() && back.len() == seen.back.len(),
-        "somebody went twice: {:?}, {:?}",
+        "a thread went twice: {:?}, {:?}",
         seen.over,
         seen.back
     );

@@ -98,7 +98,7 @@ fn found(name: &str, control: &str) -> Result<()> {
     run.expect(&Outcome::Guest(1))?;
     let transcript = &run.finished.transcript;
     let expected = FOUND.iter().find(|(name, _)| *name == control);
-    let (_, expected) = expected.context("nobody knows where it is found")?;
+    let (_, expected) = expected.context("where it is found is not declared")?;
     for found in *expected {
         ensure!(transcript.contains(found), "no `{found}`:\n{transcript}");
     }

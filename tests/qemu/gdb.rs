@@ -17,7 +17,7 @@ const FILES: &str = "python print(sorted(file.filename.split('/')[-1] for file i
 /// seen on the way.
 const DEMO: &[&str] = &[
     "klp-threads",
-    "klp-follow nobody",
+    "klp-follow missing",
     "break two_percent::grown",
     // Not yet: an interrupt's handler may get there while we follow another call.
     "disable",
@@ -131,7 +131,7 @@ fn demo((said, guest): (Vec<Said<'_>>, Finished)) -> Result<()> {
         &said,
         &[
             ("klp-threads", &["The kernel is not up yet"]),
-            ("klp-follow nobody", &["No symbol", "nobody"]),
+            ("klp-follow missing", &["No symbol", "missing"]),
             ("break two_percent::grown", &["pending"]),
             ("disable", &[]),
             (

@@ -130,7 +130,7 @@ fn narrowed() -> Result<()> {
 /// Names that there are not are answered with those that there are.
 fn refused() -> Result<()> {
     for (append, answer) in [
-        ("mode=matrix variant=nobody", "allowed: epilogue, "),
+        ("mode=matrix variant=missing", "allowed: epilogue, "),
         ("mode=matrix case=nothing", "one of r2-local-rust, "),
     ] {
         let run = Boot::new("matrix::refused", NEW, append)?.run()?;

@@ -145,7 +145,7 @@ fn as_posted() -> Result<()> {
     }
     ensure!(home["part"] == "home", "{home}");
     ensure!(
-        text(home, "meaning")?.contains("nobody's TOC; A's is "),
+        text(home, "meaning")?.contains("no module's TOC; A's is "),
         "{home}"
     );
     let findings = text(run.event("stepped")?, "findings")?;
@@ -274,7 +274,7 @@ fn rest() -> Result<()> {
 /// Names that there are not are answered with those that there are.
 fn refused() -> Result<()> {
     for (arguments, answer) in [
-        ("function=nobody", "allowed: leaf, "),
+        ("function=missing", "allowed: leaf, "),
         ("function=a,b", "allowed: a function's path"),
         ("way=fast", "allowed: settled, transition, traced, rest"),
         ("variant=telepathy", "allowed: epilogue, "),

@@ -138,7 +138,7 @@ fn kind(info: &str) -> Result<Kind> {
             Some((_, path)) if !path.is_empty() => Kind::File(path.to_owned()),
             // A drawing of frames: which of the structs it shows.
             _ if info.starts_with("text ") => Kind::Figure,
-            _ => bail!("nobody knows what to do with a block of kind `{info}`"),
+            _ => bail!("there is nothing to do with a block of kind `{info}`"),
         },
     })
 }
@@ -207,16 +207,16 @@ mod tests {
         for (text, problem) in [
             (
                 "a\n```bash\n```\n",
-                "line 2: nobody knows what to do with a block of kind `bash`",
+                "line 2: there is nothing to do with a block of kind `bash`",
             ),
             (
                 "```\n```\n",
-                "line 1: nobody knows what to do with a block of kind ``",
+                "line 1: there is nothing to do with a block of kind ``",
             ),
-            ("```rust file=\n```\n", "line 1: nobody knows"),
+            ("```rust file=\n```\n", "line 1: there is nothing"),
             ("```text\nmake x\n```\n", "line 1: commands are no figure"),
             ("```toml\n$ x\n```\n", "line 1: commands are no figure"),
-            ("```consoles\n```\n", "line 1: nobody knows"),
+            ("```consoles\n```\n", "line 1: there is nothing"),
             ("- x\n  ```sh\n  ```\n", "line 2: a block has to begin with"),
             ("~~~sh\n~~~\n", "line 1: a block has to begin with"),
             ("\n```sh\nx\n", "line 2: the block does not end"),

@@ -274,7 +274,7 @@ mod tests {
         let one = boots(Some("epilogue"), &known()).unwrap();
         assert_eq!(one.len(), 1);
         assert_eq!(one[0].append, "mode=bench variant=epilogue");
-        assert!(boots(Some("nobody"), &known()).is_err());
+        assert!(boots(Some("missing"), &known()).is_err());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! `check`: everything that can be said about the source without running it.
 
-use crate::{kernel, modules, tool};
+use crate::{kernel, modules, tool, words};
 use anyhow::{Result, ensure};
 use std::process::Command;
 
@@ -20,6 +20,9 @@ pub fn check() -> Result<()> {
         let names = kernel::PACKAGES.into_iter().chain(patches);
         names.flat_map(move |name| [option, name])
     };
+
+    eprintln!("klplab: checking the words");
+    words::check()?;
 
     let mut format = tool::cargo();
     format.args(["fmt", "--all", "--check"]);

@@ -11,7 +11,7 @@
 //!   dialogues with it and makes sure that it dies; [`outcome`] says how the
 //!   run ended.
 //! - [`cli`] is the command line; [`run`], [`shell`], [`mod@bench`], [`matrix`],
-//!   [`explore`], [`step`], [`exercise`], [`totals`], [`check`], [`disasm`], [`gdb`],
+//!   [`explore`], [`step`], [`exercise`], [`totals`], [`check`] (with [`words`]), [`disasm`], [`gdb`],
 //!   [`map`] and [`new`] are its commands.
 //! - [`report`](mod@report) makes a page of a run.
 //! - [`records`] reads what guests report, and keeps what commands make of it;
@@ -52,3 +52,4 @@ mod terminal;
 pub mod tool;
 pub mod totals;
 pub mod variants;
+pub mod words;

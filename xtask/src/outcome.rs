@@ -125,7 +125,7 @@ fn words(status: u8) -> &'static str {
         s if s == Verdict::StackOverflow.status() => "a stack of the guest overflowed",
         s if s == Verdict::FaultInFault.status() => "a fault struck the guest in a fault report",
         s if s == Verdict::BadPlatform.status() => "the guest lacks something of the machine",
-        _ => "the guest gave a verdict that nobody knows",
+        _ => "the guest gave an unknown verdict",
     }
 }
 

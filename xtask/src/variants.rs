@@ -81,8 +81,8 @@ mod tests {
             ("one".to_owned(), Convention::Epilogue),
             ("other".to_owned(), Convention::Plain),
         ];
-        let said = convention_of("nobody", &known).unwrap_err().to_string();
-        assert!(said.ends_with("`nobody`: there are one, other"), "{said}");
+        let said = convention_of("missing", &known).unwrap_err().to_string();
+        assert!(said.ends_with("`missing`: there are one, other"), "{said}");
         assert_eq!(convention_of("other", &known).unwrap(), Convention::Plain);
     }
 

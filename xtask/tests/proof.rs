@@ -364,6 +364,6 @@ fn what_is_no_module_is_an_error() {
     let error = |bytes: &[u8]| format!("{:#}", xtask::proof::prove(bytes).unwrap_err());
     assert!(error(b"").contains("not a 64-bit ELF file"));
     assert!(error(&assemble("good.s")).contains("no section .klp.info"));
-    let error = prove_functions(&assemble("good.s"), &["nobody"], Convention::Plain).unwrap_err();
-    assert_eq!(error.to_string(), "there is no function nobody");
+    let error = prove_functions(&assemble("good.s"), &["missing"], Convention::Plain).unwrap_err();
+    assert_eq!(error.to_string(), "there is no function missing");
 }

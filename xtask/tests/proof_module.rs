@@ -66,11 +66,11 @@ helper: stdu    1,-{frame}(1)
         blr
 {end} helper
 
-        .section .text.nobody, "ax"
-        .globl  nobody
-        .type   nobody, @function
-nobody: stdu    1,-0x7000(1)
-end nobody
+        .section .text.unreached, "ax"
+        .globl  unreached
+        .type   unreached, @function
+unreached: stdu    1,-0x7000(1)
+end unreached
 
         .section .data.rel.ro.list, "aw"
 kernels:
@@ -230,7 +230,7 @@ fn a_list_that_is_cut_off_is_an_error() {
 }
 
 #[test]
-fn a_convention_that_nobody_knows_is_an_error() {
+fn a_convention_that_unreached_knows_is_an_error() {
     let mut module = module("unknown", Convention::Epilogue, GOOD);
     let place = descriptor(&module) + offset_of!(Info, convention);
     module[place] = 99;

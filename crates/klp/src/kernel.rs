@@ -84,9 +84,9 @@ unsafe extern "C" {
     /// # Safety
     /// `buffer` is room for `room` bytes, which nobody else uses.
     pub unsafe fn klp_thread_name(buffer: *mut u8, room: usize) -> usize;
-    /// The kernel's victim `rust_twice`.
+    /// The laboratory's `rust_twice`.
     pub safe fn rust_twice(value: i64) -> i64;
-    /// The kernel's victim `c_leaf`.
+    /// The laboratory's `c_leaf`.
     pub safe fn c_leaf(value: i64) -> i64;
 }
 

@@ -113,7 +113,7 @@ impl Lines<'_> {
 /// have. Of sites, those that the text's pattern names, or with no pattern those that
 /// are not at rest.
 extern "C" fn view(what: u64, from: u64) -> u64 {
-    // SAFETY: nobody else runs: see `Shared`.
+    // SAFETY: nothing else runs: see `Shared`.
     let bytes = unsafe { &mut *TEXT.0.get() };
     let mut pattern = ArrayString::<PATH>::new();
     let end = bytes.iter().position(|&byte| byte == 0).unwrap_or(0);

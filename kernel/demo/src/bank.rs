@@ -23,9 +23,9 @@ pub const ACCOUNTS: usize = 6;
 
 /// An account.
 struct Account {
-    /// Nobody may know now what was paid in.
+    /// What was paid in is not told now.
     locked: AtomicBool,
-    /// How often somebody has looked whether it is still locked.
+    /// How often a thread has looked whether it is still locked.
     looks: AtomicU64,
 }
 
@@ -85,12 +85,12 @@ pub fn unlock(account: usize) {
     UNLOCKED.wake_all();
 }
 
-/// Has everybody who waits look again.
+/// Has each waiting thread look again.
 pub fn look_again() {
     UNLOCKED.wake_all();
 }
 
-/// How often somebody has looked, since the account was locked.
+/// How often threads have looked since the account was locked.
 #[must_use]
 pub fn looks(account: usize) -> u64 {
     BOOK[account].looks.load(Ordering::Relaxed)

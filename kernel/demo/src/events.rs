@@ -200,7 +200,7 @@ pub fn has_switched(thread: u32, back: bool) -> bool {
     switches.any(|switch| switch.thread == thread && switch.back == back)
 }
 
-/// Whether each of these threads switched exactly once, and nobody else did.
+/// Whether each of these threads switched exactly once, and no other did.
 pub fn each_once(switches: &[Switch], threads: &[u32]) -> bool {
     let times = |id: u32| switches.iter().filter(|switch| switch.thread == id).count();
     switches.len() == threads.len() && threads.iter().all(|&id| times(id) == 1)

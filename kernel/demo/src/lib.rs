@@ -1,8 +1,8 @@
 //! The main job: the demonstration. It shows one function of a bank being replaced
-//! while everybody calls it, and checks everything that it shows.
+//! while its callers run, and checks everything that it shows.
 //!
 //! - `steps`: what happens, in order;
-//! - `workload`: who calls the function, and what they are answered;
+//! - `workload`: the threads that call the function, and their answers;
 //! - `events`: what is seen of transitions;
 //! - `show`: code for the reader;
 //! - `premises`, `traced`, `modules`: what all of it stands on;
@@ -76,7 +76,7 @@ pub fn run() -> Verdict {
     let words: Vec<u32> = text_words().collect();
     heading("klplab: a kernel that patches itself while it runs");
     println!(
-        "Live patching replaces functions of a kernel that nobody stops. Each thread changes to the"
+        "Live patching replaces functions of a kernel without stopping it. Each thread changes to the"
     );
     println!(
         "new version by itself, when it is not inside the old one, and never uses both at a time."

@@ -22,30 +22,30 @@ pub const PLANNER: usize = 2;
 pub const BROKER: usize = 3;
 /// Never calls.
 pub const GARDENER: usize = 4;
-/// No thread: a timer interrupt calls, on the stack and on the side of whoever it
+/// No thread: a timer interrupt calls, on the stack and on the side of the thread that it
 /// interrupts.
 pub const CLOCK: usize = 5;
 /// How many there are.
-pub const STAFF: usize = 6;
+pub const CALLERS: usize = 6;
 
 /// What they are called.
-pub const NAMES: [&str; STAFF] = [
+pub const NAMES: [&str; CALLERS] = [
     "teller", "sleeper", "planner", "broker", "gardener", "clock",
 ];
 
 /// What they do, for the reader.
-pub const ABOUT: [&str; STAFF] = [
-    "calls it in a tight loop, and never gives way",
-    "calls it when told to, and sleeps inside it if its account is locked",
-    "the same, but 20 years deep: the function calls itself once for each",
-    "calls it through a function pointer, when told to",
-    "never calls it, and sleeps",
-    "is no thread: each timer interrupt calls it, whoever is interrupted",
+pub const ABOUT: [&str; CALLERS] = [
+    "spinning caller: in a tight loop, and never gives way",
+    "blocked caller: when told to, and sleeps inside it if its account is locked",
+    "recursive caller: the same, 20 years deep; the function calls itself for each",
+    "indirect caller: through a function pointer, when told to",
+    "non-caller: sleeps",
+    "caller from an interrupt: each tick, in the thread that is interrupted",
 ];
 
 /// How many years ahead each of them asks. More than one tells rates that were mixed
 /// in one answer.
-pub const YEARS: [u64; STAFF] = [3, 3, 20, 1, 0, 3];
+pub const YEARS: [u64; CALLERS] = [3, 3, 20, 1, 0, 3];
 
 /// How long the demonstration waits for anything.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -100,10 +100,10 @@ impl Tally {
     }
 }
 
-static TALLIES: [Tally; STAFF] = [const { Tally::new() }; STAFF];
+static TALLIES: [Tally; CALLERS] = [const { Tally::new() }; CALLERS];
 /// How often each was told to do its work, and how often it has.
-static TOLD: [AtomicU64; STAFF] = [const { AtomicU64::new(0) }; STAFF];
-static DONE: [AtomicU64; STAFF] = [const { AtomicU64::new(0) }; STAFF];
+static TOLD: [AtomicU64; CALLERS] = [const { AtomicU64::new(0) }; CALLERS];
+static DONE: [AtomicU64; CALLERS] = [const { AtomicU64::new(0) }; CALLERS];
 static BELL: WaitQueue = WaitQueue::new();
 static CLOSED: AtomicBool = AtomicBool::new(false);
 
@@ -188,13 +188,13 @@ pub fn open() -> Result<Vec<Handle>, OutOfMemory> {
     Ok(handles)
 }
 
-/// Closes the bank: everybody goes home.
+/// Closes the bank: its threads end.
 pub fn close(handles: Vec<Handle>) -> Result<(), thread::Stopped> {
     time::stop_calling();
     CLOSED.store(true, Ordering::Relaxed);
     BELL.wake_all();
     let result = handles.into_iter().try_for_each(Handle::join);
-    // Nobody waits any more: this gives back what the queues are made of.
+    // No thread waits any more: this gives back what the queues are made of.
     BELL.wake_all();
     bank::look_again();
     result
@@ -234,7 +234,7 @@ pub fn finish(who: usize) -> bool {
     until(|| is_done(who))
 }
 
-/// Waits until teller and clock, whom nobody tells, have each got an answer by a
+/// Waits until teller and clock, which call by themselves, have each got an answer by a
 /// rate since `before`. Says whether they have.
 pub fn until_answered(rate: usize) -> bool {
     let count = |who: usize| TALLIES[who].by_rate[rate].load(Ordering::Relaxed);
@@ -242,7 +242,7 @@ pub fn until_answered(rate: usize) -> bool {
     until(|| count(TELLER) > before[0] && count(CLOCK) > before[1])
 }
 
-/// Waits until everybody sleeps but the caller and the teller, who never does, so
+/// Waits until each thread sleeps but the caller and the teller, which never does, so
 /// that all of them can be looked at. Says whether they do.
 pub fn until_asleep(handles: &[Handle]) -> bool {
     let awake = [thread::current().id(), handles[TELLER].thread().id()];

@@ -1,4 +1,4 @@
-//! Why a patch is not as somebody asked.
+//! Errors of live patching.
 
 use alloc::{string::String, vec::Vec};
 use consistency::ModelError;
@@ -162,7 +162,7 @@ impl fmt::Display for LivepatchError {
             }
             Self::NoSize { function } => write!(
                 f,
-                "the size of {function} is not known, so nobody could tell whether a thread is in it; in assembly, `.size` gives it"
+                "the size of {function} is not known, so whether a thread is in it is not either; in assembly, `.size` gives it"
             ),
             Self::PrePatch { object, code } => {
                 write!(

@@ -1,5 +1,5 @@
-//! Faults of replacement functions: whose they are, and what is done about the
-//! patch. The thread is stopped by `machine::fault`.
+//! Attributes a fault to a patch, and disables or reverses that patch. `machine::fault` stops
+//! the thread.
 
 use super::{
     LivepatchError, Status, enable,
@@ -14,7 +14,7 @@ static FAULTED: IrqLock<Vec<String>> = IrqLock::new(Vec::new());
 
 /// Whether the code at these addresses makes a fault a patch's: the first of them
 /// that lies in a module which patches something. A thread that is changing patches
-/// is never stopped, for nobody would go on where it was.
+/// is never stopped: its change would be left half-done.
 pub(super) fn attribute(mut code: &mut dyn Iterator<Item = u64>) -> bool {
     let me = thread::with_current(thread::Thread::id).unwrap_or(0);
     if worker::is_worker(me) || registry::owner() == Some(me) {
@@ -45,7 +45,7 @@ pub(super) fn disable_faulted() -> bool {
     // Without the patch itself: its module can be unloaded as soon as it is back.
     let status = super::find(&name).map(|(_, status)| status);
     let done = match status {
-        // Somebody was quicker.
+        // Another thread was quicker.
         None | Some(Status::Disabling) => true,
         Some(Status::Enabling) => match Lock::wait() {
             Ok(lock) => {
@@ -55,7 +55,7 @@ pub(super) fn disable_faulted() -> bool {
             Err(_) => false,
         },
         Some(Status::Enabled) => match enable::disable(&name) {
-            // Somebody was quicker, since the look above.
+            // Another thread was quicker, since the look above.
             Ok(()) | Err(LivepatchError::NotEnabled(_)) => true,
             // Another patch's transition comes first.
             Err(LivepatchError::Busy { .. }) => false,
@@ -66,10 +66,10 @@ pub(super) fn disable_faulted() -> bool {
         },
     };
     if done {
-        let mut guilty = FAULTED.lock();
-        guilty.retain(|guilty| *guilty != name);
-        if guilty.is_empty() {
-            *guilty = Vec::new();
+        let mut faulted = FAULTED.lock();
+        faulted.retain(|one| *one != name);
+        if faulted.is_empty() {
+            *faulted = Vec::new();
         }
     }
     done && !FAULTED.lock().is_empty()

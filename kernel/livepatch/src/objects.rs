@@ -134,7 +134,7 @@ pub(super) fn register(functions: &[Function]) -> Result<Vec<(u64, Registered)>,
     Ok(new)
 }
 
-/// A module has been loaded, and nobody has called it yet: the patches that are
+/// A module has been loaded, and no call of it was made yet: the patches that are
 /// enabled, or on their way, apply to it at once.
 ///
 /// # Errors
@@ -225,7 +225,7 @@ fn patches_of(module: &str) -> Vec<(Arc<Patch>, usize)> {
     registry.patches.iter().filter_map(of).collect()
 }
 
-/// A module goes away, and nobody is in it any more.
+/// A module goes away, and no thread is in it any more.
 pub(super) fn going(module: &Module) {
     let Ok(lock) = Lock::wait() else { return };
     revert(&lock, module, &patches_of(&module.name));

@@ -104,7 +104,7 @@ impl Registered {
     fn free(self) {
         let patched = self.0.as_ptr();
         core::mem::forget(self);
-        // SAFETY: a box that was leaked in `new`; nobody uses it any more, say the callers,
+        // SAFETY: a box that was leaked in `new`; the callers promise that no code uses it any more,
         // which are in this file.
         drop(unsafe { Box::from_raw(patched) });
     }
@@ -187,7 +187,7 @@ pub fn release(all: Vec<Registered>) {
     }
     ftrace::wait_for_retired();
     if ftrace::retired() > 0 {
-        // The caller itself comes from there, or lets nobody else run: a few
+        // The caller itself comes from there, or lets no other thread run: a few
         // bytes are lost, and nothing is read after it was freed.
         for registered in left {
             log::warn!(

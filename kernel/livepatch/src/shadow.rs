@@ -22,7 +22,7 @@ struct Block {
     layout: Layout,
 }
 
-// SAFETY: plain memory, which whoever looks it up shares as the patch sees fit.
+// SAFETY: plain memory. How the threads that look it up share it is for the patch to say.
 unsafe impl Send for Block {}
 
 struct Variables {
@@ -72,7 +72,7 @@ pub fn get(object: usize, id: u64) -> Option<NonNull<u8>> {
     variables.all.get(&(object, id)).map(|block| block.start)
 }
 
-/// Makes one. `init` runs before anybody can see it.
+/// Makes one. `init` runs before any thread can see it.
 ///
 /// Nothing if there is one already, no memory, or `init` refuses; and where the caller
 /// can't wait for another variable that is being made: with interrupts off, and in an
@@ -145,7 +145,7 @@ enum Taken {
 }
 
 impl Claim {
-    /// Waits for the claim, or for somebody else to have made the variable.
+    /// Waits for the claim, or until another thread has made the variable.
     fn take(key: Key) -> Taken {
         let me = Maker::running();
         let look = || {
@@ -180,7 +180,7 @@ impl Claim {
         }
     }
 
-    /// Lets everybody see the variable.
+    /// Lets all threads see the variable.
     fn publish(self, key: Key) {
         let mut variables = VARIABLES.lock();
         let block = variables.making.as_mut().and_then(|(_, held)| held.take());

@@ -67,7 +67,7 @@ fn switch(thread: &Thread, pending: &Pending, how: How) {
     watch::tell(&Event::Switched { thread, how });
 }
 
-/// Lets a thread switch if it can. Says whether it has, now or before.
+/// Switches a thread if it can switch. Says whether it has, now or before.
 fn try_switch(thread: &Thread, pending: &Pending, how: How) -> bool {
     if has_switched(thread, pending) {
         return true;
@@ -80,7 +80,7 @@ fn try_switch(thread: &Thread, pending: &Pending, how: How) -> bool {
     is_free
 }
 
-/// How many threads had still to switch when somebody looked, less those that have
+/// How many threads had still to switch at the last look, less those that have
 /// switched at safe points since: near enough to know when to look again.
 static REMAINING: AtomicUsize = AtomicUsize::new(0);
 
@@ -107,7 +107,7 @@ pub(super) fn try_all() -> usize {
 /// The running thread is at a safe point. Its stack is looked at all the same: a
 /// safe point inside a function that is being left is none.
 pub(super) fn at_safe_point() {
-    // Off, so that nobody turns the transition round, or ends it, between the look
+    // Off, so that the transition is not turned round or ended between the look
     // at where it goes and the switch.
     let off = arch::interrupts_off();
     let pending = REGISTRY.lock().pending.clone();

@@ -39,7 +39,7 @@ pub(super) fn begin(lock: &Lock, patch: &Arc<Patch>, way: &Way<'_>) -> Result<()
         Way::Out => Direction::Disable,
     };
     let patch = patch.name();
-    // Told before safe points count: nobody switches until then.
+    // Told before safe points count: no thread switches until then.
     publish(lock, || watch::tell(&Event::Started { patch, direction }));
     thread::set_pending(true);
     Ok(())
@@ -191,7 +191,7 @@ pub(super) fn turn_round(lock: &Lock) -> Result<(), LivepatchError> {
 }
 
 /// Ends the running transition whatever threads are doing. A thread may go on in an
-/// old function and call a new one; and since nobody knows who is where, the modules
+/// old function and call a new one; and since where threads are is unknown, the modules
 /// that may be on a stack stay loaded for good.
 ///
 /// # Errors
@@ -289,6 +289,6 @@ pub fn wait() {
         let registry = REGISTRY.lock();
         registry.model.transition().is_none()
     });
-    // Until whoever has ended it is through with what comes after.
+    // Until the thread that has ended it has done what comes after.
     drop(Lock::wait());
 }

@@ -66,14 +66,14 @@ pub enum Event<'a> {
     },
 }
 
-/// Told of events as they happen, by whoever makes them, in the order in which they
+/// Told of events as they happen, by the thread that makes them, in the order in which they
 /// take effect: a switch or a reversal is told before anything else can run, with
 /// interrupts off. So it must be quick, and must not wait.
 pub type Observer = fn(&Event<'_>);
 
 static OBSERVER: Hook<Observer> = Hook::new();
 
-/// Sets who is told, or that nobody is.
+/// Sets the observer, or none.
 pub fn observe(observer: Option<Observer>) {
     OBSERVER.set(observer);
 }

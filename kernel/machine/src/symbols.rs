@@ -359,7 +359,7 @@ impl fmt::Display for FindError<'_> {
             Self::Lookup(error) => error.fmt(f),
             Self::OtherName { path, other } => write!(
                 f,
-                "`{path}` is `{}` too: one function at {:#x}, and whoever calls it by either \
+                "`{path}` is `{}` too: one function at {:#x}, and a call by either \
                  name would get the replacement",
                 other.path(),
                 other.address

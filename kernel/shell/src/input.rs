@@ -9,7 +9,7 @@ use machine::{console, sync::IrqLock};
 
 use super::error::CommandError;
 
-/// Bytes that are kept while nobody reads them: some hundred lines that are pasted at
+/// Bytes that are kept until they are read: some hundred lines that are pasted at
 /// once.
 const AHEAD: usize = 64 * 1024;
 
@@ -55,13 +55,13 @@ static BYTES: IrqLock<Ahead> = IrqLock::new(Ahead {
     lost: false,
 });
 
-/// Whether somebody types, so that ^C means something and too much is dropped; else a
+/// Whether a person types, so that ^C means something and too much is dropped; else a
 /// file waits until it is read.
 static BY_HAND: AtomicBool = AtomicBool::new(false);
 static RUNNING: AtomicBool = AtomicBool::new(false);
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
-/// After how many looks a command is interrupted by nobody's ^C; below 0 it is not.
+/// After how many looks a command is interrupted as if by ^C; below 0 it is not.
 static INJECTED: AtomicI64 = AtomicI64::new(-1);
 
 /// Interrupts what runs after so many looks, or never; what is typed is left alone

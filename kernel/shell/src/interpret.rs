@@ -76,7 +76,7 @@ impl Session {
         &self.score
     }
 
-    /// Lets only these lines count: somebody has seen the others fail.
+    /// Lets only these lines count: a person has seen the others fail.
     pub fn forgive(&mut self, score: Score) {
         self.score = score;
     }

@@ -76,7 +76,7 @@ fn extensions() -> &'static [&'static Extension] {
 
 const PROMPT: &str = "klplab> ";
 
-/// How long until the console is asked again, while nobody types.
+/// How long until the console is asked again, while nothing is typed.
 const LOOK: Duration = Duration::from_millis(1);
 
 /// Does what the boot arguments say, then what is typed, until that ends.
@@ -118,7 +118,7 @@ pub fn run(arguments: &BootArgs<'_>) -> Verdict {
     verdict(&session)
 }
 
-/// A line that failed while nobody was looking makes the run fail, and is named.
+/// A line that failed unseen makes the run fail, and is named.
 fn verdict(session: &Session) -> Verdict {
     let score = session.score();
     if score.failed() == 0 {
@@ -158,7 +158,7 @@ fn banner() {
     );
 }
 
-/// Shows a command that nobody types.
+/// Shows a command that is not typed.
 fn echo(command: &str) {
     println!("{}{command}", Painted(Tone::Heading, PROMPT));
 }
@@ -176,7 +176,7 @@ pub fn prompt() -> Prompt {
     }
 }
 
-/// Reads lines of somebody who sees what he types.
+/// Reads lines from a terminal, and echoes them.
 fn by_hand(session: &mut Session, columns: Option<u16>) {
     let columns = columns.map_or(lineedit::COLUMNS, usize::from);
     let mut editor = Editor::new(prompt()).with_columns(columns);
@@ -186,7 +186,7 @@ fn by_hand(session: &mut Session, columns: Option<u16>) {
     loop {
         thread::safe_point();
         let Some(byte) = input::next() else {
-            // Somebody else has printed into the line.
+            // Another thread has printed into the line.
             if console::prints() != prints {
                 terminal.end_line();
                 editor.show(&mut terminal);
@@ -212,8 +212,8 @@ fn by_hand(session: &mut Session, columns: Option<u16>) {
     }
 }
 
-/// Reads lines of a file, and shows them, so that the transcript reads as if somebody
-/// had typed.
+/// Reads lines of a file, and shows them, so that the transcript reads as if it had been
+/// typed.
 fn from_a_script(session: &mut Session) {
     let mut script = Script::new();
     loop {

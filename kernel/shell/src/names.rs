@@ -239,7 +239,7 @@ pub fn nearest<'a>(typed: &str, candidates: impl Iterator<Item = &'a str>) -> Op
 fn distance(one: &str, other: &str) -> usize {
     const LONGEST: usize = 32;
     let (one, other) = (one.as_bytes(), other.as_bytes());
-    // At least by so much; and nobody asks for more than a few.
+    // At least by so much; and a few are all that is asked for.
     let least = one.len().abs_diff(other.len());
     if one.len() > LONGEST || other.len() > LONGEST || least > 2 {
         return LONGEST;

@@ -69,7 +69,7 @@ pub static ROLES: &[Role] = &[
     },
 ];
 
-/// Sleeps, until somebody is told to go home.
+/// Sleeps, until a thread is told to end.
 fn rest(time: Duration) {
     thread::park_until(arch::timebase() + time::timebase_ticks(time));
 }
@@ -100,15 +100,15 @@ struct Member {
     post: Arc<Post>,
 }
 
-static CREW: IrqLock<Vec<Member>> = IrqLock::new(Vec::new());
+static MEMBERS: IrqLock<Vec<Member>> = IrqLock::new(Vec::new());
 
-/// Accounts that sleepers may ask for; 0 is everybody's.
+/// Accounts that sleepers may ask for; 0 is shared.
 const LOCKABLE: core::ops::Range<usize> = 1..bank::ACCOUNTS;
 
-/// Takes out of the workload whoever has gone by himself.
+/// Takes out of the workload the threads that have ended by themselves.
 fn reap() {
     let gone: Vec<Member> = {
-        let mut workload = CREW.lock();
+        let mut workload = MEMBERS.lock();
         workload
             .extract_if(.., |member| is_gone(&member.handle))
             .collect()
@@ -127,7 +127,8 @@ fn is_gone(handle: &Handle) -> bool {
 /// The numbers and names of all.
 pub fn members() -> Vec<Arc<thread::Thread>> {
     reap();
-    CREW.lock()
+    MEMBERS
+        .lock()
         .iter()
         .map(|member| member.handle.thread().clone())
         .collect()
@@ -136,7 +137,7 @@ pub fn members() -> Vec<Arc<thread::Thread>> {
 /// Refuses when there are enough.
 fn room() -> Result<(), CommandError> {
     reap();
-    if CREW.lock().len() >= MOST {
+    if MEMBERS.lock().len() >= MOST {
         return Err(CommandError::refused(format!(
             "there are {MOST} threads of the shell's already; `kill all` ends them"
         )));
@@ -152,7 +153,7 @@ pub fn start(role: &'static Role) -> Result<u32, CommandError> {
     room()?;
     let mut account = None;
     if role.name == "sleeper" {
-        let workload = CREW.lock();
+        let workload = MEMBERS.lock();
         let is_free = |account: &usize| {
             !workload
                 .iter()
@@ -180,9 +181,9 @@ pub fn start(role: &'static Role) -> Result<u32, CommandError> {
     })?;
     let its = handle.thread().clone();
     let sleeps = post.account.is_some();
-    CREW.lock().push(Member { handle, post });
+    MEMBERS.lock().push(Member { handle, post });
     if sleeps {
-        // Whoever enables a patch next counts on its being inside. A replacement may
+        // A patch that is enabled next finds it inside. A replacement may
         // not sleep at all.
         let is_on_its_way = || matches!(its.state(), State::Ready | State::Running);
         input::wait(AT_ONCE, || !is_on_its_way())?;
@@ -196,7 +197,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Ends the threads of these numbers. Returns how many have ended.
 pub fn end(ids: &[u32]) -> usize {
     let mut going: Vec<Member> = {
-        let mut workload = CREW.lock();
+        let mut workload = MEMBERS.lock();
         let is_meant = |member: &mut Member| ids.contains(&member.handle.thread().id());
         workload.extract_if(.., is_meant).collect()
     };
@@ -211,12 +212,12 @@ pub fn end(ids: &[u32]) -> usize {
             ended += 1;
             let _ = member.handle.join();
         } else {
-            CREW.lock().push(member);
+            MEMBERS.lock().push(member);
         }
     }
     // This gives back what the queue is made of.
     bank::look_again();
-    let mut workload = CREW.lock();
+    let mut workload = MEMBERS.lock();
     if workload.is_empty() {
         *workload = Vec::new();
     }
@@ -251,7 +252,7 @@ impl Caller {
             home: AtomicBool::new(true),
             account: None,
         });
-        CREW.lock().push(Member {
+        MEMBERS.lock().push(Member {
             handle: self.0,
             post,
         });

@@ -201,7 +201,7 @@ fn while_inside(call: &Call) -> Result<(), Finding> {
     while !is_held_by_function() {
         ensure!(
             arch::timebase() < until,
-            "nobody is held up by the new function, but {:?}",
+            "no thread is blocked by the new function, but {:?}",
             livepatch::progress()
         );
         thread::yield_now();

@@ -220,7 +220,7 @@ pub fn enter(seat: &Seat) -> Result<(), String> {
     if wait_until(|| INSIDE.load(Ordering::Relaxed)) {
         Ok(())
     } else {
-        Err("nobody has come into `hold`".into())
+        Err("no thread has come into `hold`".into())
     }
 }
 
@@ -235,7 +235,7 @@ pub fn leave() -> Result<(), String> {
     if wait_until(|| !INSIDE.load(Ordering::Relaxed)) {
         Ok(())
     } else {
-        Err("nobody has left `hold`".into())
+        Err("no thread has left `hold`".into())
     }
 }
 

@@ -196,7 +196,7 @@ impl Words {
         if known {
             self.value_or_number(value, 8)
         } else {
-            format!("{value:#x}, nobody's TOC")
+            format!("{value:#x}, no module's TOC")
         }
     }
 

@@ -10,7 +10,7 @@ import gdb
 
 from . import memory, unwind
 
-# Whose calls are followed if nobody says: the demonstration's function.
+# Whose calls are followed by default: the demonstration's function.
 FUNCTION = "demo::bank::balance"
 
 ADDI_R1_R1 = 0x3821

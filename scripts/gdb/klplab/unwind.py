@@ -47,7 +47,7 @@ class MadeCode(Unwinder):
                 # All is as it was at the site.
                 caller, back = pending.read_register("lr"), r1
             else:
-                # In a trampoline that has called somebody: its frame is the innermost.
+                # In a trampoline that has called another function: its frame is the innermost.
                 chain = memory.read_u64(_number(r1))
                 caller = gdb.Value(memory.read_u64(chain + 16)).cast(r1.type)
                 back = gdb.Value(chain).cast(r1.type)

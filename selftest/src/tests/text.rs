@@ -70,14 +70,14 @@ crate::selftest! {
 
     /// A refusal names the function that the word is in.
     fn refusals_name_the_function() {
-        let victim = targets::leaf as *const () as u64;
+        let target = targets::leaf as *const () as u64;
         // SAFETY: refused, for the first word of a function is not this one.
-        let result = unsafe { text::apply(&[change(victim, insn::BLR)]) };
+        let result = unsafe { text::apply(&[change(target, insn::BLR)]) };
         let Err(error) = result else {
             return Err("not refused".into());
         };
-        let (error, word) = (format!("{error}"), text::read(victim));
-        let expected = format!("the word at {victim:#x} is {word:#010x}, expected {:#010x} (lab::targets::leaf+0x0/", insn::BLR);
+        let (error, word) = (format!("{error}"), text::read(target));
+        let expected = format!("the word at {target:#x} is {word:#010x}, expected {:#010x} (lab::targets::leaf+0x0/", insn::BLR);
         check!(error.starts_with(&expected), "{error}");
         Ok(())
     }

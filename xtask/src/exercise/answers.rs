@@ -117,17 +117,17 @@ pub fn compare_holders(answer: &[String], seen: &Seen) -> Result<String, String>
         .collect();
     let is_held = |name: &str| held.iter().any(|(held, _)| *held == name);
     if held.is_empty() {
-        return Err("the guest has seen nobody who holds the transition up".into());
+        return Err("the guest has seen no thread that blocks the transition".into());
     }
     if let Some(name) = answer.iter().find(|name| !is_held(name)) {
         return Err(format!(
-            "expected: those who hold the transition up; found: `{name}` in your answer, who has switched"
+            "expected: the threads that block the transition; found: `{name}` in your answer, which has switched"
         ));
     }
     let missing = held.len() - answer.len();
     if missing > 0 {
         return Err(format!(
-            "expected: all who hold the transition up; found: {} of them, all right, and {missing} more in the running kernel",
+            "expected: all threads that block the transition; found: {} of them, all right, and {missing} more in the running kernel",
             answer.len()
         ));
     }
@@ -188,7 +188,7 @@ mod tests {
         assert_eq!(right, "\n    ann: asleep\n    cid: asleep");
         let why = compared("[\"ann\", \"bob\"]").unwrap_err();
         assert!(
-            why.contains("`bob` in your answer, who has switched"),
+            why.contains("`bob` in your answer, which has switched"),
             "{why}"
         );
         let why = compared("[\"ann\"]").unwrap_err();

@@ -73,7 +73,7 @@ fn unproved(exercise: &Exercise) -> Option<Verdict> {
 fn by_guest(exercise: &Exercise, seen: &Seen) -> Result<Verdict> {
     let achieved = || exercise.achieved.to_owned();
     let Some(test) = exercise.test else {
-        return Ok(Err("nobody has looked at it".into()));
+        return Ok(Err("it was not looked at".into()));
     };
     if let Err(why) = seen.result(test) {
         return Ok(Err(why));

@@ -104,12 +104,12 @@ pub const EXERCISES: [Exercise; 11] = [
     },
     Exercise {
         number: 4,
-        title: "Who holds it up",
+        title: "What blocks it",
         level: Level::Medium,
         slug: "holders",
         check: Check::Holders,
         test: Some("exercises::holders::are_seen"),
-        achieved: "You can tell from what threads do which of them hold a transition up:",
+        achieved: "You can tell from what threads do which of them block a transition:",
     },
     Exercise {
         number: 5,

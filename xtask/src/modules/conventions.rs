@@ -158,7 +158,7 @@ mod tests {
             ("", ""),
             ("mode=run log=debug", ""),
             ("variant=epilogue", ""),
-            ("variant=nobody mode=echo", ""),
+            ("variant=missing mode=echo", ""),
             ("variants=pcrel", ""),
             ("log=info variant=mini-frame", "-plain"),
             ("variant=livepatch-stack", "-plain"),
@@ -169,7 +169,7 @@ mod tests {
             ("mode=matrix", "-all"),
             ("mode=matrix variant=pcrel case=r2-*", "-pcrel"),
             ("variant=shared-toc mode=matrix", "-plain"),
-            ("variant=nobody mode=matrix", ""),
+            ("variant=missing mode=matrix", ""),
         ] {
             let needs = Conventions::for_boot(append).resolved(&variants);
             assert_eq!(needs.extension(), format!("initrd{needed}.tar"), "{append}");

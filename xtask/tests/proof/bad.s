@@ -529,7 +529,7 @@ function runs_off
         beqlr
 end runs_off
 
-# Nobody has said that this never returns.
+# It is not declared that this never returns.
 function runs_off_behind_a_call
         open
         bl      outside

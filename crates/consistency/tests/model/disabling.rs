@@ -29,7 +29,7 @@ fn one_in_the_middle_goes_without_anybody_noticing() {
     assert_eq!(
         model.leaving(),
         [11, 21],
-        "somebody may be in 11 if Q was forced"
+        "a thread may be in 11 if Q was forced"
     );
     let completed = complete(&mut model);
     assert_eq!((completed.removed, completed.released), (vec![P], vec![20]));

@@ -88,7 +88,7 @@ fn several_functions_may_share_a_replacement() {
     assert_eq!(
         model.leaving(),
         [99],
-        "whoever is in it may have called it before"
+        "a thread in it may have called it before"
     );
     complete(&mut model);
     assert_eq!(model.owner(99), Some(Q));

@@ -25,7 +25,7 @@ fn a_reversal_does_not_undo_force() {
     model.force();
     model.reverse().unwrap();
     let completed = complete(&mut model);
-    assert!(completed.forced, "somebody may be in the code of P");
+    assert!(completed.forced, "a thread may be in the code of P");
     assert_eq!(completed.removed, [P]);
 }
 

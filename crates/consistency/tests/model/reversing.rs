@@ -51,7 +51,7 @@ fn a_patch_that_was_going_stays() {
     assert_eq!(
         model.leaving(),
         [20],
-        "the functions in the middle concern nobody"
+        "the functions in the middle concern no thread"
     );
     complete(&mut model);
     assert!(model.patches().all(|(_, phase)| phase == Phase::Enabled));

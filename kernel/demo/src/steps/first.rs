@@ -1,4 +1,4 @@
-//! The first acts: one patch comes.
+//! The first steps: one patch comes.
 
 use super::{Stage, enable};
 use crate::{
@@ -6,7 +6,7 @@ use crate::{
     bank::PAID_IN,
     events::{self, Switch},
     show::{self, heading},
-    workload::{self, ABOUT, BROKER, CLOCK, NAMES, PLANNER, SLEEPER, STAFF, TELLER},
+    workload::{self, ABOUT, BROKER, CALLERS, CLOCK, NAMES, PLANNER, SLEEPER, TELLER},
 };
 use alloc::{
     format,
@@ -25,7 +25,7 @@ impl Stage {
     pub(super) fn at_work(&mut self) -> Result<(), String> {
         let cpu = platform::get().cpu;
         println!();
-        heading("1. A bank is open, and everybody calls one function");
+        heading("1. A bank is open, and its threads call one function");
         println!(
             "  It is {}(account, years), in a kernel on {cpu}: what {PAID_IN}",
             self.site.path()
@@ -37,7 +37,7 @@ impl Stage {
         let answer = workload::ask(BROKER);
         let all = [SLEEPER, PLANNER].map(workload::ask);
         if answer.is_none() || all.contains(&None) || !workload::until_answered(1) {
-            return Err("somebody gets no answer".into());
+            return Err("a caller gets no answer".into());
         }
         let answer = answer.unwrap_or(0);
         println!(
@@ -82,7 +82,7 @@ impl Stage {
         show::toggled(&self.site, "old or new?");
         println!("  These could switch at once:");
         show_switches(|_| true);
-        println!("  These hold the transition up, for they are inside the old function:");
+        println!("  These block the transition: the old function is on their stacks.");
         let looks = bank::looks(PLANNER);
         bank::look_again();
         let asked = workload::until(|| bank::looks(PLANNER) > looks);
@@ -111,7 +111,7 @@ impl Stage {
         let old_answer = last == bank::expected(1, 20);
         let went_last = between + 2 == events::switches(false).len();
         let waited = both && asked && running.is_some() && went_last;
-        self.found.held_up = waited && new_answer && old_answer;
+        self.found.blocked = waited && new_answer && old_answer;
 
         println!("  All have switched: the transition has ended, and calls take the short way:");
         let (start, end) = livepatch::way_of(self.site.function()).unwrap_or((0, 0));
@@ -126,17 +126,17 @@ impl Stage {
         Ok(())
     }
 
-    /// Shows what everybody was answered.
+    /// Shows the answers of each caller.
     pub(super) fn answers(&mut self) {
-        // More of the new answers, from everybody.
+        // More of the new answers, from each caller.
         let all = [SLEEPER, PLANNER, BROKER].map(workload::ask);
         let answered = workload::until_answered(2) && !all.contains(&None);
-        self.found.held_up &= answered;
+        self.found.blocked &= answered;
         println!();
-        heading("4. Everybody's answers are old up to the switch, and new from there on");
+        heading("4. Each caller's answers are old up to its switch, and new from there on");
         println!("    caller           old       new    neither   switched");
         let switches = events::switches(false);
-        for (who, name) in NAMES.iter().enumerate().take(STAFF) {
+        for (who, name) in NAMES.iter().enumerate().take(CALLERS) {
             let tally = workload::tally(who);
             let [_, old, new, ..] = tally.counts();
             let bad = tally.bad();
@@ -145,7 +145,7 @@ impl Stage {
                     .iter()
                     .find(|switch| switch.thread == id)
                     .map_or("never".to_string(), when),
-                None => "with whoever it interrupts".to_string(),
+                None => "with the thread it interrupts".to_string(),
             };
             println!(
                 "    {name:<10} {} {} {} {when}",
@@ -157,7 +157,7 @@ impl Stage {
                 ),
             );
             if who == CLOCK || who == TELLER {
-                self.found.held_up &= old > 0 && new > 0;
+                self.found.blocked &= old > 0 && new > 0;
             }
         }
         println!(
@@ -166,7 +166,7 @@ impl Stage {
     }
 }
 
-/// When somebody switched.
+/// When a thread switched.
 fn when(switch: &Switch) -> String {
     format!("after {:.1?}", time::duration(switch.after))
 }

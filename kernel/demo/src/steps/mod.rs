@@ -45,7 +45,7 @@ pub fn rehearse() -> Result<(), String> {
     patches.into_iter().try_for_each(unload)
 }
 
-/// What all acts share.
+/// What all steps share.
 struct Stage {
     handles: Vec<Handle>,
     /// All threads of the kernel, by number.
@@ -54,28 +54,28 @@ struct Stage {
     /// Transitions so far, and those in which each thread switched exactly once.
     transitions: u32,
     complete: u32,
-    /// What the acts found.
+    /// What the steps found.
     found: Found,
 }
 
-/// What the acts found, each of which must hold.
+/// What the steps found, each of which must hold.
 #[derive(Default)]
 struct Found {
-    held_up: bool,
+    blocked: bool,
     settled: bool,
     stacked: bool,
     replaced: bool,
     reversed: bool,
 }
 
-/// Plays all acts.
+/// Goes through all steps.
 pub fn run(lines: &mut Lines) {
     let asked_before = bank::asked();
     livepatch::observe(Some(events::observer));
     let result = play(lines);
     livepatch::observe(None);
     if let Err(problem) = result {
-        lines.push(Line::new("acts", format_args!("{problem}"), false));
+        lines.push(Line::new("steps", format_args!("{problem}"), false));
         return;
     }
     let (answers, bad) = workload::totals();
@@ -133,9 +133,9 @@ fn play(lines: &mut Lines) -> Result<(), String> {
     ));
     let checks = [
         (
-            "held up",
-            "by those who were inside the function, until they had left it",
-            found.held_up,
+            "blocked",
+            "by the threads inside the old function, until they had left it",
+            found.blocked,
         ),
         (
             "settled",
@@ -154,7 +154,7 @@ fn play(lines: &mut Lines) -> Result<(), String> {
         ),
         (
             "reversed",
-            "all went back, and nobody was left on the other side",
+            "all went back, and no thread was left on the other side",
             found.reversed,
         ),
     ];
@@ -163,14 +163,14 @@ fn play(lines: &mut Lines) -> Result<(), String> {
 }
 
 impl Stage {
-    /// Starts a transition to a rate, by `start`, while everybody sleeps who can.
+    /// Starts a transition to a rate, by `start`, while each thread sleeps that can.
     fn begin<T>(
         &self,
         rate: usize,
         start: impl FnOnce() -> Result<T, String>,
     ) -> Result<T, String> {
         if !workload::until_asleep(&self.handles) {
-            return Err("somebody does not fall asleep".into());
+            return Err("a thread does not fall asleep".into());
         }
         events::lead_to(rate);
         start()
@@ -218,7 +218,7 @@ impl Stage {
             .ok_or_else(|| format!("{} does not switch", NAMES[who]))
     }
 
-    /// Who holds the transition up now, and why; into the report too.
+    /// The threads that block the transition now, and why; into the report too.
     fn held(&self) -> Vec<Holder> {
         let held = livepatch::progress().into_iter().filter_map(|one| {
             let held = one.blocked?;
@@ -246,9 +246,9 @@ impl Stage {
         held.collect()
     }
 
-    /// Prints who holds the transition up, and says whether it is these.
+    /// Prints which threads block the transition, and says whether it is these.
     fn show_held(&self, wanted: &[usize]) -> bool {
-        // Not in the middle of a look at the lock, or nobody can tell where they are.
+        // Not in the middle of a look at the lock, or their stacks can't be read.
         if !workload::until_asleep(&self.handles) {
             return false;
         }
@@ -265,7 +265,7 @@ impl Stage {
     }
 }
 
-/// Somebody who holds a transition up.
+/// A thread that blocks a transition.
 struct Holder {
     id: u32,
     name: String,

@@ -69,7 +69,7 @@ impl Stage {
         unload("two_percent")
     }
 
-    /// Turns a transition round that somebody holds up.
+    /// Turns a blocked transition round.
     fn reversed(&mut self) -> Result<(), String> {
         if !workload::send_to_sleep(SLEEPER, &self.handles) {
             return Err("the sleeper does not fall asleep in the patch".into());

@@ -4,7 +4,7 @@
 //! rid of mini stack frame", solution 1. The mini frame that `klp_return_helper`
 //! needed shifted the arguments that A had passed on the stack. Without it there is
 //! no frame of our own to keep A's r2 in; but there is a word in A's, next to where
-//! A's callee saves CR, that the ABI reserves and nobody uses: 12(r1), "CR+4" in the
+//! A's callee saves CR, that the ABI reserves and no compiler uses: 12(r1), "CR+4" in the
 //! mail. It has 32 bits, too few for an address, and enough for the distance from A's
 //! return address to A's TOC: the two belong to one module, within 2 GiB (ELFv2 medium
 //! code model).

@@ -5,8 +5,8 @@
 //! the question only where A needs none either. Here A does: and r2 is an ordinary
 //! volatile register to PC-relative code (ELFv2 3.4.1: a function whose symbol
 //! has the local-entry value 1 need not keep it), which C may use, and which every
-//! kernel function that C calls sets to the kernel's TOC on its way in. So whoever
-//! was called locally by A must still give A its r2 back, and C does it as in
+//! kernel function that C calls sets to the kernel's TOC on its way in. So a
+//! function that A has called locally must still give A its r2 back, and C does it as in
 //! `epilogue`: hand-off and return convention are the same.
 //!
 //! Known price: POWER10 only, and the price of `epilogue`, less what C's own TOC

@@ -18,7 +18,7 @@ pub static VARIANT: Variant = Variant {
     convention: Convention::Epilogue,
     hand_off,
     toc: Toc::Own,
-    // Whoever hooks C's return keeps the convention's sum there.
+    // A hook of C's return keeps the convention's sum there.
     expects: &[("reserved-word", Judgement::Fail, epilogue::RESERVED)],
     ..Variant::BASIC
 };
@@ -36,7 +36,7 @@ fn hand_off() -> &'static [u32] {
 //
 // racy_return: where C returns to.
 //
-// On entry: r1 = A's frame. On exit: at A, with the r2 and LR of whoever was handed
+// On entry: r1 = A's frame. On exit: at A, with the r2 and LR of the call that was handed
 // over last; r3 and r4 are what C returns. Clobbers: r0, r11.
 global_asm!(
     ".pushsection .bss.racy, \"aw\", @nobits",

@@ -39,7 +39,7 @@ pub static COMMANDS: &[Command] = &[
         name: "unload",
         arguments: "MODULE",
         count: (1, 1),
-        about: "unloads a module that nobody uses",
+        about: "unloads a module that is not in use",
         more: "A patch has to be disabled first. One that was forced stays for good.",
         example: "load two_percent; unload two_percent",
         kinds: &[Kind::Module],

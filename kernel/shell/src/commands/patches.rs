@@ -139,7 +139,7 @@ fn enable(session: &mut Session, arguments: &[&str]) -> Outcome {
     drop(module);
     if let Err(error) = result {
         if new {
-            // Nobody has it yet, so it can only go well.
+            // No other owner exists yet, so it can only go well.
             let _ = loader::unload(name);
         }
         return Err(CommandError::refused(error));

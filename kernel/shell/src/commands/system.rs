@@ -75,7 +75,7 @@ fn dmesg(session: &mut Session, _: &[&str]) -> Outcome {
     Ok(())
 }
 
-/// How long a transition that nobody holds up may take.
+/// How long a transition may take that no thread blocks.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 fn reset(session: &mut Session, _: &[&str]) -> Outcome {
@@ -110,7 +110,7 @@ pub fn put_back() -> Result<Vec<String>, CommandError> {
             break;
         };
         match livepatch::disable(&name) {
-            // Somebody else was quicker: a patch that has faulted is taken back.
+            // The worker was quicker: a patch that has faulted is taken back.
             Ok(()) | Err(LivepatchError::Busy { .. } | LivepatchError::NotEnabled(_)) => {}
             Err(error) => return Err(CommandError::refused(error)),
         }

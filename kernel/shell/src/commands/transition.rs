@@ -40,7 +40,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "force",
         about: "ends the running transition whatever threads are doing; this has a price",
-        more: "A thread that still is in an old function may go on there and call a new one: what the patch changes together is seen apart. And since nobody knows who is where, the patch's module can never be unloaded.",
+        more: "A thread that still is in an old function may go on there and call a new one: what the patch changes together is seen apart. And since where threads are is unknown, the patch's module can never be unloaded.",
         example: "spawn sleeper; enable four_percent nowait; force",
         stays: true,
         run: force,
@@ -51,7 +51,7 @@ pub static COMMANDS: &[Command] = &[
 /// How long a command waits for a transition.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// The same for one that nobody holds up, however many threads there are.
+/// The same for one that no thread blocks, however many threads there are.
 const TO_THE_END: Duration = Duration::from_secs(10);
 
 /// Waits a moment for the transition of a patch to end, and says what has come of it.
@@ -68,7 +68,7 @@ pub fn settle(out: &mut Out, name: &str, nowait: bool) -> Outcome {
         )?;
         return Ok(());
     }
-    // Until whoever has ended it is through.
+    // Until the thread that has ended it is through.
     livepatch::wait();
     match livepatch::find(name) {
         Some((patch, _)) => {
@@ -142,7 +142,7 @@ fn row(out: &mut Out, one: &Progress, over: impl core::fmt::Display, why: &str) 
 fn wait(session: &mut Session, _: &[&str]) -> Outcome {
     if !input::wait(TO_THE_END, || livepatch::running().is_none())? {
         return Err(CommandError::refused(
-            "the transition goes on; `transition` shows who holds it up",
+            "the transition goes on; `transition` shows which threads block it",
         ));
     }
     livepatch::wait();

@@ -98,7 +98,7 @@ fn held() -> super::Result<Vec<(String, String)>> {
     while same < 10 {
         check!(
             arch::timebase() < until,
-            "who holds the transition up does not stay the same"
+            "the threads that block the transition do not stay the same"
         );
         thread::sleep(Duration::from_millis(5));
         let mut now: Vec<(String, String)> = (klp::progress().into_iter())

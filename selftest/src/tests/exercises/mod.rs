@@ -140,7 +140,7 @@ fn settle() -> Result {
     while klp::running().is_some() {
         if arch::timebase() > until {
             return Err(format!(
-                "expected: the transition ends; found: it is held up, {}",
+                "expected: the transition ends; found: it is blocked, {}",
                 held_up_by()
             ));
         }

@@ -26,7 +26,7 @@ const SLACK: usize = 16 * 1024;
 const STOPPED_HOLDS: usize = 512;
 
 /// Threads that may be there at a time, or nothing else would have its turn.
-const CREW: usize = 4;
+const MEMBERS: usize = 4;
 
 /// What makes tables grow to their size: the module with the most functions, and the
 /// counters of all sites.
@@ -194,7 +194,7 @@ impl Desk {
     /// Ends what makes everything after it slow.
     fn keep_going(&mut self) {
         let members = workload::members();
-        if members.len() > CREW {
+        if members.len() > MEMBERS {
             let ids: Vec<u32> = members.iter().map(|one| one.id()).collect();
             drop(members);
             workload::end(&ids);

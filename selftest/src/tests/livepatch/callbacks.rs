@@ -246,7 +246,7 @@ crate::selftest! {
         undisturbed(|| {
             enable(DEMO)?;
             drop(live::take_notes());
-            let staying = Staying::in_victim("old", 0, live::ASLEEP, 0)?;
+            let staying = Staying::in_target("old", 0, live::ASLEEP, 0)?;
             start("test_klp_stays")?;
             held_by("old", "lab::targets::live::stays is on its stack")?;
             drop(load(BUSY)?);

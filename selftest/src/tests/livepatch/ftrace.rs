@@ -263,7 +263,7 @@ crate::selftest! {
     fn tracers_in_a_transition() {
         undisturbed(|| {
             enable("test_klp_livepatch")?;
-            let staying = super::Staying::in_victim("old", 0, live::ASLEEP, 0)?;
+            let staying = super::Staying::in_target("old", 0, live::ASLEEP, 0)?;
             super::start("test_klp_stays")?;
             super::held_by("old", "lab::targets::live::stays is on its stack")?;
             for tracer in ["function", "function_graph"] {

@@ -202,7 +202,7 @@ fn held_by(name: &str, expected: &str) -> Result<(), String> {
             thread::yield_now();
         }
         if look == 0 {
-            println!("{name} holds it up: {expected}");
+            println!("{name} blocks it: {expected}");
             let_the_worker_look();
         }
     }

@@ -119,7 +119,7 @@ crate::selftest! {
             enable("test_klp_state")?;
             enable("test_klp_stays")?;
             // Replacing leaves the earlier patch's function, so this holds it up.
-            let staying = super::Staying::in_victim("new", 0, live::ASLEEP, 0)?;
+            let staying = super::Staying::in_target("new", 0, live::ASLEEP, 0)?;
             start("test_klp_state2")?;
             level(15)?;
             klp::reverse().map_err(super::text)?;

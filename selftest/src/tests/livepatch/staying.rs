@@ -53,7 +53,7 @@ impl Staying {
     }
 
     /// The same, in [`live::stays`].
-    pub fn in_victim(name: &str, others: usize, how: u64, depth: u64) -> Result<Self, String> {
+    pub fn in_target(name: &str, others: usize, how: u64, depth: u64) -> Result<Self, String> {
         Self::start(name, others, move || live::stays(how, depth))
     }
 

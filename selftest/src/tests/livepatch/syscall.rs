@@ -155,7 +155,7 @@ crate::selftest! {
         undisturbed(|| hammered(|found| {
             // The patch replaces this one too, so a thread in it holds it up.
             super::enable("test_klp_stays")?;
-            let staying = super::Staying::in_victim("holds", 0, live::ASLEEP, 0)?;
+            let staying = super::Staying::in_target("holds", 0, live::ASLEEP, 0)?;
             let file = super::replacing(PATCH)?;
             for _ in 0..3 {
                 goes_on();

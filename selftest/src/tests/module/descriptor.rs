@@ -383,7 +383,7 @@ crate::selftest! {
             new: one.new,
         }).collect();
         check!(module.replacements == expected, "{:?}", module.replacements);
-        check!(module.replace && module.target(Some("nobody")).is_none(), "{module:?}");
+        check!(module.replace && module.target(Some("missing")).is_none(), "{module:?}");
         callbacks_of(&module)?;
         let twice = module.function("described::twice").ok_or("nothing is provided")?;
         // SAFETY: the global entry of a function of this type.
@@ -416,13 +416,13 @@ fn callbacks_of(module: &loader::Module) -> Result<(), String> {
         "{other:?} {another:?}"
     );
     let (Some(ask_kernel), Some(ask_other)) = (kernel.pre_patch, other.pre_patch) else {
-        return Err("nobody is asked".into());
+        return Err("no callback is asked".into());
     };
     let context = Context::new("");
     let answers = (ask_kernel(&context), ask_other(&Context::new("other")));
     check!(answers == (0, 1), "{answers:?}");
     for told in [kernel.post_patch, kernel.pre_unpatch, kernel.post_unpatch] {
-        told.ok_or("nobody is told")?(&context);
+        told.ok_or("no callback is told")?(&context);
     }
     let sum = data.load(Ordering::Relaxed);
     check!(sum == 4 * 6 + 5, "the lengths are {sum} together");

@@ -90,9 +90,9 @@ crate::selftest! {
             })?;
             let lost = play(&shared.0, 0, handle.thread());
             join(handle)?;
-            check!(lost.is_none(), "round {lost:?} of {ROUNDS}: nobody woke the main thread");
+            check!(lost.is_none(), "round {lost:?} of {ROUNDS}: the main thread was not woken");
             let lost = shared.1.load(Ordering::Relaxed);
-            check!(lost == u64::MAX, "round {lost} of {ROUNDS}: nobody woke the other thread");
+            check!(lost == u64::MAX, "round {lost} of {ROUNDS}: the other thread was not woken");
             // What the last unpark has left.
             thread::park_until(arch::timebase());
             Ok(())

@@ -31,15 +31,15 @@ crate::selftest! {
     /// A sleeping thread is in all functions that it has called and not returned from.
     fn sleepers_are_seen() {
         let codes = deep::codes()?;
-        check!(!backtrace::any_in(&codes), "somebody is in them already");
-        check!(!backtrace::any_in(&[]), "somebody is in no code");
+        check!(!backtrace::any_in(&codes), "a thread is in them already");
+        check!(!backtrace::any_in(&[]), "a thread is in no code");
         let handle = spawn("parked", || { deep::call(&thread::park); })?;
         until("its park", || handle.thread().state() == State::Asleep)?;
         let missed = codes.iter().find(|code| !backtrace::any_in(slice::from_ref(code)));
         handle.thread().unpark();
         join(handle)?;
         check!(missed.is_none(), "{} was not seen", Place(missed.map_or(0, |code| code.start)));
-        check!(!backtrace::any_in(&codes), "somebody is still in them");
+        check!(!backtrace::any_in(&codes), "a thread is still in them");
         Ok(())
     }
 
@@ -90,7 +90,7 @@ crate::selftest! {
 
     /// An address that a preempted thread has in a register, and nowhere else, counts.
     fn registers_are_seen() {
-        check!(!backtrace::any_in(&[NOWHERE]), "somebody has the address already");
+        check!(!backtrace::any_in(&[NOWHERE]), "a thread has the address already");
         let flags = Arc::new([AtomicU64::new(0), AtomicU64::new(0)]);
         let shared = flags.clone();
         let handle = spawn("holder", move || {

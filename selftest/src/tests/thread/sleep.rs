@@ -35,7 +35,7 @@ crate::selftest! {
     fn no_time_is_no_sleep() {
         thread::sleep(Duration::ZERO);
         let unparked = thread::park_until(arch::timebase().saturating_sub(1));
-        check!(!unparked, "unparked by nobody");
+        check!(!unparked, "unparked by no thread");
         Ok(())
     }
 

@@ -75,7 +75,7 @@ crate::selftest! {
     fn in_a_transition() {
         undisturbed(|| {
             enable("test_klp_stays")?;
-            let holds = super::super::Staying::in_victim("holds", 0, live::ASLEEP, 0)?;
+            let holds = super::super::Staying::in_target("holds", 0, live::ASLEEP, 0)?;
             let file = super::super::replacing(PATCH)?;
             klp::load(&file, klp::Options::default()).map_err(text)?;
             is(PATCH, Some(Status::Enabling))?;
@@ -97,7 +97,7 @@ crate::selftest! {
     fn in_anothers_transition() {
         undisturbed(|| {
             enable(PATCH)?;
-            let holds = super::super::Staying::in_victim("holds", 0, live::ASLEEP, 0)?;
+            let holds = super::super::Staying::in_target("holds", 0, live::ASLEEP, 0)?;
             start("test_klp_stays")?;
             let faulting = thread::spawn("faulting", || {
                 black_box(live::faulty(2));

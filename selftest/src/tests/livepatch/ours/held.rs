@@ -35,7 +35,7 @@ crate::selftest! {
     /// switched. Reversed by hand, nothing has happened.
     fn stalled_and_reversed() {
         undisturbed(|| {
-            let staying = Staying::in_victim("sleeper", 0, live::ASLEEP, 0)?;
+            let staying = Staying::in_target("sleeper", 0, live::ASLEEP, 0)?;
             start(STAYS)?;
             held_by("sleeper", IN_OLD)?;
             let running = klp::running().ok_or("no transition runs")?;
@@ -59,7 +59,7 @@ crate::selftest! {
     /// The same with `disable`; a second one changes nothing.
     fn disabled_while_enabling() {
         undisturbed(|| {
-            let staying = Staying::in_victim("sleeper", 0, live::ASLEEP, 0)?;
+            let staying = Staying::in_target("sleeper", 0, live::ASLEEP, 0)?;
             start(STAYS)?;
             is(STAYS, Some(Status::Enabling))?;
             klp::disable(STAYS).map_err(text)?;
@@ -73,7 +73,7 @@ crate::selftest! {
     /// Reversed by itself, after the time that was asked for.
     fn reversed_after_a_time() {
         undisturbed(|| {
-            let staying = Staying::in_victim("sleeper", 0, live::ASLEEP, 0)?;
+            let staying = Staying::in_target("sleeper", 0, live::ASLEEP, 0)?;
             let options = Options { reverse_after: Some(Duration::from_millis(30)) };
             let start = machine::arch::timebase();
             klp::load(file(STAYS)?, options).map_err(text)?;
@@ -97,7 +97,7 @@ crate::selftest! {
             let options = Options { reverse_after: Some(Duration::from_millis(5)) };
             klp::load(file(STAYS)?, options).map_err(text)?;
             ends_as(STAYS, Some(Status::Enabled))?;
-            let staying = Staying::in_victim("sleeper", 0, live::ASLEEP, 0)?;
+            let staying = Staying::in_target("sleeper", 0, live::ASLEEP, 0)?;
             klp::disable(STAYS).map_err(text)?;
             held_by("sleeper", IN_NEW)?;
             is(STAYS, Some(Status::Disabling))?;
@@ -111,7 +111,7 @@ crate::selftest! {
     fn one_at_a_time() {
         undisturbed(|| {
             enable("test_klp_livepatch")?;
-            let staying = Staying::in_victim("sleeper", 0, live::ASLEEP, 0)?;
+            let staying = Staying::in_target("sleeper", 0, live::ASLEEP, 0)?;
             start(STAYS)?;
             let result = klp::load(file("test_klp_second")?, Options::default());
             check!(result.as_ref().is_err_and(|error| is_busy(error, STAYS)), "{result:?}");
@@ -162,7 +162,7 @@ crate::selftest! {
     fn reversed_disable() {
         undisturbed(|| {
             enable(STAYS)?;
-            let staying = Staying::in_victim("sleeper", 0, live::ASLEEP, 0)?;
+            let staying = Staying::in_target("sleeper", 0, live::ASLEEP, 0)?;
             klp::disable(STAYS).map_err(text)?;
             held_by("sleeper", IN_NEW)?;
             is(STAYS, Some(Status::Disabling))?;
@@ -182,9 +182,9 @@ crate::selftest! {
         undisturbed(|| {
             // In the old function, and in the new one of a patch that is replaced:
             // neither side is free of them.
-            let old = Staying::in_victim("in old", 0, live::ASLEEP, 0)?;
+            let old = Staying::in_target("in old", 0, live::ASLEEP, 0)?;
             start(STAYS)?;
-            let new = Staying::in_victim("in new", 1, live::ASLEEP, 0)?;
+            let new = Staying::in_target("in new", 1, live::ASLEEP, 0)?;
             held_by("in old", IN_OLD)?;
             klp::reverse().map_err(text)?;
             held_by("in new", IN_NEW)?;
@@ -206,7 +206,7 @@ crate::selftest! {
         const FORCED: &str = "test_klp_forced";
         println!();
         live::close();
-        let staying = Staying::in_victim("sleeper", 0, live::ASLEEP, 0)?;
+        let staying = Staying::in_target("sleeper", 0, live::ASLEEP, 0)?;
         start(FORCED)?;
         held_by("sleeper", IN_OLD)?;
         klp::force().map_err(text)?;
@@ -215,7 +215,7 @@ crate::selftest! {
         check!(pinned, "it is not pinned");
         // It is still in the old function, with the new one on the way back.
         staying.returns(1)?;
-        let again = Staying::in_victim("again", 0, live::ASLEEP, 0)?;
+        let again = Staying::in_target("again", 0, live::ASLEEP, 0)?;
         again.returns(2)?;
         for _ in 0..2 {
             disable(FORCED)?;
@@ -225,7 +225,7 @@ crate::selftest! {
             ends_as(FORCED, Some(Status::Enabled))?;
         }
         // Forced out, with a thread inside, which comes home as it was handed over.
-        let staying = Staying::in_victim("in new", 0, live::ASLEEP, 0)?;
+        let staying = Staying::in_target("in new", 0, live::ASLEEP, 0)?;
         klp::disable(FORCED).map_err(text)?;
         held_by("in new", "test_klp_forced::stays is on its stack")?;
         klp::force().map_err(text)?;
@@ -238,7 +238,7 @@ crate::selftest! {
         )?;
         staying.returns(2)?;
         variants::choose(other).and_then(|_| variants::choose(before)).map_err(text)?;
-        let staying = Staying::in_victim("after", 0, live::ASLEEP, 0)?;
+        let staying = Staying::in_target("after", 0, live::ASLEEP, 0)?;
         staying.returns(1)
     }
 
@@ -251,7 +251,7 @@ crate::selftest! {
         live::close();
         klp::load(&renamed(file(STAYS)?, UNDER), Options::default()).map_err(text)?;
         ends_as(UNDER, Some(Status::Enabled))?;
-        let staying = Staying::in_victim("sleeper", 0, live::ASLEEP, 0)?;
+        let staying = Staying::in_target("sleeper", 0, live::ASLEEP, 0)?;
         klp::load(&renamed(&replacing(STAYS)?, ABOVE), Options::default()).map_err(text)?;
         held_by("sleeper", "test_klp_under::stays is on its stack")?;
         klp::force().map_err(text)?;

@@ -11,7 +11,7 @@ use livepatch::Options;
 /// What `enable` says of such a function.
 fn sentence(path: &str) -> String {
     format!(
-        "the size of {path} is not known, so nobody could tell whether a thread is in it; in assembly, `.size` gives it"
+        "the size of {path} is not known, so whether a thread is in it is not either; in assembly, `.size` gives it"
     )
 }
 

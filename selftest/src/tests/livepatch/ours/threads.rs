@@ -111,7 +111,7 @@ crate::selftest! {
     /// A thread asleep in the old function switches when it has left it.
     fn asleep_in_the_old_function() {
         undisturbed(|| observed(|| {
-            let staying = Staying::in_victim("sleeper", 0, live::ASLEEP, 0)?;
+            let staying = Staying::in_target("sleeper", 0, live::ASLEEP, 0)?;
             start(STAYS)?;
             held_by("sleeper", IN_OLD)?;
             check!(how("sleeper").is_empty(), "it has switched");
@@ -147,10 +147,10 @@ crate::selftest! {
     /// Deep in recursion through it, which goes on by the old function.
     fn deep_in_recursion() {
         undisturbed(|| {
-            let staying = Staying::in_victim("deep", 0, live::ASLEEP, 30)?;
+            let staying = Staying::in_target("deep", 0, live::ASLEEP, 30)?;
             start(STAYS)?;
             held_by("deep", IN_OLD)?;
-            let deep_in_new = Staying::in_victim("deep in new", 1, live::ASLEEP, 30)?;
+            let deep_in_new = Staying::in_target("deep in new", 1, live::ASLEEP, 30)?;
             let both = (staying.leave(), deep_in_new.leave());
             check!(both == (1, 2), "they got {both:?}");
             ends_as(STAYS, Some(Status::Enabled))?;
@@ -180,7 +180,7 @@ crate::selftest! {
     /// A safe point inside the old function is none.
     fn safe_point_in_the_old_function() {
         undisturbed(|| observed(|| {
-            let staying = Staying::in_victim("inside", 0, live::AT_SAFE_POINTS, 0)?;
+            let staying = Staying::in_target("inside", 0, live::AT_SAFE_POINTS, 0)?;
             start(STAYS)?;
             let before = live::safe_points();
             while live::safe_points() < before + 100 {
@@ -198,7 +198,7 @@ crate::selftest! {
     /// believed, whatever its stack shows.
     fn interrupted_in_the_old_function() {
         undisturbed(|| {
-            let staying = Staying::in_victim("spinner", 0, live::SPINNING, 0)?;
+            let staying = Staying::in_target("spinner", 0, live::SPINNING, 0)?;
             start(STAYS)?;
             let progress = klp::progress();
             let held = progress.iter().find(|one| one.thread.name() == "spinner");
