@@ -143,7 +143,7 @@ fn demo((said, guest): (Vec<Said<'_>>, Finished)) -> Result<()> {
                     SITE,
                 ],
             ),
-            (FILES, &["['kernel.elf', 'two_percent.debug.ko']"]),
+            (FILES, &["['klplab.elf', 'two_percent.debug.ko']"]),
             ("x/i $pc", &["bl "]),
             (
                 "klp-threads",

@@ -1,6 +1,6 @@
 //! `map`: what the kernel is made of, from bottom to top, and how large each part is.
 
-use crate::{kernel, tool};
+use crate::{image, kernel, tool};
 use anyhow::{Context, Result};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -136,11 +136,22 @@ pub fn map() -> Result<String> {
         logic,
         &format!("nothing of the kernel: {}", used.join(" ")),
     );
-    for (name, lines, knows) in rows {
-        row(name, lines, &knows);
+    for (name, lines, knows) in &rows {
+        row(name, *lines, knows);
     }
     let Lines { code, comments } = all;
     let _ = writeln!(text, "{:<12} {code:>6} {comments:>9}", "all");
+    let _ = writeln!(text, "\n{:<12} {:>6}  links", "image", "code");
+    for image in image::ALL {
+        let end = kernel::PACKAGES
+            .iter()
+            .position(|one| *one == image::package(image));
+        let end = end.context("an image of no package")?;
+        let sizes = rows.iter().take(end + 1).map(|(_, lines, _)| lines.code);
+        let code = logic.code + sizes.sum::<usize>();
+        let what = format!("crates/, boot to {}", image::package(image));
+        let _ = writeln!(text, "{:<12} {code:>6}  {what}", image.word());
+    }
     Ok(text)
 }
 

@@ -1,5 +1,29 @@
 //! Tracing of function calls, by patching the compilers' nops.
 //!
+//! # Why it is as it is
+//! A function's first instructions are the one place where its arguments are still where the
+//! caller put them, and where nothing of its own has happened yet. So that is where a call of
+//! it is caught. The compiler leaves room there for nothing (two nops, or what
+//! `-mprofile-kernel` makes), and at rest it costs two instructions.
+//!
+//! The room is two words, and only the second ever changes: from a nop to a `bl` and back, by
+//! one aligned store of four bytes. A CPU that runs through the site while it is written
+//! executes the old word or the new one, and both are right. Two words could be met half
+//! changed, by a thread that was preempted between them or by another CPU; so the first is
+//! made `mflr r0` once, before anything can branch to it, and stays. That is what the `bl`
+//! needs: it overwrites LR, and r0 keeps the way back to the caller (ELFv2 2.2.1.1: r0 is
+//! free at a function's entry).
+//!
+//! The `bl` reaches 32 MiB, so what it leads to lies in code memory near the kernel. Each
+//! *set* of ops has a trampoline of its own there, in which the ops are written out one after
+//! the other. Linux has one trampoline that walks a list; here a call pays for the ops on its
+//! own site alone, and the trampoline holds no loop that a reader would have to unroll.
+//!
+//! A trampoline whose set is no longer used may still be on the stack of a thread that was
+//! preempted in it, or that sleeps in a callback. Its memory is *retired*: given back when no
+//! thread's stack, register or kept return address leads there.
+//!
+//! # What there is
 //! Every function that may be traced begins, at its local entry, with a *site*:
 //! `mflr r0; nop`. Attaching an [`Ops`] turns the nop into a `bl` to a
 //! *trampoline*, which saves what the function's own code rests on, calls the

@@ -8,7 +8,7 @@ use lab::targets;
 use machine::{
     arch, mm,
     mm::code::CodeBlock,
-    text::{self, Change, FarStub, PlanError, TextError},
+    text::{self, Change, PlanError, TextError},
 };
 use ppc64::insn;
 
@@ -122,53 +122,6 @@ crate::selftest! {
         check!(matches!(refusal, PlanError::OutsideText { .. }), "{refusal:?}");
         let refusal = refused(&block, &[change(store, text::read(store)), good])?;
         check!(matches!(refusal, PlanError::Forbidden { .. }), "{refusal:?}");
-        Ok(())
-    }
-
-    /// A target that no branch reaches is reached through a stub, with every
-    /// argument in place.
-    fn far_targets_are_reached() {
-        // As a stand-in for a function far away, one in reach: what a far stub
-        // does depends on the address alone.
-        let target = targets::c_sum10 as *const () as u64;
-        let stub = FarStub::new(target).map_err(|error| format!("{error}"))?;
-        // SAFETY: the stub jumps to a function of this type. That function is a
-        // leaf without TOC set-up, so nobody misses r12.
-        let through: extern "C" fn(i64, i64, i64, i64, i64, i64, i64, i64, i64, i64) -> i64 =
-            unsafe { core::mem::transmute(stub.start()) };
-        let found = through(1, 2, 3, 4, 5, 6, 7, 8, 9, 10);
-        check!(found == 385, "{found} instead of 385");
-
-        // All that it may change is CTR, so it puts r12 back.
-        let far = FarStub::new(0x1234_5678_9abc_def0).map_err(|error| format!("{error}"))?;
-        let expected = [
-            0xf981_fff8, // std   r12, -8(r1)
-            0x3d80_1234, // lis   r12, 0x1234
-            0x618c_5678, // ori   r12, r12, 0x5678
-            0x798c_07c6, // sldi  r12, r12, 32
-            0x658c_9abc, // oris  r12, r12, 0x9abc
-            0x618c_def0, // ori   r12, r12, 0xdef0
-            0x7d89_03a6, // mtctr r12
-            0xe981_fff8, // ld    r12, -8(r1)
-            0x4e80_0420, // bctr
-        ];
-        let words: Vec<u32> = (0..9).map(|word| text::read(far.start() + 4 * word)).collect();
-        check!(words == expected, "{words:08x?}");
-        drop(far);
-
-        let from = stub.start();
-        let reach = insn::BRANCH_HIGHEST as u64;
-        let route = text::route(from, from + reach, true).map_err(|error| format!("{error}"))?;
-        check!(matches!(route.1, text::Route::Direct), "a stub at the very reach of a branch");
-        let used = mm::code::used();
-        let (word, route) = text::route(from, from + reach + 4, true).map_err(|error| format!("{error}"))?;
-        let text::Route::Through(far) = &route else {
-            return Err("no stub one word beyond the reach of a branch".into());
-        };
-        let branch = insn::branch_target(from, word).map(|branch| (branch.target, branch.link));
-        check!(branch == Some((far.start(), true)), "the branch goes to {branch:x?}");
-        drop(route);
-        check!(mm::code::used() == used, "the stub's memory was not given back");
         Ok(())
     }
 }

@@ -1,13 +1,9 @@
 //! The one writer of code.
 //!
-//! Whoever wants to change an instruction names its address, the word that he
-//! expects there, and the new word. A transaction of such changes is checked as
+//! A change of an instruction names its address, the word that is expected there, and the
+//! new word. A transaction of such changes is checked as
 //! a whole before any of it is written; then each word is written, made visible
 //! to instruction fetch, and read back.
-
-mod far;
-
-pub use far::{FarStub, Route, RouteError, route};
 
 use crate::{arch, mm, symbols::Place, sync::IrqLock};
 use core::fmt;
