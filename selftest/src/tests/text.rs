@@ -132,8 +132,8 @@ crate::selftest! {
         // does depends on the address alone.
         let target = targets::c_sum10 as *const () as u64;
         let stub = FarStub::new(target).map_err(|error| format!("{error}"))?;
-        // SAFETY: the stub jumps to a function of this type. That function is a
-        // leaf without TOC set-up, so nobody misses r12.
+        // SAFETY: the stub jumps to a function of this type. That function is a leaf
+        // without TOC set-up, so it needs no r12.
         let through: extern "C" fn(i64, i64, i64, i64, i64, i64, i64, i64, i64, i64) -> i64 =
             unsafe { core::mem::transmute(stub.start()) };
         let found = through(1, 2, 3, 4, 5, 6, 7, 8, 9, 10);
