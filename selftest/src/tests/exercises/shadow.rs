@@ -16,7 +16,7 @@ static VISITORS: [Visitor; 3] = [const { Visitor { _ticket: 1 } }; 3];
 /// One that comes all the time while the patch goes.
 static REGULAR: Visitor = Visitor { _ticket: 2 };
 
-/// How often the regular comes before its thread may switch: nearly always it is
+/// How often the regular comes before its thread is at a safe point: nearly always it is
 /// interrupted in between.
 const ROUND: usize = 1000;
 

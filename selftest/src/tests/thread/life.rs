@@ -59,7 +59,7 @@ crate::selftest! {
             until("the third's end", || Arc::strong_count(&count) == 1)?;
             let found = count.load(Ordering::Relaxed);
             check!(found == 111, "the sum is {found}");
-            // The next thread clears away what is left.
+            // The next spawn clears away what is left.
             join(spawn("last", || ())?)
         })
     }
