@@ -55,7 +55,7 @@ function trap_entry
 	ld	r9, CPU_STACK_TOP(r13)
 	cmpld	r1, r9
 	bgt	1f
-	addi	r9, r1, -(PROTECTED_ZONE + TRAP_SIZE)
+	addi	r9, r1, -(RED_ZONE + TRAP_SIZE)
 	clrrdi	r9, r9, 4
 	b	2f
 1:	ld	r9, CPU_FALLBACK_STACK(r13)

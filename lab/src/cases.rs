@@ -19,7 +19,7 @@ pub struct Case {
     /// Finds the answer.
     pub run: fn() -> Outcome,
     /// Whether compiled code goes on behind a patched local call, in the kernel: a
-    /// variant whose calls don't come back as they should is not asked.
+    /// variant is not asked if its calls don't come back as they should.
     pub rests_on_toc: bool,
     /// Whether this machine can tell, and if not, why.
     pub needs: fn() -> Result<(), &'static str>,

@@ -203,7 +203,7 @@ pub fn settle() -> Result<(), String> {
     Ok(())
 }
 
-/// Disables a patch and waits until everybody has left it.
+/// Disables a patch and waits until all threads have left it.
 pub fn disable(name: &str) -> Result<(), Finding> {
     livepatch::disable(name).map_err(|error| error.to_string())?;
     Ok(settle()?)

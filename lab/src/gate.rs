@@ -8,11 +8,11 @@ use core::{
 use machine::{arch, time};
 use thread::WaitQueue;
 
-/// Nobody has to wait.
+/// No thread has to wait.
 const OPEN: u8 = 0;
-/// The next one who comes waits.
+/// The next thread that comes waits.
 const SHUT: u8 = 1;
-/// Somebody waits.
+/// A thread waits.
 const WAITING: u8 = 2;
 
 /// The place.
@@ -44,8 +44,8 @@ impl Gate {
         self.state.load(Ordering::Relaxed)
     }
 
-    /// Goes through: at once if it is open or somebody waits here already, else when
-    /// it is opened.
+    /// Goes through: at once if it is open or a thread waits here already, else when it
+    /// is opened.
     pub fn pass(&self) {
         let first =
             self.state
@@ -56,19 +56,19 @@ impl Gate {
         }
     }
 
-    /// Lets the next one who comes wait.
+    /// Makes the next thread that comes wait.
     pub fn shut(&self) {
         self.state.store(SHUT, Ordering::Relaxed);
     }
 
-    /// Waits until somebody waits here. Says whether that happened in time.
+    /// Waits until a thread waits here. Says whether that happened in time.
     #[must_use]
     pub fn is_reached(&self) -> bool {
         let reached = || self.state() == WAITING;
         self.queue.wait_deadline(deadline(), reached)
     }
 
-    /// Lets everybody go on.
+    /// Lets all threads go on.
     pub fn open(&self) {
         self.state.store(OPEN, Ordering::Relaxed);
         self.queue.wake_all();

@@ -19,7 +19,7 @@
 //! - `functions`: the functions that cases replace; `targets`: those that tests, tracers and
 //!   the guided step use;
 //! - `bench`: the cost meter;
-//! - `single_step`: code whose every instruction traps; `instruments`: what calls are
+//! - `single_step`: code in which every instruction traps; `instruments`: what calls are
 //!   measured, watched and provoked with.
 #![no_std]
 #![feature(patchable_function_entry)]

@@ -41,7 +41,7 @@ impl Cell {
     }
 }
 
-/// Who judged faults before.
+/// The judge of faults before the matrix.
 static JUDGE: AtomicUsize = AtomicUsize::new(0);
 
 /// Every fault of a trial is a trial's own.
@@ -82,7 +82,7 @@ pub fn run(variant: Option<&str>, case: Option<&str>) -> Verdict {
         );
         return Verdict::BadArgument;
     }
-    // What patches say of themselves is noise here, unless somebody looks for it.
+    // What patches say of themselves is noise here, unless the log level asks for it.
     if level < LevelFilter::Debug {
         log::set_max_level(LevelFilter::Off);
     }

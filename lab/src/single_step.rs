@@ -1,5 +1,5 @@
-//! Code whose every instruction traps: what the step explorer, the guided step, the cost
-//! meter and the self-tests have in common.
+//! Code in which every instruction traps: what the step explorer, the guided step, the
+//! cost meter and the self-tests have in common.
 //!
 //! `MSR[SE]` makes the CPU trap before each instruction (ISA Book III, 7.5.15). One thread
 //! at a time is stepped, by [`run`]: a call by the ABI sanitiser ([`make`]), or what comes
@@ -173,7 +173,7 @@ pub unsafe fn make(call: &mut SanitisedCall, visitor: &mut Visitor<'_>) -> Made 
         unsafe { call.make() };
         let fault = STEPPING.lock().as_ref().and_then(|one| one.fault);
         if fault.is_some() {
-            // Nobody has come back through what these three keep.
+            // The call has not come back through what these three keep.
             entry.tracing.store(0, Ordering::Relaxed);
             graph::forget_above(hooked);
             entry.stack_floor.store(floor, Ordering::Relaxed);
@@ -198,7 +198,7 @@ fn watch(frame: &mut TrapFrame) -> bool {
     // nest, so it is not running.
     let visit = unsafe { &mut *visitor };
     let may_end = |frame: &TrapFrame| {
-        // With interrupts off a lock may be held, and nobody would open it again.
+        // With interrupts off the thread may own a lock, and would never release it.
         deadline.is_some() && frame.msr & msr::EE != 0
     };
     match frame.vector {

@@ -111,7 +111,7 @@ pub extern "C" fn divide(value: u64, by: u64) -> Pair<u64, u64> {
     }
 }
 
-/// The first number below `limit` whose square is `wanted`.
+/// The first number below `limit` that has the square `wanted`.
 #[inline(never)]
 pub extern "C" fn find(wanted: u64, limit: u64) -> i64 {
     (0..black_box(limit))
@@ -208,8 +208,8 @@ unsafe extern "C" {
     pub safe fn c_second_name(value: c_long) -> c_long;
 }
 
-/// Calls every victim, and folds their results into one number: the same one
-/// every time but for [`c_counts`], which is called and left out.
+/// Calls every target, and folds their results into one number: the same one every time
+/// but for [`c_counts`], which is called and left out.
 #[inline(never)]
 pub fn workload(seed: u64) -> u64 {
     let small = (seed % 100) as c_long;

@@ -89,8 +89,8 @@ pub fn take_noted() -> u64 {
     NOTED.swap(0, Ordering::Relaxed)
 }
 
-/// Exercise 7: the how-manieth visit of this visitor it is, who is known by the address
-/// of its record. The record has no room for a number, so nobody knows: 0.
+/// Exercise 7: the how-manieth visit of this visitor it is. The address of its record
+/// identifies a visitor. The record has no room for a number, so that is not known: 0.
 #[inline(never)]
 pub extern "C" fn visit(visitor: u64) -> u64 {
     black_box(visitor);
@@ -166,7 +166,7 @@ pub fn ring(rings: bool) {
     RANG.wake_all();
 }
 
-/// How often somebody has listened to the bell since boot.
+/// How often a thread has listened to the bell since boot.
 #[must_use]
 pub fn looks() -> u64 {
     LOOKS.load(Ordering::Relaxed)

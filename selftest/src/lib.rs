@@ -17,7 +17,7 @@ use init::Image;
 use report::Verdict;
 use shell::Extension;
 
-/// How often the soak goes round if nobody says.
+/// How often the soak goes round by default.
 const SOAK: u32 = 10_000;
 
 /// What the shell offers of the tests.

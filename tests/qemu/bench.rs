@@ -228,7 +228,7 @@ fn inexact() -> Result<()> {
     Ok(())
 }
 
-/// The measurements, a line each, without those whose names begin like `left_out`.
+/// The measurements, a line each, without those with names that begin like `left_out`.
 fn rows(run: &Run, left_out: &[&str]) -> Result<String> {
     let mut text = String::new();
     for row in run.events("measure") {

@@ -176,7 +176,7 @@ fn listen(output: ChildStdout) -> Receiver<Value> {
                 break;
             };
             if sender.send(value).is_err() {
-                // Nobody listens any more, but the browser must not block on its way out.
+                // The receiver is gone, but the browser must not block on its way out.
                 let _ = std::io::copy(&mut output.by_ref(), &mut std::io::sink());
                 break;
             }

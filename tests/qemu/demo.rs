@@ -66,8 +66,8 @@ struct Seen<'a> {
     time: u64,
 }
 
-/// In each transition, each thread switches once; in one that is reversed, who went
-/// over goes back once. Everything is reported in its order.
+/// In each transition, each thread switches once; in one that is reversed, each thread
+/// that went over goes back once. Everything is reported in its order.
 fn transitions(run: &Run) -> Result<()> {
     let mut running: Option<Seen<'_>> = None;
     let mut ended = Vec::new();
@@ -125,7 +125,7 @@ fn transitions(run: &Run) -> Result<()> {
     Ok(())
 }
 
-/// Who switched, and back, is who should.
+/// The threads that switched, and back, are those that should.
 fn complete(seen: &Seen<'_>) -> Result<()> {
     let sorted = |names: &[&str]| {
         names
@@ -149,7 +149,7 @@ fn complete(seen: &Seen<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Who slept in the old function was seen there.
+/// The threads that slept in the old function were seen there.
 fn held(run: &Run) -> Result<()> {
     let held = run.events("blocked");
     let name = |record: &&Value| record["name"].as_str().unwrap_or_default().to_owned();

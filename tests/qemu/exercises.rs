@@ -104,7 +104,7 @@ fn no_variant() -> Result<()> {
     let run = Boot::new("exercises::no_variant", "default", append)?.run()?;
     let test = run.event("test")?;
     let message = test["message"].as_str().context("no message")?;
-    // Somebody may well have one.
+    // The reader may well have one.
     ensure!(
         message.starts_with("not done yet: ") || !run.events("measure").is_empty(),
         "{test}"

@@ -107,7 +107,7 @@ fn first_call(
     })
 }
 
-/// `make test` sees to it that there is a debugger; who calls cargo may have none.
+/// `make test` sees to it that there is a debugger; a direct call of cargo may find none.
 fn with_gdb(test: impl Fn(&str) -> Result<()>) -> Result<Completion> {
     match gdb::program() {
         Ok(program) => test(&program).map(|()| Completion::Completed),

@@ -30,7 +30,7 @@ fn failed(error: anyhow::Error) -> Failed {
     format!("{error:#}").into()
 }
 
-/// An image of the kernel, built by whoever asks first, with modules of all return
+/// An image of the kernel, built by the first caller, with modules of all return
 /// conventions.
 pub fn kernel(image: Image) -> Result<&'static Path> {
     static KERNELS: [OnceLock<Result<PathBuf, String>>; image::ALL.len()] =
@@ -59,8 +59,8 @@ pub fn own_variants(kernel: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// How long a guest may be silent. More than the runner's minute: nobody waits for it, and
-/// the host may be very busy.
+/// How long a guest may be silent. More than the runner's minute: no user waits for it,
+/// and the host may be very busy.
 const SILENCE: Duration = Duration::from_secs(180);
 
 /// A boot to be made.

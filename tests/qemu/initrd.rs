@@ -53,7 +53,7 @@ fn gnu_archive(module: &[u8]) -> Result<Vec<u8>> {
     Ok(builder.into_inner()?)
 }
 
-/// An archive with one module, whose name is in an extended header of pax.
+/// An archive with one module; its name is in an extended header of pax.
 fn pax_archive(module: &[u8]) -> Result<Vec<u8>> {
     let mut builder = Builder::new(Vec::new());
     builder.append_pax_extensions([("path", &b"modules/two_percent.ko"[..])])?;

@@ -33,7 +33,7 @@ const FILTERS: [(&str, &str); 5] = [
     (r"\[ *\d+\.\d{6}\] ", ""),
     // Registers, but for where it happened.
     (r"(?m)^(msr|cr|r\d+) .*\n", ""),
-    // Return addresses that somebody else may have left on the stack.
+    // Return addresses that other calls may have left on the stack.
     (r"(?m)^.*\(perhaps stale; see lr\)\n", ""),
     // How many threads there have been.
     (r"(?m)^(thread: \S+)-\d+$", "$1-[number]"),

@@ -2,8 +2,8 @@
 //!
 //! Every trial is one boot, or a few, in a QEMU of its own, run by the same
 //! code as `cargo run`. The kernel is built once, before the first trial that
-//! needs it. `cargo test -p qemu-tests -- FILTER` runs those whose name contains
-//! FILTER; `--list` names them.
+//! needs it. `cargo test -p qemu-tests -- FILTER` runs those that have FILTER in their
+//! name; `--list` names them.
 
 mod bench;
 mod boots;

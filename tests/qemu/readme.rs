@@ -7,8 +7,8 @@ use libtest_mimic::Trial;
 use xtask::outcome::Outcome;
 use xtask::tool;
 
-/// Rows of the closing table whose first count comes from the build, and from nothing
-/// else: README.md's may be of an older one, but not by more than a tenth.
+/// Rows of the closing table with a first count that comes from the build, and from
+/// nothing else: README.md's may be of an older one, but not by more than a tenth.
 const OF_THE_BUILD: [&str; 4] = ["symbols", "ftrace", "modules", "text"];
 
 pub fn trials() -> Vec<Trial> {

@@ -1,5 +1,5 @@
 //! The page of a run, in a real browser: what it shows is what the guests have
-//! reported, and everybody can read it.
+//! reported, and every reader can read it.
 
 mod looks;
 mod shown;
@@ -61,8 +61,8 @@ impl Sources {
     }
 }
 
-/// Each measure that is documented, of two variants, with a number that is nobody
-/// else's; and rows that belong to no variant, or have a name that nobody knows.
+/// Each measure that is documented, of two variants, with a number that is in no other;
+/// and rows that belong to no variant, or have an unknown name.
 fn costs() -> Value {
     let measures = [
         "rest",

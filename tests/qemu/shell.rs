@@ -1,4 +1,4 @@
-//! The monitor: what is typed, what is piped in, and what nobody would type.
+//! The monitor: what is typed, what is piped in, and what no user would type.
 
 mod scripts;
 mod shown;

@@ -1,5 +1,5 @@
-//! Documents whose commands are run: a *walk* does what a document's fenced blocks
-//! say, in their order, in a copy of the tree, and compares what is printed.
+//! Runs the commands of documents: a *walk* does what a document's fenced blocks say, in
+//! their order, in a copy of the tree, and compares what is printed.
 //!
 //! - [`document`] finds the blocks;
 //! - [`expect`] compares output with what a document shows;

@@ -31,9 +31,9 @@ pub struct Tree {
 }
 
 impl Tree {
-    /// Brings the copy of a name up to date, and waits before that until nobody else
-    /// uses it. Whatever is in the tree comes along, committed or not, unless git
-    /// ignores it.
+    /// Brings the copy of a name up to date, and waits before that until no other process
+    /// uses it. Whatever is in the tree comes along, committed or not, unless git ignores
+    /// it.
     ///
     /// # Errors
     /// When something can't be read or written, or git is not there.

@@ -43,7 +43,7 @@ pub struct Row {
     pub unit: String,
     /// How much.
     pub value: u64,
-    /// The most that it may be, if anybody has said so.
+    /// The most that it may be, if it has a limit.
     pub limit: Option<u64>,
 }
 

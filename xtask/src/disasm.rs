@@ -7,8 +7,8 @@ use std::path::Path;
 use std::process::Command;
 use symtab::{Kind, SymbolSpec};
 
-/// Prints the disassembly of a kernel, or of those functions whose name,
-/// mangled or not, contains `part`.
+/// Prints the disassembly of a kernel, or of those functions that have `part` in their
+/// name, mangled or not.
 ///
 /// # Errors
 /// When there is no such function, or objdump fails.
@@ -45,7 +45,7 @@ fn matches(symbol: &SymbolSpec, part: &str) -> bool {
 }
 
 fn objdump(kernel: &Path, range: &[String]) -> Result<()> {
-    /// Number of the signal that ends a program whose reader has gone.
+    /// Number of the signal that ends a program when its reader has gone.
     const SIGPIPE: i32 = 13;
     let program = tool::cross("objdump");
     let mut command = Command::new(&program);

@@ -1,7 +1,7 @@
 //! `exercise`: lists the exercises of docs/exercises, or says whether the reader's tree
 //! does what some of them ask.
 //!
-//! What is asked for is looked at as it behaves: in a guest, whose self-tests under
+//! What is asked for is looked at as it behaves: in a guest, where the self-tests under
 //! `exercises::` say what they have found; by the proof; or by the matrix. Nothing here
 //! reads a reader's source.
 

@@ -78,7 +78,7 @@ pub struct Guest {
     signs: Signs,
     verdict_at: Option<Instant>,
     end: Option<End>,
-    /// The report, where nobody else has asked for it.
+    /// The report, where the caller has not asked for one.
     scratch: Option<PathBuf>,
 }
 
@@ -186,7 +186,7 @@ impl Guest {
         }
     }
 
-    /// Counts as a sign of life: the guest has nothing to do as long as nobody types.
+    /// Counts as a sign of life: the guest has nothing to do as long as nothing is typed.
     pub fn excuse_silence(&mut self) {
         self.signs.note();
     }
@@ -236,7 +236,7 @@ impl Guest {
                 return Step::Ended;
             }
             let left = until.saturating_duration_since(Instant::now());
-            // First what has come while nobody looked.
+            // First what has come since the last look.
             let printed = self.receive(POLL.min(left));
             if !printed && let Ok(Some(status)) = self.child.try_wait() {
                 self.end = Some(End::Exited(status, Instant::now()));

@@ -24,7 +24,7 @@ const SOURCES: [&str; 10] = [
     "rust-toolchain.toml",
 ];
 
-/// The package whose executable an image is.
+/// The package that has an image as its executable.
 #[must_use]
 pub fn package(image: Image) -> &'static str {
     match image {

@@ -76,7 +76,7 @@ fn build_anew(image: Image, conventions: &Conventions) -> Result<PathBuf> {
 }
 
 /// Copies a kernel to `klplab/<its name>.elf` in cargo's target folder and
-/// embeds the symbol table in the copy, whose path it returns.
+/// embeds the symbol table in the copy. Returns the path of the copy.
 ///
 /// # Errors
 /// When `linked` is no kernel, two of its functions are one, or a file can't be read or

@@ -90,8 +90,8 @@ pub fn link_all(image: Image, convention: Convention, opt: Option<&str>) -> Resu
     Ok(modules)
 }
 
-/// Waits until nobody else builds modules in a folder, and keeps others from it
-/// as long as the file is open.
+/// Waits until no other process builds modules in a folder, and keeps others from it as
+/// long as the file is open.
 fn lock(folder: &Path) -> Result<File> {
     let path = folder.join("lock");
     let locked = std::fs::create_dir_all(folder)
@@ -175,8 +175,7 @@ fn advice(found: &[Violation]) -> String {
     })
 }
 
-/// Leaves the file alone if nothing changed, so that whoever is about to read it
-/// sees no new one.
+/// Leaves the file alone if nothing changed, so that its next reader sees no new one.
 fn replace_if_changed(path: &Path, bytes: &[u8]) -> Result<()> {
     if std::fs::read(path).ok().as_deref() != Some(bytes) {
         tool::replace_file(path, bytes)?;

@@ -41,7 +41,7 @@ pub enum Outcome {
         /// The limit.
         limit: Duration,
     },
-    /// Who was typing ended QEMU.
+    /// The user at the console ended QEMU.
     EndedByHand,
     /// QEMU ended well, but the guest's last line is no verdict.
     NoVerdict,

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::mpsc::SyncSender;
 
 /// Passes what comes out of a pipe on to a channel, from a thread of its own,
-/// until the pipe ends or nobody listens.
+/// until the pipe ends or the receiver is gone.
 pub fn forward<T: Send + 'static>(
     mut pipe: impl Read + Send + 'static,
     channel: SyncSender<T>,
@@ -25,7 +25,7 @@ pub fn forward<T: Send + 'static>(
 
 /// Prints bytes as they are, at once.
 pub fn pass_on(to: &mut impl Write, bytes: &[u8]) {
-    // If nobody reads us any more, the run still has an outcome.
+    // If our output has no reader any more, the run still has an outcome.
     let _ = to.write_all(bytes).and_then(|()| to.flush());
 }
 

@@ -48,8 +48,8 @@ pub fn keep(path: &Path, content: &Value) -> Result<()> {
     tool::replace_file(path, &bytes)
 }
 
-/// Keeps a file whose list `what` is what a command was asked for, and says where it is.
-/// Without an entry there is nothing to keep: the file of an earlier run stays.
+/// Keeps a file with the list `what`, for which a command was asked, and says where it
+/// is. Without an entry there is nothing to keep: the file of an earlier run stays.
 ///
 /// # Errors
 /// When it can't be written.

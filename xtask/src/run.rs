@@ -179,8 +179,8 @@ pub fn run(kernel: &Path, args: &RunArgs) -> Result<Outcome> {
     Ok(finished.outcome)
 }
 
-/// Whether someone sees colours on standard output and has not refused them
-/// (see no-color.org).
+/// Whether the user sees colours on standard output and has not refused them (see
+/// no-color.org).
 pub(crate) fn wants_colour() -> bool {
     std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
 }

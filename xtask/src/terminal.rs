@@ -35,7 +35,7 @@ impl RawTerminal {
 
 impl Drop for RawTerminal {
     fn drop(&mut self) {
-        // There is nobody to tell if it fails.
+        // A failure has no caller that could be told.
         let _ = tcsetattr(stdin(), SetArg::TCSADRAIN, &self.before);
     }
 }

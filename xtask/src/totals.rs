@@ -14,8 +14,8 @@ pub struct Totals {
     pub failed: u64,
 }
 
-/// Runs all tests, or those whose name contains `filter`, and prints the
-/// totals as the last line. Returns whether all is well.
+/// Runs all tests, or those that have `filter` in their name, and prints the totals as
+/// the last line. Returns whether all is well.
 ///
 /// Nothing ran, or cargo failed without a failed test, is not well either.
 ///
@@ -64,7 +64,7 @@ fn echo_and_add(mut from: impl Read, to: &mut impl Write) -> Result<Totals> {
             .read(&mut buffer)
             .context("cargo's output can't be read")?;
         let chunk = &buffer[..count];
-        // If nobody reads us any more, the tests still have a result.
+        // If our output has no reader any more, the tests still have a result.
         let _ = to.write_all(chunk).and_then(|()| to.flush());
         for &byte in chunk {
             if byte == b'\n' {

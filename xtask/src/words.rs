@@ -27,7 +27,7 @@ const WORDS: [(&str, &str); 30] = [
     ("victims", "targets"),
     ("crew", "workload threads"),
     ("staff", "workload threads"),
-    ("protected zone", "red zone"),
+    ("red zone", "red zone"),
     ("ledger", "snapshot"),
     ("somebody", "a caller, a thread, the user"),
     ("somebody's", "a caller's, a thread's, the user's"),

@@ -1,4 +1,4 @@
-//! The proof and the build id, on a module whose descriptor is made by hand.
+//! The proof and the build id, on a module with a descriptor that is made by hand.
 
 use klp::{Convention, Function, Info, Object, info, stack};
 use std::mem::offset_of;

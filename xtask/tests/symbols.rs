@@ -69,7 +69,7 @@ fn a_rust_function_at_another_ones_address_is_refused() {
     assert!(error.starts_with(expected), "{error}");
     let error = check([rust, "bcmp"]).unwrap_err().to_string();
     assert!(error.contains("`bcmp`"), "{error}");
-    // Two names that somebody has given in C or assembly are meant.
+    // Two names that were given in C or assembly are meant.
     check(["memcmp", "bcmp"]).unwrap();
 }
 

@@ -1,7 +1,7 @@
 //! Writes the header that `.S` files include, because `.S` files can't name
 //! Rust constants.
 
-use super::{CpuEntry, FrameHeader, PROTECTED_ZONE, TRAP_MARKER, TrapFrame, gpr_offset};
+use super::{CpuEntry, FrameHeader, RED_ZONE, TRAP_MARKER, TrapFrame, gpr_offset};
 use core::mem::{offset_of, size_of};
 use ppc64::{msr, spr, vector};
 use std::{fmt::Write as _, string::String};
@@ -37,7 +37,7 @@ pub fn assembly_header() -> String {
         ("CPU_STACK_FLOOR", offset_of!(CpuEntry, stack_floor)),
         ("CPU_STACK_TOP", offset_of!(CpuEntry, stack_top)),
         ("CPU_FALLBACK_STACK", offset_of!(CpuEntry, fallback_stack)),
-        ("PROTECTED_ZONE", PROTECTED_ZONE),
+        ("RED_ZONE", RED_ZONE),
     ];
     for (name, offset) in offsets {
         define(name, offset as u64);

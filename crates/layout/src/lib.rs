@@ -20,7 +20,7 @@ pub use header::assembly_header;
 
 /// Bytes below r1 that a function may use without opening a frame, so that an
 /// interrupt must step over them (ELFv2 1.9, 2.2.2.4 "Protected Zone").
-pub const PROTECTED_ZONE: usize = 288;
+pub const RED_ZONE: usize = 288;
 
 /// What a stack must still have below r1 when an interrupt arrives: the zone,
 /// the trap frame, and room for the handler's own frames.
@@ -91,7 +91,7 @@ impl TrapFrame {
 
 const _: () = assert!(size_of::<FrameHeader>() == 32);
 const _: () = assert!(size_of::<TrapFrame>().is_multiple_of(16));
-const _: () = assert!(INTERRUPT_ROOM > 4096 + PROTECTED_ZONE + size_of::<TrapFrame>());
+const _: () = assert!(INTERRUPT_ROOM > 4096 + RED_ZONE + size_of::<TrapFrame>());
 
 /// What interrupt entry needs to know of a CPU before it has a stack or a TOC.
 /// First part of the kernel's per-CPU data, so r13 and SPRG1 point at it. The

@@ -91,6 +91,6 @@ fn the_instructions_have_the_structs_offsets() {
         let text = pattern.replace("{}", &offset.to_string());
         assert!(TEXT.contains(&text), "no `{text}`");
     }
-    let zone = format!("{} bytes are protected", layout::PROTECTED_ZONE);
+    let zone = format!("{} bytes are protected", layout::RED_ZONE);
     assert!(TEXT.contains(&zone), "{zone}");
 }

@@ -13,8 +13,8 @@ use machine::{arch, time};
 const SLEEPERS: usize = 1000;
 /// How often a patch of 1,000 functions is enabled and disabled.
 const TRANSITIONS: u64 = 3;
-/// Who else may want the CPU: the thread that changes patches, and the one that looks
-/// after transitions.
+/// Other threads that may want the CPU: the one that changes patches, and the worker that
+/// looks after transitions.
 const OTHERS: u64 = 2;
 
 #[derive(Debug, Default)]

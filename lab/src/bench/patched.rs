@@ -37,8 +37,8 @@ pub(super) fn problem(error: LivepatchError) -> String {
     format!("{error}")
 }
 
-/// A thread that is off the CPU without having given way: nobody can tell what is on
-/// its stack, so a transition waits for it.
+/// A thread that is off the CPU without having given way. Its stack can't be relied on,
+/// so it blocks a transition.
 pub(crate) struct Busy {
     handle: thread::Handle,
     /// 0, then 1 when it runs, then 2 when it may end.

@@ -18,7 +18,7 @@ const FRAMES: usize = 10;
 /// The most that one sleeping thread may add.
 const EACH: u64 = 1700;
 
-/// Threads that sleep, and go on sleeping whoever wakes them.
+/// Threads that sleep, and go back to sleep when they are woken.
 pub(super) struct Sleepers {
     handles: Vec<Handle>,
     /// How deep each calls itself.
@@ -51,7 +51,7 @@ fn frames_of(thread: &Thread) -> usize {
 }
 
 impl Sleepers {
-    /// Nobody sleeps yet.
+    /// No thread yet.
     pub fn new() -> Self {
         AWAKE.store(false, Ordering::Relaxed);
         Self {
@@ -102,9 +102,9 @@ impl Sleepers {
     }
 }
 
-/// Lets all others run until none of them wants to. Whoever has begun last need not be
-/// the last to fall asleep: a tick may have taken the CPU from another one, on whose
-/// stack nobody can rely then.
+/// Lets all others run until none of them wants to. The thread that has begun last need
+/// not be the last to fall asleep: a tick may have taken the CPU from another one, and
+/// the stack of a preempted thread can't be relied on.
 fn be_alone() {
     let me = thread::current().id();
     let is_awake = |other: Arc<Thread>| {

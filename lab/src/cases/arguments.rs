@@ -10,8 +10,8 @@ use super::{
 };
 use core::ptr;
 
-/// Calls a victim that returns the weighted sum of `arguments`, but for the first
-/// `before` of them; before it is patched, and in both ways afterwards.
+/// Calls a target that returns the weighted sum of `arguments`, but for the first
+/// `before` of them: before it is patched, and in both ways afterwards.
 fn sum(function: u64, before: usize, arguments: &[u64]) -> Outcome {
     let expected = (1..)
         .zip(&arguments[before..])
@@ -75,7 +75,7 @@ pub fn struct_72() -> Outcome {
 pub fn struct_hidden() -> Outcome {
     let function = functions::lab_hidden as *const () as u64;
     let check = |more: u64| -> Result<(), Finding> {
-        // Not the trial's: a call that faults leaves nobody in need of it.
+        // Not the trial's: after a call that faults, no code needs it.
         let mut room: Large = [-1; 9];
         let hidden = ptr::from_mut(&mut room).expose_provenance() as u64;
         let seen = Call::new(function, &[hidden, 5, 3]).run()?;

@@ -19,9 +19,8 @@ use loader::{Module, ModuleError, TocChoice};
 /// What the functions of the module add behind the call.
 const THEIR_MORE: u64 = 70_000;
 
-/// Loads the module whose functions call others. It has a TOC of its own whatever the
-/// variant gives to patches: an ordinary module is there before anybody thinks of a
-/// patch.
+/// Loads the module with the functions that call others. It has a TOC of its own whatever
+/// the variant gives to patches: an ordinary module is loaded before there is a patch.
 fn load_target() -> Result<Arc<Module>, Finding> {
     let (convention, toc) = loader::expected();
     loader::expect(convention, TocChoice::Own);
@@ -80,7 +79,7 @@ pub fn caller_stays() -> Outcome {
     let target = load_target()?;
     let caller = find(&target, "cases_target::calls_inside");
     let call = caller.map(|caller| Call::new(caller, &[1]).with_toc(target.toc));
-    // Whoever has a module in use keeps it as well; that is not the question.
+    // A reference keeps the module loaded as well; that is not the question.
     drop(target);
     let result = call.and_then(|call| settled("cases", || unload_below(&call)));
     fixtures::unload("cases-target")?;

@@ -15,7 +15,7 @@ use machine::{arch, symbols};
 
 /// C, as its module names it.
 const NEW: &str = "cases::look";
-/// Who calls it.
+/// Its caller.
 const CALLER: &str = "sanitised_call_asm";
 
 pub fn walk() -> Outcome {

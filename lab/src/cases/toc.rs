@@ -10,8 +10,8 @@ use crate::instruments::sanitiser::What;
 /// What C adds to what B returns.
 pub const MORE: u64 = 1_000_000;
 
-/// Calls a victim that returns its argument and one, before it is patched and in
-/// both ways afterwards; `check` judges the calls of the patched one.
+/// Calls a target that returns its argument and one, before it is patched and in both
+/// ways afterwards; `check` judges the calls of the patched one.
 fn call(function: u64, by: By, check: impl Fn(&Seen) -> Result<(), Finding>) -> Outcome {
     let call = Call::new(function, &[41]).by(by);
     call.run()?.returned(42)?;

@@ -1,5 +1,4 @@
-//! Calls of the function that is patched: who makes them, what is to come of them, and
-//! what does.
+//! Calls of the patched function: their callers, and what is expected and found of each.
 
 use super::functions;
 use crate::instruments::sanitiser::{Deviation, SanitisedCall};

@@ -90,7 +90,7 @@ pub fn write_back() -> Result<(), String> {
     Ok(())
 }
 
-/// What a writer would do who does not know better: puts both words to use.
+/// What a naive writer would do: puts both words to use at once.
 pub fn write_both_words() {
     let words = *IN_USE.lock();
     // If it fails, the site has two nops afterwards, which is found.

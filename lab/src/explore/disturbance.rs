@@ -27,13 +27,13 @@ pub enum Disturbance {
     Comes(Tracer),
     /// One that was attached beforehand is detached.
     Goes(Tracer),
-    /// An interrupt comes, whose handler makes the same call.
+    /// An interrupt comes; its handler makes the same call.
     Tick,
     /// The patch is disabled, and its module unloaded as soon as that is possible.
     Unload,
     /// The running transition is turned round.
     Reverse,
-    /// The running transition loses what has held it up.
+    /// The thread that blocks the running transition leaves.
     End,
     /// A control: both words of the site are written at once.
     BothWords,
@@ -102,7 +102,7 @@ pub fn make(disturbance: Disturbance) -> Disturbed {
         Disturbance::Goes(tracer) => tracer.detach()?,
         Disturbance::Unload => {
             if let Some((_, Status::Disabling)) = livepatch::find(PATCH) {
-                // It waits for that transition, which the holder may hold up.
+                // It waits for that transition, which the holder may block.
                 threads::HOLDER.give(Order::Leave);
             }
             if livepatch::find(PATCH).is_some() {
@@ -128,7 +128,7 @@ pub fn make(disturbance: Disturbance) -> Disturbed {
     Ok(None)
 }
 
-/// Enables a patch whose module is loaded.
+/// Enables the patch of a loaded module.
 ///
 /// # Errors
 /// When it is not loaded, or can't be enabled.

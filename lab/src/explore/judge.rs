@@ -173,7 +173,8 @@ impl Price {
     }
 }
 
-/// The cases whose declared price was paid since the last time, and in how many calls.
+/// The cases with a declared price that was paid since the last time, and in how many
+/// calls.
 pub fn take_prices() -> impl Iterator<Item = (&'static str, u32)> {
     let taken = |price: &Price| (price.case, price.calls.swap(0, Ordering::Relaxed));
     PRICES.iter().map(taken).filter(|(_, calls)| *calls > 0)

@@ -7,9 +7,9 @@
 //! variant's return convention home to A. With `MSR[SE]` the CPU traps before each of
 //! its instructions (ISA Book III, 7.5.15): the *stops*. For each *situation* that a
 //! call can come into, each *disturbance* and each stop, the call is made once, and
-//! disturbed there. What another thread does, a partner does, who is given the CPU as
-//! a tick would give it. Where interrupts are off no tick comes, so nothing can
-//! happen: such stops are counted as masked.
+//! disturbed there. A partner thread does what another thread would do: it is given the
+//! CPU as by a tick. Where interrupts are off no tick comes, so nothing can happen: such
+//! stops are counted as masked.
 //!
 //! Right is, after each run: what the call returned, by the side of the transition
 //! that its thread was on; everything else that the caller may rely on, by the ABI

@@ -262,8 +262,8 @@ fn enable_all_the_way() -> Result<(), String> {
     Ok(())
 }
 
-/// Keeps the transition that comes next from ending: by the explorer itself, who
-/// can't switch then, or by the holder.
+/// Blocks the next transition: by the explorer itself, which can't switch then, or by the
+/// holder.
 fn hold_up(situation: Situation) -> Result<(), String> {
     threads::enter(if situation.side() == Some(false) {
         &threads::EXPLORER

@@ -31,8 +31,8 @@ impl Snapshot {
     }
 
     /// As soon as it is as `before`, or when others have had the time to give back
-    /// what they still had: whoever ends a transition frees what it has left behind
-    /// afterwards.
+    /// what they still had: the thread that ends a transition frees afterwards what the
+    /// transition has left behind.
     pub fn after(before: &Self) -> Self {
         let deadline = arch::timebase() + time::timebase_ticks(SOON);
         loop {
@@ -70,9 +70,9 @@ fn checksum() -> u64 {
     let text = text::kernel_text();
     let words = (text.end - text.start) as usize / size_of::<u64>();
     let start = text.start as *const u64;
-    // SAFETY: the kernel's own code, which the linker script aligns, and which
-    // nobody writes to while this runs: all others wait. Volatile, for what was
-    // written came past the compiler.
+    // SAFETY: the kernel's own code, which the linker script aligns, and which no thread
+    // writes to while this runs: all others wait. Volatile, for what was written came
+    // past the compiler.
     let word = |place| unsafe { start.add(place).read_volatile() };
     (0..words).fold(0, |sum: u64, place| {
         sum.rotate_left(1).wrapping_add(word(place))

@@ -26,8 +26,8 @@ pub struct Stop {
     pub word: u32,
     /// Interrupts are off, so nothing can come in between here.
     pub masked: bool,
-    /// In the code that the site leads to, which may be gone when somebody asks: how
-    /// far from its start.
+    /// In the code that the site leads to: how far from its start. That code may be gone
+    /// when this is read.
     pub behind_site: Option<u64>,
 }
 

@@ -1,6 +1,6 @@
-//! The threads that do it: the explorer, who makes the stepped calls; its partner, who
-//! disturbs them; and the holder, who keeps transitions from ending. The main thread
-//! tells them what to do and waits for it.
+//! The explorer's three threads: the explorer itself makes the stepped calls, its partner
+//! disturbs them, and the holder blocks transitions. The main thread gives them orders
+//! and waits for them.
 
 use super::{
     calls::Watched,
@@ -80,10 +80,10 @@ pub static PARTNER: Seat = Seat::new();
 /// The holder's.
 pub static HOLDER: Seat = Seat::new();
 
-/// Whoever waits for the threads.
+/// The thread that waits for the three.
 static WAITING: IrqLock<Option<Arc<Thread>>> = IrqLock::new(None);
 
-/// Whether somebody is in `hold`.
+/// Whether a thread is in `hold`.
 static INSIDE: AtomicBool = AtomicBool::new(false);
 
 static STEPPED: IrqLock<Option<Stepped>> = IrqLock::new(None);

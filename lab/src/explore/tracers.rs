@@ -14,11 +14,11 @@ const NEW: &str = "explore::value";
 /// Which tracer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Kind {
-    /// The function tracer, whose callback needs no guard.
+    /// The function tracer: its callback needs no guard.
     Function,
     /// The function graph tracer, which changes return addresses.
     Graph,
-    /// The function profile, whose callback is guarded.
+    /// The function profile: its callback is guarded.
     Hits,
 }
 

@@ -69,7 +69,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 type Shown = (String, Result<(), String>);
 
 /// Where a patch must be enabled for the way, nothing else may be: the call is to be the
-/// one that was asked for, and nobody is to hold the transition up.
+/// one that was asked for, and no thread may block the transition.
 fn check_rest() -> Result<(), CommandError> {
     let why = if !livepatch::patches().is_empty() {
         "a patch is enabled"
@@ -85,11 +85,11 @@ fn check_rest() -> Result<(), CommandError> {
 
 /// A step stops at every instruction, and what runs at each stop calls functions. If those
 /// are traced, they write where a tracer that is being stepped writes, between its load
-/// and its conditional store. The function tracer, whose ring has moved on, starts over
-/// for ever. The graph tracer counts hooked calls of the same thread: those of the stop
-/// are on its stack of returns for the time being, and one more than there are is
-/// written back, so that the next return leads to nowhere. So only functions that a step
-/// does not need may be traced.
+/// and its conditional store. The function tracer finds each time that its ring has moved
+/// on, and starts over for ever. The graph tracer counts hooked calls of the same thread:
+/// those of the stop are on its stack of returns for the time being, and one more than
+/// there are is written back, so that the next return leads to nowhere. So only functions
+/// that a step does not need may be traced.
 fn check_tracers() -> Outcome {
     let (traced, counted) = shell::is_tracing()?;
     if !traced && !counted {

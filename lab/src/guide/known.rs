@@ -1,4 +1,4 @@
-//! Functions that can be stepped: what to call them with, and who patches them.
+//! Functions that can be stepped: their arguments, and the modules that replace them.
 //!
 //! A function that is called with what it does not expect may do anything, so only
 //! those in this table are called. One more is one more row.
@@ -89,8 +89,8 @@ pub fn find(name: &str) -> Option<&'static Known> {
         .or_else(|| KNOWN.iter().find(last))
 }
 
-/// Those whose module is in the initrd, in the convention that is in use, by their
-/// shortest names.
+/// Those with a module in the initrd, in the convention that is in use, by their shortest
+/// names.
 pub fn names() -> Vec<&'static str> {
     let files = loader::files_for_current();
     let mut names: Vec<&'static str> = Vec::new();

@@ -125,7 +125,7 @@ pub fn line(stop: &Stop, after: &State, words: &mut Words) -> Line {
     }
 }
 
-/// Who opens a frame there.
+/// The owner of a frame that is opened there.
 fn owner(part: Part) -> Owner {
     match part {
         Part::Trampoline | Part::Stub | Part::Callback => Owner::Trampoline,
@@ -181,7 +181,7 @@ fn changes(before: &State, after: &State) -> Vec<Change> {
     changes
 }
 
-/// An instruction whose base register is r0.
+/// An instruction with r0 as its base register.
 fn no_base(access: &Access, stop: &Stop, words: &Words) -> String {
     let does = if access.stores { "writes" } else { "reads" };
     let held = words.value_or_number(stop.state.gpr[0], 8);

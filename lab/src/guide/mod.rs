@@ -66,7 +66,7 @@ struct Call {
 /// Why a function can't be stepped: a sentence.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum StepError {
-    /// Nobody knows what to call it with.
+    /// Its arguments are not known.
     Unknown(String),
     /// Something else is in the way.
     Impossible(String),
@@ -140,8 +140,8 @@ pub fn run(function: Option<&str>, way: Way) -> Verdict {
 /// first, and disabled afterwards.
 ///
 /// # Errors
-/// When nobody knows the function, or a module, a patch or a tracer is refused.
-/// Nothing has changed then.
+/// When the function is not known, or a module, a patch or a tracer is refused. On error,
+/// nothing has changed.
 pub fn step(function: &str, way: Way, out: &mut dyn Write) -> Result<Outcome, StepError> {
     let known = known::find(function).ok_or_else(|| {
         let names = known::names().join(", ");
@@ -287,7 +287,7 @@ fn explain(stepped: &Stepped, words: &mut Words, outcome: &Outcome) -> Vec<Line>
             home.wrong = !outcome.is_good();
             lines.push(home);
         } else {
-            // Nobody knows what this one has done.
+            // What this one has done is not known.
             lines.push(line::line(last, &last.state, words));
         }
     }

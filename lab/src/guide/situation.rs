@@ -124,7 +124,7 @@ impl Drop for Situation {
         if let Some(Err(error)) = self.busy.take().map(Busy::end) {
             log::error!("{error}");
         }
-        // A transition of somebody else's need not end.
+        // A transition that was not started here need not end.
         let Some(patch) = self.patch else {
             return;
         };

@@ -163,12 +163,12 @@ impl Stepping {
             return;
         }
         let (last, before) = last.map_or((Part::Caller, 0), |(part, _, word)| (part, word));
-        // Out of C, or out of whom it has left for.
+        // Out of C, or out of the function that it has left for.
         let is_return = is_back || last == Part::Replacement && before == insn::BLR;
         match self.part_of(nip, last, is_return) {
             Some(part) => self.write_down(frame, part, 1),
             None => {
-                // Somebody that C has left for by a tail call.
+                // A function that C has left for by a tail call.
                 self.fold = Some(Fold {
                     address: frame.lr,
                     r1,

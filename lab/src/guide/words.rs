@@ -16,11 +16,11 @@ use machine::{arch, symbols};
 #[derive(Clone, Copy, Debug)]
 struct Frame {
     address: u64,
-    /// Whose it is.
+    /// Its owner.
     of: Owner,
 }
 
-/// Who has opened a frame.
+/// The code that has opened a frame.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Owner {
     /// A.
@@ -110,7 +110,7 @@ impl Words {
         }
     }
 
-    /// TOC pointers, and whose they are.
+    /// TOC pointers, and their owners.
     pub fn tocs(&self) -> &[(u64, String)] {
         &self.tocs
     }

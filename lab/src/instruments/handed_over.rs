@@ -1,5 +1,5 @@
-//! Calls a replacement function the way it is reached after a hand-off: by a
-//! local call, whose caller neither saves r2 nor restores it.
+//! Calls a replacement function the way it is reached after a hand-off: by a local call,
+//! from a caller that neither saves r2 nor restores it.
 
 use core::{
     arch::global_asm,

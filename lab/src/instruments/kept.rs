@@ -1,4 +1,4 @@
-//! A call whose caller looks afterwards whether what it relies on was kept. Unlike
+//! A call from a caller that checks afterwards whether what it relies on was kept. Unlike
 //! `abi`'s, it can be interrupted, and give up the CPU inside.
 
 use core::{
@@ -23,7 +23,7 @@ unsafe extern "C" {
     fn call_and_compare(function: u64, argument: u64, kept: *mut Kept);
 }
 
-/// Calls `function` with r14 to r31 and CR2 to CR4 full of patterns, as somebody who
+/// Calls `function` with r14 to r31 and CR2 to CR4 full of patterns, as a caller that
 /// neither saves nor restores r2: the caller A of the local entry.
 ///
 /// # Safety

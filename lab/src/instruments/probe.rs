@@ -19,7 +19,7 @@ static RESUME: AtomicU64 = AtomicU64::new(0);
 static VECTOR: AtomicU64 = AtomicU64::new(0);
 static NIP: AtomicU64 = AtomicU64::new(0);
 static DAR: AtomicU64 = AtomicU64::new(0);
-/// Who saw interrupts first before the probe was armed.
+/// The watcher that saw interrupts first before the probe was armed.
 static BEFORE: Hook<Watcher> = Hook::new();
 
 /// What an armed probe saw.

@@ -125,9 +125,9 @@ pub fn sanitised_home() -> u64 {
 }
 
 impl SanitisedCall {
-    /// A call of the function at the global entry `function`, whose local entry is
-    /// `local_entry` bytes behind, with `toc` in r2. Through a pointer, it enters the
-    /// global entry; locally, the local one.
+    /// A call of the function at the global entry `function`, with `toc` in r2. Its local
+    /// entry is `local_entry` bytes behind. Through a pointer, the call enters the global
+    /// entry; locally, the local one.
     #[must_use]
     pub fn new(function: u64, local_entry: u64, toc: u64, through_pointer: bool) -> Self {
         let entry = if through_pointer {

@@ -184,5 +184,5 @@ global_asm!(
     nonvolatile = const offset_of!(SoakFrame, nonvolatile),
     keep = const offset_of!(SoakFrame, keep),
     frame = const size_of::<SoakFrame>(),
-    zone = const layout::PROTECTED_ZONE,
+    zone = const layout::RED_ZONE,
 );

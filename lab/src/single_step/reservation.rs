@@ -57,7 +57,7 @@ impl Reservation {
 }
 
 /// Carries out the instruction that comes next, and leaves `frame` behind it. Says whether
-/// that was so: one whose address is misaligned is left to trap by itself.
+/// that was so: one with a misaligned address is left to trap by itself.
 pub fn carry_out(frame: &mut TrapFrame, atomic: Atomic, held: &mut Option<Reservation>) -> bool {
     let base = match atomic.base {
         0 => 0,

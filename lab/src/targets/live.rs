@@ -131,8 +131,8 @@ pub fn safe_points() -> u64 {
 static NOTES: IrqLock<Vec<String>> = IrqLock::new(Vec::new());
 static ON_NOTE: IrqLock<Option<fn(&str)>> = IrqLock::new(None);
 
-/// Prints `MODULE: EVENT: OBJECT` and keeps it. Exported to modules, whose
-/// callbacks it is for.
+/// Prints `MODULE: EVENT: OBJECT` and keeps it. Exported to modules: it is for their
+/// callbacks.
 pub extern "C" fn test_note(
     module: *const u8,
     module_length: usize,

@@ -17,7 +17,7 @@ klp::replacement! {
         value + MORE.load(Ordering::Relaxed)
     }
 
-    /// Holds nobody.
+    /// Holds no thread.
     pub extern "C" fn hold(_what: *const ()) -> u64 {
         MORE.load(Ordering::Relaxed)
     }

@@ -20,7 +20,7 @@ unsafe extern "C" {
 }
 
 klp::replacement! {
-    /// Holds nobody.
+    /// Holds no thread.
     pub extern "C" fn hold(_what: *const ()) -> u64 {
         1
     }

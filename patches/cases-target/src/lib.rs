@@ -1,4 +1,4 @@
-//! An ordinary module whose functions call each other, and the kernel's, for the
+//! An ordinary module with functions that call each other, and the kernel's, for the
 //! conformance cases to patch what they call.
 #![no_std]
 
@@ -37,7 +37,7 @@ pub extern "C" fn calls_kernel(value: u64) -> u64 {
     lab_leaf(black_box(value)) + MORE.load(Ordering::Relaxed)
 }
 
-/// A: calls a function of the kernel's whose replacement waits.
+/// A: calls a function of the kernel's with a replacement that waits.
 pub extern "C" fn calls_inside(value: u64) -> u64 {
     lab_inside(black_box(value)) + MORE.load(Ordering::Relaxed)
 }

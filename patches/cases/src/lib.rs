@@ -156,7 +156,7 @@ klp::replacement! {
         lab_endless(depth + 1) + more()
     }
 
-    /// Holds nobody.
+    /// Holds no thread.
     pub extern "C" fn hold(_what: *const ()) -> u64 {
         more()
     }

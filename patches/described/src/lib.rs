@@ -1,4 +1,4 @@
-//! A patch whose descriptor says everything that one can say: for tests, which look
+//! A patch with a descriptor that says everything that one can say: for tests, which look
 //! at what the kernel makes of it.
 #![no_std]
 
@@ -48,7 +48,7 @@ pub extern "C" fn told(context: &Context<'_>) {
     LENGTHS.data.fetch_add(length, Ordering::Relaxed);
 }
 
-/// Nobody in here calls this.
+/// No code in here calls this.
 pub extern "C" fn twice(value: u64) -> u64 {
     value * 2
 }

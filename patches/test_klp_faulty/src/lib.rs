@@ -1,4 +1,4 @@
-//! A patch whose function does whatever it should not.
+//! A patch with a function that does whatever it should not.
 #![no_std]
 
 klp::module! {

@@ -1,4 +1,4 @@
-//! An ordinary module, whose function is patched.
+//! An ordinary module with a function that is patched.
 #![no_std]
 
 klp::module! {

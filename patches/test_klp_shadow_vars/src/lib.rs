@@ -21,7 +21,7 @@ klp::module! {
     replaces: ["lab::targets::live::annotate" => annotate],
 }
 
-/// A value whose life is watched.
+/// A value that is counted while it lives.
 struct Watched(AtomicU64);
 
 /// How many there are.
@@ -66,7 +66,7 @@ impl Drop for Owner {
     }
 }
 
-// SAFETY: nobody else uses these numbers.
+// SAFETY: no other code uses these numbers.
 const FIRST: Shadow<Watched> = unsafe { Shadow::new(0x1234) };
 // SAFETY: as above.
 const SECOND: Shadow<AtomicU64> = unsafe { Shadow::new(0x1235) };
@@ -99,7 +99,7 @@ klp::replacement! {
             1 => value_of(FIRST.alloc(object, || Watched::new(value))),
             2 => value_of(FIRST.get_or_init(object, || Watched::new(value))),
             3 => {
-                // SAFETY: nobody keeps a reference.
+                // SAFETY: no reference is kept.
                 unsafe { FIRST.free(object) };
                 0
             }

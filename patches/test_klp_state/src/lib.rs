@@ -1,4 +1,4 @@
-//! A patch whose callbacks change a system state.
+//! A patch with callbacks that change a system state.
 #![no_std]
 
 #[path = "../../test_common.rs"]

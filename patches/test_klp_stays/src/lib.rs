@@ -1,4 +1,4 @@
-//! A patch whose function threads stay in, as they do in the old one.
+//! A patch with a function that threads stay in, as they do in the old one.
 #![no_std]
 
 #[path = "../../test_common.rs"]

@@ -83,11 +83,11 @@ crate::selftest! {
         Ok(())
     }
 
-    /// The way back from an interrupt ends a reservation of the interrupted code's, whose
-    /// store-conditional would otherwise succeed although a handler has stored meanwhile
-    /// (ISA Book II, "Reservations": an interrupt does not end one). QEMU ends it by itself, at
-    /// each interrupt and each `rfid`, so only the words can tell: a store-conditional to
-    /// the frame's own back chain, of what is there, and no reservation behind it.
+    /// The way back from an interrupt ends a reservation of the interrupted code: its
+    /// store-conditional would otherwise succeed although a handler has stored meanwhile (ISA
+    /// Book II, "Reservations": an interrupt does not end one). QEMU ends it by itself, at each
+    /// interrupt and each `rfid`, so only the words can tell: a store-conditional to the
+    /// frame's own back chain, of what is there, and no reservation behind it.
     fn returns_end_reservations() {
         const LD_R4_BACK_CHAIN: u32 = insn::ld(4, 0, 1);
         const STDCX_R4_BACK_CHAIN: u32 = 0x7c80_09ad; // stdcx. r4, 0, r1
@@ -120,8 +120,8 @@ crate::selftest! {
         }
     }
 
-    /// A frame that has the bare marker in the marker's place is no interrupt's: whoever
-    /// looks for markers may have it on the stack.
+    /// A frame that has the bare marker in the marker's place is no interrupt's: code
+    /// that looks for markers may have it on the stack.
     fn a_bare_marker_is_none() {
         #[derive(Default)]
         #[repr(C, align(16))]

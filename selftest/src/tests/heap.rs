@@ -99,7 +99,8 @@ crate::selftest! {
         Ok(())
     }
 
-    /// Who asks fallibly gets an error when the heap is used up, and can go on.
+    /// A fallible allocation returns an error when the heap is used up, and its caller
+    /// can go on.
     fn exhaustion_is_an_error() {
         let before = mm::usage();
         let mut all: Vec<u8> = Vec::new();

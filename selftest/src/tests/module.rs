@@ -113,7 +113,7 @@ fn position(bytes: &[u8], pattern: &[u8]) -> Result<usize, String> {
     place.ok_or_else(|| format!("{pattern:x?} is not in the module"))
 }
 
-/// Seals a module again whose code was changed.
+/// Seals a module again after its code was changed.
 fn seal(bytes: &mut [u8]) -> Result<(), String> {
     let sum = {
         let module = modload::Module::parse(bytes).map_err(|error| format!("{error}"))?;
@@ -163,7 +163,7 @@ extern "C" fn count(_: u64, _: u64, _: &Ops, _: &mut CallFrame) {
     HITS.fetch_add(1, Ordering::Relaxed);
 }
 
-/// Tries to unload the module whose function is being traced.
+/// Tries to unload the module of the function that is being traced.
 static PULL: Ops = Ops::new("pull", pull as Callback, Flags::empty());
 
 /// What came of it: 1 if it was refused because the code is running.
@@ -181,7 +181,7 @@ crate::selftest! {
         let module = load(demo()?.bytes)?;
         let new = module.replacements.iter().find(|one| one.path == "lab::targets::is_even");
         let new = new.map(|one| one.new).ok_or("`is_even` is not replaced")?;
-        // Nobody holds on to it but the list.
+        // Only the list has a reference to it now.
         drop(module);
         ftrace::register(&PULL, &Filter::only(&["kinds::is_even"])).map_err(|error| format!("{error}"))?;
         let mut call = HandedOver::default();
@@ -266,7 +266,7 @@ crate::selftest! {
         Ok(())
     }
 
-    /// A module is loaded once, and not unloaded while somebody holds on to it.
+    /// A module is loaded once, and not unloaded while there is a reference to it.
     fn names_are_taken_once() {
         let file = demo()?;
         with_demo(|_| {
@@ -311,7 +311,8 @@ crate::selftest! {
         Ok(())
     }
 
-    /// A function whose site is not two nops is named, with its words and where they are.
+    /// A function with a site that is not two nops is named, with the site's words and
+    /// where they are.
     fn damaged_sites_are_named() {
         let mut bytes = copy()?;
         let nop = ppc64::insn::NOP.to_le_bytes();
@@ -414,7 +415,7 @@ crate::selftest! {
                     check!(!format!("{error}").is_empty(), "refused without a sentence");
                     refusals += 1;
                 }
-                // The damage was where nobody looks. It must not run, though.
+                // The damage was where no check looks. It must not run, though.
                 Ok(module) => {
                     let name = module.name.clone();
                     drop(module);

@@ -89,7 +89,7 @@ selftest! {
             call.arguments[0] = kind as u64;
             let off = arch::interrupts_off();
             // SAFETY: the function damages what the call then puts right; interrupts are
-            // off, so nobody else needs r1 or r13 meanwhile.
+            // off, so no other code needs r1 or r13 meanwhile.
             unsafe { call.make() };
             drop(off);
             let mut found = Vec::new();
@@ -99,7 +99,7 @@ selftest! {
         Ok(())
     }
 
-    /// A function whose return is hooked leaves the r2 that it found: its caller may be a
+    /// A function with a hooked return leaves the r2 that it found: its caller may be a
     /// module, with a TOC of its own, that neither saves r2 nor restores it.
     fn hooked_returns_keep_a_foreign_toc() {
         const FOREIGN: u64 = 0x1234_5678;
@@ -109,7 +109,7 @@ selftest! {
         let mut call = SanitisedCall::new(function, 0, FOREIGN, false);
         call.arguments[0] = 7;
         {
-            // Nobody else needs r2 meanwhile.
+            // No other code needs r2 meanwhile.
             let _off = arch::interrupts_off();
             // SAFETY: a leaf without TOC set-up, and one number.
             unsafe { call.make() };

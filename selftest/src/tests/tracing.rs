@@ -67,7 +67,7 @@ fn looks_around(depth: u64, steps: &mut [Step]) -> usize {
 }
 
 crate::selftest! {
-    /// The function tracer records who called whom, in order.
+    /// The function tracer records callers and callees, in order.
     fn function_tracer_records_calls() {
         reset()?;
         set("set_ftrace_filter", "lab::targets::inner lab::targets::outer c_leaf")?;

@@ -1,4 +1,4 @@
-//! Whether everybody can read the page: by ear, on any screen, in any light, on paper.
+//! Whether every reader can read the page: by ear, on any screen, in any light, on paper.
 
 use crate::browser::Browser;
 use anyhow::{Context, Result, ensure};
@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 /// Least contrast of text and its background: WCAG 2.2, 1.4.3, level AA, for small text.
 const CONTRAST: f64 = 4.5;
 
-/// All text whose contrast is less than that: what it says, and the contrast. Text that
-/// is only for the ear is left out.
+/// All text with less contrast than that: what it says, and the contrast. Text that is
+/// only for the ear is left out.
 const PALE: &str = r"(least => {
   const parse = text => { const n = text.match(/[\d.]+/g).map(Number); return n.length < 4 ? [...n, 1] : n };
   const light = ([r, g, b]) => { const [x, y, z] = [r, g, b].map(v => (v /= 255) <= 0.04045 ? v / 12.92

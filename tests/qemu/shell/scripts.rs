@@ -104,7 +104,7 @@ pub fn elsewhere() -> Result<()> {
     Ok(())
 }
 
-/// A script whose commands all work passes.
+/// A script passes if all its commands work.
 pub fn passes() -> Result<()> {
     let script = "enable two_percent\ncall balance 3\ndisable two_percent\ncall balance 3\nunload two_percent\nreset";
     let done = piped("shell::script::passes", Image::Klplab, "default", script)?;
@@ -122,7 +122,7 @@ pub fn passes() -> Result<()> {
 }
 
 /// A script that hangs the guest ends with a sentence, when the guest has been silent for
-/// long enough; a script whose next line is late is waited for.
+/// long enough; a script is waited for if its next line is late.
 pub fn hangs() -> Result<()> {
     harness::kernel(Image::Test)?;
     let mut command = tool::cargo();

@@ -25,7 +25,7 @@ pub fn variants() -> Result<()> {
     Ok(())
 }
 
-/// Who holds a transition up, and what can be done about it.
+/// Which thread blocks a transition, and what can be done about it.
 pub fn transition() -> Result<()> {
     let script = "spawn sleeper\nenable two_percent\ntransition\nthreads\nreverse\nwait\npatches\nenable two_percent nowait\nkill sleeper\nwait\npatches\nspawn sleeper\ndisable two_percent\nforce\npatches\nunload two_percent";
     let done = piped("shell::transition", Image::Klplab, "default", script)?;

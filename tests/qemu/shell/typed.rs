@@ -56,7 +56,7 @@ pub fn editing() -> Result<()> {
     guest.send_line("rubbish\x03call balance 5")?;
     guest.expect("balance(5) = 11040")?;
     prompt(&mut guest)?;
-    // A mistake of somebody who sees it makes no failure of the run.
+    // A mistake that the user sees makes no failure of the run.
     has(&ask(&mut guest, "bogus")?, &["expected a command"])?;
     ends(guest, &Outcome::Guest(0))
 }
@@ -64,7 +64,7 @@ pub fn editing() -> Result<()> {
 /// Each key is shown before the next one is typed, and soon.
 pub fn echo() -> Result<()> {
     let mut guest = started("shell::echo", Image::Klplab)?;
-    // Somebody takes the CPU whenever he can.
+    // Threads that take the CPU whenever they can.
     ask(&mut guest, "spawn busy 2")?;
     let mut input = guest.take_input().context("no input")?;
     let mut times = Vec::new();

@@ -1,4 +1,4 @@
-//! The exercises whose answers stand in a file, and the questions.
+//! The exercises that are answered in a file, and the questions.
 
 use super::guest::Seen;
 use crate::tool;
@@ -109,7 +109,8 @@ pub fn holders() -> Result<Vec<String>, String> {
     holders_in(&file()?)
 }
 
-/// Compares that with whom a guest has seen. Tells why each of them is held.
+/// Compares that with the threads that a guest has seen. Tells why each of them blocks
+/// the transition.
 pub fn compare_holders(answer: &[String], seen: &Seen) -> Result<String, String> {
     let held: Vec<(&str, &str)> = seen
         .events("blocked")

@@ -37,7 +37,7 @@ pub(super) enum Check {
     Guest,
     /// By what a self-test has counted, compared with the answers.
     Site,
-    /// By whom a self-test has seen, compared with the answer.
+    /// By the threads that a self-test has seen, compared with the answer.
     Holders,
     /// By the proof, of a file that no module has.
     Break,
@@ -61,7 +61,7 @@ pub struct Exercise {
     pub(super) check: Check,
     /// The self-test that looks at it, if one does.
     pub(super) test: Option<&'static str>,
-    /// What whoever has done it has achieved.
+    /// What the reader has achieved with it.
     pub(super) achieved: &'static str,
 }
 

@@ -30,7 +30,7 @@ impl Guest {
             .write_all(line.as_bytes())
             .and_then(|()| input.flush())
             .context("QEMU reads no input")?;
-        // Who was not asked had nothing to say.
+        // Until now the guest was not asked, and had nothing to say.
         self.signs.note();
         Ok(())
     }

@@ -3,7 +3,7 @@
 //! A busy host makes a guest slow, and that is no fault. So a guest is waited for as long
 //! as it gives signs of life: a byte on its console, or a record on its report channel.
 //! The kernel reports progress from the places where it works, never from its timer: a
-//! kernel whose ticks go on while its work does not is silent.
+//! kernel that still takes ticks but does no work is silent.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -61,7 +61,7 @@ impl Limits {
     }
 }
 
-/// When somebody has last given a sign of life: by itself, or by a file that it writes.
+/// When a guest has last given a sign of life: by itself, or by a file that it writes.
 #[derive(Debug)]
 pub struct Signs {
     last: Instant,
@@ -71,7 +71,7 @@ pub struct Signs {
 }
 
 impl Signs {
-    /// Of somebody who starts now. A file that is not there yet is as good as an empty one.
+    /// Of a guest that starts now. A file that is not there yet is as good as an empty one.
     #[must_use]
     pub fn new(file: Option<PathBuf>) -> Signs {
         let mut signs = Signs {

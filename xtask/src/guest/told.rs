@@ -1,4 +1,4 @@
-//! A guest whose lines somebody else prints.
+//! A guest with lines that the caller prints.
 
 use super::{Finished, Guest};
 use std::time::{Duration, Instant};

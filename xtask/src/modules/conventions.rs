@@ -174,7 +174,7 @@ mod tests {
             let needs = Conventions::for_boot(append).resolved(&variants);
             assert_eq!(needs.extension(), format!("initrd{needed}.tar"), "{append}");
         }
-        // Without a kernel, nobody knows what a variant asks for.
+        // Without a kernel, it is not known what a variant asks for.
         let initrd = Conventions::for_boot("variant=pcrel").initrd(Path::new("a/kernel.elf"));
         assert_eq!(initrd, Path::new("a/kernel.initrd.tar"));
     }

@@ -34,7 +34,7 @@ pub fn pack(kernel: &Path, conventions: &Conventions) -> Result<()> {
     let modules = match built {
         Ok(modules) => modules,
         Err(error) => {
-            // Nobody shall boot with what was packed before.
+            // No boot may use what was packed before.
             let _ = std::fs::remove_file(&initrd);
             return Err(error);
         }

@@ -21,7 +21,7 @@ pub fn link(archive: &Path, path: &Path) -> Result<Vec<u8>> {
     let folder = path.parent().context("a module in no folder")?;
     std::fs::create_dir_all(folder)
         .with_context(|| format!("{} could not be made", folder.display()))?;
-    // Others may link at the same time; whoever is last renames last.
+    // Other processes may link at the same time; the last one renames last.
     let id = std::process::id();
     let (whole, bare) = (
         path.with_extension(format!("debug.{id}")),

@@ -60,7 +60,7 @@ pub fn decode(word: u32) -> Insn {
     let (rt, ra, rb) = (bit(w.rt()), bit(w.ra()), bit(w.rb()));
     match w.opcode() {
         2 | 3 => trap(w, ra),
-        // `maddhd`, `maddhdu`, `maddld` (3.3.9.1), whose third factor is in RC.
+        // `maddhd`, `maddhdu`, `maddld` (3.3.9.1): their third factor is in RC.
         4 => match word & 63 {
             48 | 49 | 51 => Insn::plain(ra | rb | bit((word >> 6 & 31) as usize), rt),
             _ => Insn::UNKNOWN,

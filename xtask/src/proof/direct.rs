@@ -1,7 +1,7 @@
 //! Calls of replacement functions from within their module.
 //!
 //! A replacement restores r2 from the word that the hand-off has left in its caller's
-//! frame. Whoever calls it past the hand-off has left nothing there.
+//! frame. A caller that bypasses the hand-off has left nothing there.
 
 use super::flow::{Leads, is_entry, leads, violation};
 use super::insn::Action;

@@ -2,8 +2,7 @@
 //!
 //! Compilers put nothing behind a call of one, so what stands there is part of
 //! another way through the caller. A function returns if some way leads to a
-//! return, or to a place that nobody can tell, or to a tail call of a function
-//! that does.
+//! return, or to an unknown place, or to a tail call of a function that does.
 
 use super::flow::{Leads, is_entry, leads};
 use super::insn::{Action, Target};
@@ -14,7 +13,7 @@ use std::collections::HashSet;
 /// The entries, global and local, of all functions of a module that never
 /// return. `outside` names those elsewhere.
 pub fn diverging(module: &Module<'_>, outside: &[&str]) -> HashSet<Place> {
-    // Nobody returns until it is seen; then whoever calls it is looked at again.
+    // No function returns until it is seen to; then its callers are looked at again.
     let mut silent: HashSet<Place> = module.functions().iter().flat_map(entries).collect();
     loop {
         let before = silent.len();

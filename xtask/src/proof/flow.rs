@@ -18,7 +18,7 @@ pub enum Leads {
     To(Place),
     /// To a symbol outside.
     Outside(String),
-    /// Nobody can say.
+    /// Not known.
     Anywhere,
 }
 

@@ -19,12 +19,12 @@ enum Change {
     Opens(u64),
     /// Makes it smaller, or leaves it.
     Closes,
-    /// Nobody can say.
+    /// Changes it by an unknown amount.
     Unknown,
 }
 
-/// The instructions of a function that open more stack than a function of a module
-/// may have, or nobody can say how much.
+/// The instructions of a function that open more stack than a function of a module may
+/// have, or an unknown amount.
 pub fn check(module: &Module<'_>, code: &Code) -> Vec<Violation> {
     let mut found = Vec::new();
     let mut numbers: [Option<i64>; 32] = [None; 32];

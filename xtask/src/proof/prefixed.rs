@@ -1,6 +1,6 @@
 //! Prefixed instructions: two words, of which the first has primary opcode 1 (ISA
 //! 3.1, Book I, 1.6.3). Known are loads, stores and `paddi` of general registers,
-//! as compilers emit them for a processor whose vector unit they must not use.
+//! as compilers emit them for a processor with a vector unit that they must not use.
 
 use super::decode::{self, decode};
 use super::insn::{Action, Address, Insn, Operand, Width, bit};

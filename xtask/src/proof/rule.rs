@@ -50,7 +50,7 @@ pub enum Rule {
         /// How much, together with what instructions before it open.
         bytes: u64,
     },
-    /// Changes r1 by nobody knows how much.
+    /// Changes r1 by an unknown amount.
     UnknownFrame,
     /// Runs off the function's end.
     RunsOff,

@@ -33,7 +33,7 @@ pub enum Value {
     SavedLr,
     /// The word at 12 of the caller's frame.
     Reserved,
-    /// The address of the CPU's own data: r13, which nobody changes.
+    /// The address of the CPU's own data: r13, which no code changes.
     Cpu,
     /// The lowest r1 of the running stack.
     Floor,

@@ -28,7 +28,7 @@ use std::path::PathBuf;
 use steps::Trace;
 use transitions::Demonstration;
 
-/// The variant that patches are handed over by unless somebody asks for another.
+/// The default variant of the hand-over.
 const USUAL: &str = "epilogue";
 
 /// Options of `report`.

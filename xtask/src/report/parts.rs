@@ -89,7 +89,7 @@ impl Maker {
                 };
             }
         };
-        // The page may go far from here: the checkout's place is nobody's business.
+        // The page may go far from here, so it does not tell where the checkout is.
         let shown = file.strip_prefix(tool::workspace()).unwrap_or(file);
         let mut part: Part<T> = read(&text)
             .with_context(|| shown.display().to_string())

@@ -59,7 +59,7 @@ pub struct Lane {
     pub name: String,
     /// When it switched, or back.
     pub switches: Vec<Switch>,
-    /// When it was held up.
+    /// When it blocked the transition.
     pub blocked: Vec<Blocked>,
 }
 
@@ -74,8 +74,8 @@ pub struct Switch {
     pub back: bool,
 }
 
-/// A thread was held up, from when it was seen to be until it switched, or until it
-/// had no longer to.
+/// A thread blocked the transition: from when it was first seen to, until it switched or
+/// no longer had to.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Blocked {
     /// When it was first seen.
@@ -95,7 +95,7 @@ impl Demonstration {
         self.lanes().map(|lane| lane.switches.len()).sum()
     }
 
-    /// How often threads were held up.
+    /// How often threads blocked a transition.
     #[must_use]
     pub fn blocked(&self) -> usize {
         self.lanes().map(|lane| lane.blocked.len()).sum()

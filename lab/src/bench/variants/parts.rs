@@ -72,7 +72,7 @@ pub(super) struct Ground {
 }
 
 impl Ground {
-    /// That of `function` with a settled stub, whose calls take a path.
+    /// That of `function` with a settled stub; its calls take a path.
     ///
     /// # Errors
     /// When the new function lacks its return convention.

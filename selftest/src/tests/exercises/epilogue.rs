@@ -1,5 +1,5 @@
-//! Exercise 6: a replacement function in assembly, whose epilogue was mended. The
-//! runner has it proved first; a module that is not proved is not in the initrd.
+//! Exercise 6: a replacement function in assembly, with a mended epilogue. The runner has
+//! it proved first; a module that is not proved is not in the initrd.
 
 use super::{enable, isolated, remove};
 use crate::{check, exercises};

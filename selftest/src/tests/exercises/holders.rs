@@ -1,5 +1,5 @@
-//! Exercise 4: who holds a transition up. Seen here; the runner compares that with the
-//! reader's prediction. docs/exercises tells what each thread does.
+//! Exercise 4: which threads block a transition. Seen here; the runner compares that with
+//! the reader's prediction. docs/exercises tells what each thread does.
 
 use super::{SOON, deadline};
 use crate::check;
@@ -91,7 +91,8 @@ fn spawn(name: &str, body: fn(), threads: &mut Vec<Handle>) -> super::Result {
     Ok(())
 }
 
-/// Who is held, as soon as that has been the same for a while; with the reasons.
+/// The threads that block the transition, as soon as they have been the same for a while;
+/// with the reasons.
 fn held() -> super::Result<Vec<(String, String)>> {
     let until = deadline(SOON);
     let (mut last, mut same) = (Vec::new(), 0);
@@ -134,7 +135,7 @@ fn look() -> super::Result<Vec<(String, String)>> {
 crate::selftest! {
     control;
 
-    /// Tells who holds the transition up.
+    /// Tells which threads block the transition.
     fn are_seen() {
         super::must_be_sound()?;
         MAY_END.store(false, Ordering::Relaxed);

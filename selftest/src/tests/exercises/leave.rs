@@ -42,8 +42,8 @@ impl Waiter {
         Ok(Self { handle, returned })
     }
 
-    /// Is it as patient as the kernel's own? Longer than a transition may take, so that
-    /// none leaves in time who only gives up some time.
+    /// Is it as patient as the kernel's own? Longer than a transition may take, so that a
+    /// thread that only gives up after a while does not leave in time.
     fn waits_on(&self) -> super::Result {
         let has_left = self.handle.wait_until(deadline(SOON));
         let found = self.returned.load(Ordering::Relaxed);

@@ -33,7 +33,7 @@ use machine::{arch, time};
 
 type Result<T = ()> = core::result::Result<T, String>;
 
-/// How long a transition may take that nothing holds up.
+/// How long a transition may take that is not blocked.
 const SOON: Duration = Duration::from_secs(1);
 /// How long a check may take.
 const LIMIT: Duration = Duration::from_secs(8);
@@ -86,7 +86,7 @@ fn clean_up() {
         .collect();
     let ours = |name: &String| name.starts_with("exercise_") || name == EARLIER;
     let modules = loader::loaded().into_iter().rev();
-    // Names alone: a module that somebody knows can't be unloaded.
+    // Names alone: a module with a reference to it can't be unloaded.
     patches.extend(modules.map(|module| module.name.clone()).filter(ours));
     for name in patches {
         // Listed as a patch and as a module.
@@ -134,7 +134,7 @@ fn remove(name: &str) -> Result {
     loader::unload(name).map_err(|error| error.to_string())
 }
 
-/// Waits until no transition runs. The error says who holds it up.
+/// Waits until no transition runs. The error says which threads block it.
 fn settle() -> Result {
     let until = deadline(SOON);
     while klp::running().is_some() {
@@ -151,7 +151,7 @@ fn settle() -> Result {
     Ok(())
 }
 
-/// Who holds the transition up, and why.
+/// The threads that block the transition, and why.
 fn held_up_by() -> String {
     let held = klp::progress().into_iter().filter(|one| !one.switched);
     let line = |one: klp::Progress| {
@@ -170,7 +170,7 @@ struct Busy {
 }
 
 impl Busy {
-    /// One that never gives way by itself, and so holds every transition up.
+    /// One that never gives way by itself, and so blocks every transition.
     fn start(name: &str) -> Result<Self> {
         Self::repeating(name, core::hint::spin_loop)
     }
@@ -210,7 +210,7 @@ impl Drop for Busy {
     fn drop(&mut self) {
         self.may_end.store(true, Ordering::Relaxed);
         if let Some(handle) = self.handle.take() {
-            // Whoever cares about faults in patched code has called `end`.
+            // A caller that cares about faults in patched code has called `end`.
             let _ = handle.join();
         }
     }

@@ -1,4 +1,4 @@
-//! Exercise 7: a number for each visitor, whose record has no room for one.
+//! Exercise 7: a number for each visitor, for which its record has no room.
 
 use super::{Busy, enable, isolated, remove};
 use crate::{check, exercises};
@@ -13,14 +13,14 @@ struct Visitor {
 
 static VISITORS: [Visitor; 3] = [const { Visitor { _ticket: 1 } }; 3];
 
-/// One who comes all the time while the patch goes.
+/// One that comes all the time while the patch goes.
 static REGULAR: Visitor = Visitor { _ticket: 2 };
 
-/// How often the regular comes before he lets his functions be exchanged: nearly always
-/// he is interrupted in between.
+/// How often the regular comes before its thread is at a safe point: nearly always it is
+/// interrupted in between.
 const ROUND: usize = 1000;
 
-/// Who comes, and the how-manieth time that is.
+/// Which visitor comes, and the how-manieth time that is.
 const VISITS: [(usize, u64); 8] = [
     (0, 1),
     (0, 2),

@@ -112,8 +112,7 @@ extern "C" fn look(_: u64, _: u64, _: &Ops, _: &mut CallFrame) {
 }
 
 crate::selftest! {
-    /// From inside a callback, the stack shows the traced function and who has
-    /// called it.
+    /// From inside a callback, the stack shows the traced function and its caller.
     fn stacks_are_whole_in_a_callback() {
         with(&LOOK, "lab::targets::leaf", || targets::leaf(1))?;
         let seen = SEEN.lock();

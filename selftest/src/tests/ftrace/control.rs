@@ -163,7 +163,7 @@ crate::selftest! {
         Ok(())
     }
 
-    /// A redirection whose word can't be written leaves everything as it was: calls go
+    /// A redirection leaves everything as it was if its word can't be written: calls go
     /// through the trampoline, and the ops can be unregistered.
     fn failed_redirections_are_undone() {
         let site = site_of(targets::c_leaf as *const () as u64)?;

@@ -18,7 +18,7 @@ const UNGUARDED: [&str; 4] = [
     "tracing::graph::leave",
 ];
 
-/// Where a panic begins. What comes after it may be traced: nobody returns from there.
+/// Where a panic begins. What comes after it may be traced: no call returns from there.
 const PANICS: [&str; 2] = ["core::panicking::", "core::option::expect_failed"];
 
 /// Which functions that can be traced a function calls, or goes on to, directly or

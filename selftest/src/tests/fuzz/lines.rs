@@ -1,4 +1,4 @@
-//! Lines that somebody might type: mostly commands with arguments that they might take,
+//! Lines that a user might type: mostly commands with arguments that they might take,
 //! some of them with mistakes, editing keys and control characters in between; the rest
 //! is anything. The same seed gives the same lines.
 

@@ -22,7 +22,8 @@ const WARM_UP: u64 = 4;
 /// line in a thousand that lost anything would lose more.
 const SLACK: usize = 16 * 1024;
 
-/// Bytes that a thread holds whose call has faulted: what it was to call, and with what.
+/// Bytes that a thread holds after its call has faulted: what it was to call, and with
+/// what.
 const STOPPED_HOLDS: usize = 512;
 
 /// Threads that may be there at a time, or nothing else would have its turn.

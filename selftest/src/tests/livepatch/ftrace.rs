@@ -86,7 +86,7 @@ extern "C" fn look(_: u64, _: u64, _: &Ops, _: &mut CallFrame) {
 /// Calls the function `returns` makes: one directly, and one by its address.
 const CALLS: usize = 2;
 
-/// Holds calls up on their way through the trampoline.
+/// Keeps calls waiting on their way through the trampoline.
 static HOLDS: Ops = Ops::new("holds", holds, Flags::empty());
 static IS_HELD: AtomicBool = AtomicBool::new(false);
 static LET_GO: AtomicBool = AtomicBool::new(false);

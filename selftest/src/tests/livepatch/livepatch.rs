@@ -111,7 +111,7 @@ crate::selftest! {
         })
     }
 
-    /// The patch is there first: the module's function is patched before anybody can
+    /// The patch is there first: the module's function is patched before any code can
     /// call it; and again when the module comes again.
     fn module_function_patching_livepatch_first() {
         undisturbed(|| {

@@ -177,9 +177,9 @@ fn set_pre_patch_ret(module: &Module, value: i32) -> Result<(), String> {
     Ok(())
 }
 
-/// Checks that the running transition is held up by a thread, and for this reason;
-/// and that the worker can't end it. A thread that has just been interrupted on its
-/// way is looked at again.
+/// Checks that a thread blocks the running transition, and for this reason; and that the
+/// worker can't end it. A thread that has just been interrupted on its way is looked at
+/// again.
 fn held_by(name: &str, expected: &str) -> Result<(), String> {
     for look in 0..2 {
         let deadline = arch::timebase() + time::timebase_ticks(Duration::from_secs(2));
@@ -223,7 +223,8 @@ fn is_taken_back(name: &str) -> Result<(), String> {
     let deadline = arch::timebase() + time::timebase_ticks(Duration::from_secs(5));
     while klp::find(name).is_some() {
         check!(arch::timebase() < deadline, "`{name}` is still there");
-        // The worker comes with a tick, and finds whoever is not asleep interrupted.
+        // The worker comes with a tick, and finds each thread that is not asleep
+        // interrupted.
         thread::safe_point();
         thread::yield_now();
     }

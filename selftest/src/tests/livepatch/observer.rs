@@ -32,7 +32,7 @@ selftest! {
     fn in_order() {
         let flags = Arc::new([AtomicBool::new(false), AtomicBool::new(false)]);
         let own = flags.clone();
-        // Never at a safe point, and never asleep: it holds everything up.
+        // Never at a safe point, and never asleep: it blocks every transition.
         let busy = thread::spawn("busy", move || {
             own[0].store(true, Ordering::Relaxed);
             while !own[1].load(Ordering::Relaxed) {

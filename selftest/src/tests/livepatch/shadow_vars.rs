@@ -108,8 +108,8 @@ extern "C" fn be_quicker(_: u64, _: u64, _: &Ops, _: &mut CallFrame) {
     let _ = shadow::attach(A as usize, 1, Layout::new::<u64>(), None);
 }
 
-/// Lets a thread ask for a variable whose constructor stays at the gate, and then another
-/// one for something that has to wait for that.
+/// Lets a thread ask for a variable with a constructor that stays at the gate, and then
+/// another one for something that has to wait for that.
 fn one_waits(kind: u64, what: u64) -> core::result::Result<[Handle; 2], String> {
     let inside = in_thread(0, A, GET_OR_ALLOC_AT_THE_GATE, kind)?;
     live::wait_inside(1);
@@ -258,7 +258,7 @@ crate::selftest! {
         })
     }
 
-    /// Variables outlive the patch that has made them, until somebody frees them.
+    /// Variables outlive the patch that has made them, until they are freed.
     fn outlive_the_patch() {
         undisturbed(|| {
             enable("test_klp_shadow_vars")?;
@@ -271,7 +271,7 @@ crate::selftest! {
         })
     }
 
-    /// Eight threads ask for one variable, whose constructor takes long: it runs once, all
+    /// Eight threads ask for one variable. Its constructor takes long: it runs once, all
     /// get what it made, and that is dropped once.
     fn made_once() {
         patched(|| {
@@ -287,7 +287,8 @@ crate::selftest! {
         })
     }
 
-    /// Somebody else makes the variable while this one is about to: the answer is his.
+    /// Another caller makes the variable while this one is about to: the answer is the
+    /// other's.
     fn found_when_others_were_quicker() {
         undisturbed(|| {
             let filter = Filter::only(&["livepatch::shadow::make"]);
@@ -313,8 +314,8 @@ crate::selftest! {
         a_faulty_constructor(PANICS)
     }
 
-    /// A constructor may sleep; who wants to make another variable waits, and who wants to
-    /// find or free one does not.
+    /// A constructor may sleep; a caller that makes another variable waits, and one that
+    /// finds or frees a variable does not.
     fn constructor_that_sleeps() {
         patched(|| {
             calls(&[((C, ALLOC, 5), 5)])?;

@@ -89,7 +89,7 @@ crate::selftest! {
     }
 
     /// An older version is refused, and so is a cumulative patch that does not know
-    /// the state at all; one that replaces nobody may leave it alone.
+    /// the state at all; one that replaces no other patch may leave it alone.
     fn incompatible_cumulative_livepatches() {
         undisturbed(|| {
             enable("test_klp_state2")?;
@@ -118,7 +118,8 @@ crate::selftest! {
         undisturbed(|| {
             enable("test_klp_state")?;
             enable("test_klp_stays")?;
-            // Replacing leaves the earlier patch's function, so this holds it up.
+            // Replacing leaves the earlier patch's function, so a thread in it blocks the
+            // transition.
             let staying = super::Staying::in_target("new", 0, live::ASLEEP, 0)?;
             start("test_klp_state2")?;
             level(15)?;

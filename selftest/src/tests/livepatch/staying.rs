@@ -1,4 +1,4 @@
-//! A thread that stays in a victim until the gate is opened.
+//! A thread that stays in a patched function until the gate is opened.
 
 use crate::check;
 use alloc::{string::String, sync::Arc};

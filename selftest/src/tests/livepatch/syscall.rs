@@ -153,7 +153,7 @@ crate::selftest! {
     /// Transitions that are turned round when all but one have switched.
     fn reversed_while_hammered() {
         undisturbed(|| hammered(|found| {
-            // The patch replaces this one too, so a thread in it holds it up.
+            // The patch replaces this one too, so a thread in it blocks the transition.
             super::enable("test_klp_stays")?;
             let staying = super::Staying::in_target("holds", 0, live::ASLEEP, 0)?;
             let file = super::replacing(PATCH)?;

@@ -132,7 +132,7 @@ pub fn undisturbed(test: impl FnOnce() -> super::super::Result) -> super::super:
         clean_up();
         return Err(error);
     }
-    // Ended threads go when somebody looks, and the worker may be looking at one.
+    // Ended threads are freed later, and the worker may still be looking at one.
     let deadline = arch::timebase() + time::timebase_ticks(Duration::from_secs(2));
     loop {
         drop(live::take_notes());

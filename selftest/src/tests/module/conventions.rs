@@ -104,8 +104,8 @@ fn seen(module: &Module) -> Result<u64, String> {
 }
 
 crate::selftest! {
-    /// Unless somebody says otherwise, the usual convention and a module's own TOC
-    /// are expected; and what is said is what is expected.
+    /// By default, the usual convention and a module's own TOC are expected; and what is
+    /// said is what is expected.
     fn the_usual_is_expected() {
         check!(expected() == (Convention::USUAL, TocChoice::Own), "{:?}", expected());
         for convention in Convention::ALL {
@@ -163,8 +163,8 @@ crate::selftest! {
 
     /// The control: as posted, the restore reads addresses 12 and 16.
     fn as_posted_loses_r2() {
-        // SAFETY: in real mode these are memory, which nobody writes to: below the
-        // first vector.
+        // SAFETY: in real mode these are memory, which no code writes to: below the first
+        // vector.
         let found = unsafe { (core::ptr::read_volatile(12 as *const i32), core::ptr::read_volatile(16 as *const u64)) };
         let wrong = found.1.wrapping_add_signed(found.0.into());
         check!(wrong != kernels_toc(), "by chance, {wrong:#x} is right");

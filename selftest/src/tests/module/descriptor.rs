@@ -106,7 +106,7 @@ impl Fake {
 
 /// An address as a callback's.
 fn callback(address: *const ()) -> Option<Callback> {
-    // SAFETY: not null, and nobody calls it.
+    // SAFETY: not null, and never called.
     Some(unsafe { core::mem::transmute::<*const (), Callback>(address) })
 }
 

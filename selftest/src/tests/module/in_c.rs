@@ -1,4 +1,5 @@
-//! A patch whose functions are written in C, at each optimisation level and by each variant.
+//! A patch with functions that are written in C, at each optimisation level and by each
+//! variant.
 
 use crate::check;
 use alloc::{format, string::String, vec::Vec};

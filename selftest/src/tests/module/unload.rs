@@ -140,8 +140,8 @@ crate::selftest! {
         unload()
     }
 
-    /// A thread sleeps in a callback whose trampoline has been detached since: it will
-    /// go on into the function all the same.
+    /// A thread sleeps in a callback, and its trampoline has been detached since: the
+    /// thread will go on into the function all the same.
     fn detached_trampolines_hold_modules() {
         let text = |error| format!("{error}");
         let module = module()?;
@@ -184,7 +184,7 @@ crate::selftest! {
         let holds = until(|| flags[1].load(Ordering::Relaxed) != 0);
         let range = value - 8..value + 8;
         let first = backtrace::any_in(core::slice::from_ref(&range));
-        // It runs as soon as the one who unloads gives way.
+        // It runs as soon as the thread that unloads gives way.
         let shared = flags.clone();
         let releaser = spawn("releaser", move || shared[0].store(1, Ordering::Relaxed))?;
         let unloaded = unload();

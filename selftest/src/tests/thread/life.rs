@@ -39,7 +39,7 @@ crate::selftest! {
         })
     }
 
-    /// A thread can be joined by another than its maker; and nobody has to join it.
+    /// A thread can be joined by another than its maker; and it need not be joined.
     fn anybody_may_join() {
         leaves_nothing(|| {
             let count = Arc::new(AtomicU64::new(0));
@@ -59,7 +59,7 @@ crate::selftest! {
             until("the third's end", || Arc::strong_count(&count) == 1)?;
             let found = count.load(Ordering::Relaxed);
             check!(found == 111, "the sum is {found}");
-            // Whoever comes next clears away what is left.
+            // The next spawn clears away what is left.
             join(spawn("last", || ())?)
         })
     }

@@ -19,8 +19,8 @@ fn in_millis(millis: u64) -> u64 {
     arch::timebase() + time::timebase_ticks(Duration::from_millis(millis))
 }
 
-/// One side of the game: waits for its turn, and gives it to `other`. Returns in
-/// which round nobody woke it.
+/// One side of the game: waits for its turn, and gives it to `other`. Returns in which
+/// round it was not woken.
 fn play(ball: &AtomicU64, mine: u64, other: &Thread) -> Option<u64> {
     for round in 0..ROUNDS {
         while ball.load(Ordering::Relaxed) != mine {
@@ -66,7 +66,7 @@ crate::selftest! {
         Ok(())
     }
 
-    /// Unparking who has ended does nothing.
+    /// Unparking a thread that has ended does nothing.
     fn ended_threads_are_not_woken() {
         let handle = spawn("short", || ())?;
         let thread = handle.thread().clone();
@@ -128,8 +128,8 @@ crate::selftest! {
         join(handle)
     }
 
-    /// Whoever waits in a queue is woken when it is done, and not much later than its
-    /// deadline if it is not.
+    /// A thread that waits in a queue is woken when it is done, and not much later than
+    /// its deadline if it is not.
     fn queues_wake_all() {
         leaves_nothing(|| {
             let shared = Arc::new((WaitQueue::new(), AtomicBool::new(false), AtomicU64::new(0)));
@@ -181,8 +181,9 @@ crate::selftest! {
         Ok(())
     }
 
-    /// Who waits for something that takes waiting itself is woken all the same, from both
-    /// waits, and those that leave a queue at other times leave the others in it.
+    /// A thread that waits for something that takes waiting itself is woken all the same,
+    /// from both waits, and those that leave a queue at other times leave the others in
+    /// it.
     fn queues_nest() {
         let queues = Arc::new(([const { WaitQueue::new() }; 2], AtomicU64::new(0)));
         let mut handles = Vec::new();

@@ -1,4 +1,4 @@
-//! Whether anybody can still get into a piece of code.
+//! Whether a thread can still get into a piece of code.
 
 use super::{deep, join, spawn, until};
 use crate::check;
@@ -14,7 +14,7 @@ use machine::{arch, symbols::Place};
 use thread::{Activity, State, Thread, backtrace};
 use tracing::graph;
 
-/// No memory, so nobody has it in a register by chance.
+/// No memory, so no thread has it in a register by chance.
 const NOWHERE: Range<u64> = 0x7654_3210_0000_0000..0x7654_3210_0000_0100;
 
 /// Where a preempted thread was interrupted.

@@ -9,13 +9,13 @@ use core::{
 };
 use machine::{arch, time};
 
-/// Most ticks between a sleep's end and the thread's next step when nobody else
-/// wants the CPU: the tick under way when it began, and the one that wakes it.
+/// Most ticks between a sleep's end and the thread's next step when no other thread wants
+/// the CPU: the tick under way when it began, and the one that wakes it.
 const SLACK: u64 = 2;
 
 crate::selftest! {
-    /// A sleep ends not before its time, and a tick or two afterwards. Everybody
-    /// else sleeps as well: the CPU is ceded meanwhile, and comes back.
+    /// A sleep ends not before its time, and a tick or two afterwards. All other threads
+    /// sleep as well: the CPU is ceded meanwhile, and comes back.
     fn sleeps_end_in_time() {
         for millis in [1, 2, 5, 20] {
             let duration = Duration::from_millis(millis);

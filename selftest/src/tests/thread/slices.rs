@@ -1,4 +1,4 @@
-//! Who has the CPU, and for how long.
+//! Which thread has the CPU, and for how long.
 
 use super::{join, leaves_nothing, spawn, until};
 use crate::check;
@@ -19,7 +19,7 @@ const SLICES: u64 = 12;
 struct Turns {
     go: AtomicBool,
     stop: AtomicBool,
-    /// Whose turn it was last.
+    /// The thread that had the last turn.
     last: AtomicU64,
     slices: [AtomicU64; SPINNERS],
     /// Turns out of order.
@@ -99,7 +99,7 @@ crate::selftest! {
         Ok(())
     }
 
-    /// With interrupts off nobody else runs; with interrupts on again, they do.
+    /// With interrupts off no other thread runs; with interrupts on again, they do.
     fn interrupts_off_keeps_the_cpu() {
         let shared = Arc::new((AtomicU64::new(0), AtomicBool::new(false)));
         let other = shared.clone();
@@ -128,10 +128,11 @@ crate::selftest! {
         Ok(())
     }
 
-    /// Who gives way runs again after the other who wants to.
+    /// A thread that gives way runs again after the other one that wants to.
     fn giving_way_alternates() {
         const ROUNDS: u64 = 100;
-        // How many are there, whose step the last one was, and how often the same.
+        // How many are there, which of them made the last step, and how often the same
+        // one.
         let shared = Arc::new((AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0)));
         let mut handles = Vec::new();
         for me in 1..=2 {

@@ -82,7 +82,7 @@ fn divers(names: &[&str]) -> Result<Vec<Handle>, String> {
             let here = here.clone();
             spawn(name, move || {
                 deep::call(&|| {
-                    // Nobody comes up before all are down.
+                    // No thread comes up before all are down.
                     here.fetch_add(1, Ordering::Relaxed);
                     thread::yield_now();
                     while here.load(Ordering::Relaxed) < all {
@@ -253,7 +253,7 @@ crate::selftest! {
     }
 
     /// Detaching an ops waits for a thread that was taken off the CPU in its callback,
-    /// and afterwards nobody calls it.
+    /// and afterwards it is not called.
     fn detaching_waits() {
         check!(ftrace::retired() == 0, "{} trampolines are left from before", ftrace::retired());
         for flag in [&LET_GO, &LEFT] {

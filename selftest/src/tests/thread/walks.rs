@@ -242,8 +242,8 @@ crate::selftest! {
         Ok(())
     }
 
-    /// Functions whose return is hooked are found, by a tracer that came and went while the
-    /// thread slept in them; without the return stack they can't be.
+    /// Functions are found if their returns were hooked by a tracer that came and went
+    /// while the thread slept in them; without the return stack they can't be.
     fn hooked_returns_are_resolved() {
         let filter = Filter::only(&[deep::PATTERN]);
         ftrace::register(&graph::OPS, &filter).map_err(|error| format!("{error}"))?;

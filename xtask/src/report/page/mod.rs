@@ -1,7 +1,7 @@
 //! The page. Everything that comes from a file is escaped by the template language.
 //! It has no script, and its policy forbids whatever would ask a network for something.
 //!
-//! A graphic is a column of a table, whose other columns say the same in words: so it
+//! A graphic is a column of a table, and the other columns say the same in words: so it
 //! can be read aloud, and nothing has to be kept in step by hand.
 
 mod costs;

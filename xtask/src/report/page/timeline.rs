@@ -61,7 +61,7 @@ fn legend(with_turns: bool) -> Markup {
 /// The sign of a way of switching.
 fn mark(how: &str) -> Markup {
     let way = WAYS.iter().find(|(name, ..)| *name == how);
-    // A way that nobody knows has a cross.
+    // An unknown way has a cross.
     let path = way.map_or("M1 1 11 11M11 1 1 11", |(_, _, path)| path);
     html! {
         svg.mark viewBox="0 0 12 12" aria-hidden="true" focusable="false" { path d=(path); }

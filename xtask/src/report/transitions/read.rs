@@ -210,9 +210,9 @@ impl Running {
 }
 
 impl Lane {
-    /// Says how long each stretch was in which the thread was held up: until it went
-    /// over, the transition was turned round, or ended. It may have been seen more than
-    /// once in one.
+    /// Says how long each stretch was in which the thread blocked the transition: until
+    /// it switched, or the transition was reversed, or ended. It may have been seen more
+    /// than once in one.
     fn close(&mut self, turns: &[u64], end: u64) {
         let mut stretches: Vec<Blocked> = Vec::new();
         for mut seen in std::mem::take(&mut self.blocked) {

@@ -161,7 +161,7 @@ crate::selftest! {
         Err("the run goes on".into())
     }
 
-    /// In an interrupt handler nobody knows what is half done: the run ends.
+    /// In an interrupt handler it is not known what is half done: the run ends.
     fn in_an_interrupt() {
         fn hook() {
             black_box(live::faulty(2));
@@ -177,8 +177,8 @@ crate::selftest! {
         Err("the run goes on".into())
     }
 
-    /// With a lock held, here by what the replacement was called from, nobody else
-    /// could go on: the run ends.
+    /// With a lock held, here by the caller of the replacement, no other thread could go
+    /// on: the run ends.
     fn with_a_lock_held() {
         static LOCK: machine::sync::IrqLock<()> = machine::sync::IrqLock::new(());
         enable(PATCH)?;

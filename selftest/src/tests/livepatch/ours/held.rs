@@ -1,5 +1,4 @@
-//! Transitions that are held up: named, reversed, forced; and what is refused
-//! meanwhile.
+//! Transitions that are blocked: named, reversed, forced; and what is refused meanwhile.
 
 use super::super::{
     OLD, Staying, disable, enable, ends_as, file, held_by, is, is_busy, refused, remove, replacing,
@@ -31,8 +30,8 @@ fn renamed(file: &[u8], name: &str) -> Vec<u8> {
 }
 
 crate::selftest! {
-    /// Who holds a transition up, and by which function, is named; everybody else has
-    /// switched. Reversed by hand, nothing has happened.
+    /// The thread that blocks a transition is named, and the function that it is in; all
+    /// other threads have switched. Reversed by hand, nothing has happened.
     fn stalled_and_reversed() {
         undisturbed(|| {
             let staying = Staying::in_target("sleeper", 0, live::ASLEEP, 0)?;
@@ -157,8 +156,8 @@ crate::selftest! {
         })
     }
 
-    /// The transition away is held up by a thread in the new function, reversed, and
-    /// made again.
+    /// A thread in the new function blocks the transition away. It is reversed, and made
+    /// again.
     fn reversed_disable() {
         undisturbed(|| {
             enable(STAYS)?;
@@ -243,7 +242,8 @@ crate::selftest! {
     }
 
     /// Forced, a patch that takes the place of another leaves both modules loaded for good:
-    /// a thread may be in the replaced one, and nobody knows when it has left it.
+    /// a thread may be in the replaced one, and it is not known when the thread has left
+    /// it.
     fn forced_replace() {
         const UNDER: &str = "test_klp_under";
         const ABOVE: &str = "test_klp_above";

@@ -1,4 +1,4 @@
-//! `livepatch-stack`: what its stack keeps is seen when somebody asks what is in use; the
+//! `livepatch-stack`: what its stack keeps is seen by a check of what is in use; the
 //! stack has an end, and keeps clear of what lies beside it.
 
 use super::super::{
@@ -40,7 +40,7 @@ fn by_livepatch_stack(
     let result = enable("cases").and_then(|()| {
         let result = body();
         klp::wait();
-        // A patch whose function has faulted has been taken back.
+        // The patch has been taken back if its function has faulted.
         if klp::find("cases").is_some() {
             remove("cases")?;
         } else {
@@ -74,7 +74,7 @@ fn new_leaf() -> Result<u64, String> {
     found.ok_or_else(|| "the patch has no `cases::leaf`".into())
 }
 
-/// The least that was left between the two stacks, and how often somebody looked.
+/// The least that was left between the two stacks, and the number of looks.
 static LEAST: AtomicU64 = AtomicU64::new(u64::MAX);
 static LOOKS: AtomicUsize = AtomicUsize::new(0);
 
@@ -151,7 +151,7 @@ crate::selftest! {
         })
     }
 
-    /// A module whose function has called a replaced leaf is not unloaded, although the
+    /// A module is not unloaded if its function has called a replaced leaf, although the
     /// only copy of the address is on the livepatch stack.
     fn livepatch_stacks_hold_modules() {
         with_livepatch_stack(|| {
@@ -224,8 +224,8 @@ crate::selftest! {
         })
     }
 
-    /// A thread takes up what it was given before an interrupt can come whose handler
-    /// calls a replaced function.
+    /// A thread takes up what it was given before an interrupt can come with a handler
+    /// that calls a replaced function.
     fn closures_are_taken_up_first() {
         with_livepatch_stack(|| {
             for count in [&SPOILT, &TICKS] {

@@ -131,7 +131,7 @@ crate::selftest! {
     }
 
     /// While a patch takes the place of another, functions that it leaves alone are the
-    /// originals for who has switched, and the other's for who has not.
+    /// originals for threads that have switched, and the other's for those that have not.
     fn both_sides_of_a_replacement() {
         undisturbed(|| {
             enable(PATCHES[0])?;

@@ -41,7 +41,7 @@ fn load(file: &[u8]) -> Result<Arc<Module>, String> {
     loader::load(file).map_err(text)
 }
 
-/// Tries to enable a patch whose module is loaded.
+/// Tries to enable the patch of a loaded module.
 fn is_refused(patch: &Arc<Module>, expected: &str) -> Result<(), String> {
     refused(
         &patch.name,
@@ -139,7 +139,7 @@ crate::selftest! {
     }
 }
 
-/// Enables a patch whose module is loaded, all the way.
+/// Enables the patch of a loaded module, all the way.
 fn enable_loaded(name: &str) -> Result<(), String> {
     let module = loader::find(name).ok_or("its module is gone")?;
     klp::enable(&module, Options::default()).map_err(text)?;

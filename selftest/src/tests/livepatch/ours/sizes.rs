@@ -1,4 +1,4 @@
-//! Functions whose size nobody knows: whether a thread is in one can't be seen.
+//! Functions of unknown size: whether a thread is in one can't be seen.
 
 use super::super::{
     OLD, enable, file, function, load, noted, refused, remove, replacing, returns, undisturbed,

@@ -22,7 +22,7 @@ const STAYS: &str = "test_klp_stays";
 const PLAIN: &str = "test_klp_livepatch";
 const IN_OLD: &str = "lab::targets::live::stays is on its stack";
 
-/// Who has switched, and how.
+/// The threads that have switched, and how.
 static SWITCHED: IrqLock<Vec<(String, How)>> = IrqLock::new(Vec::new());
 
 fn observe(event: &Event<'_>) {
@@ -211,7 +211,7 @@ crate::selftest! {
         })
     }
 
-    /// Threads inherit the side of whoever makes them.
+    /// Threads inherit the side of the thread that makes them.
     fn spawned_in_a_transition() {
         undisturbed(|| {
             let old = Staying::start("old", 0, || {
@@ -248,8 +248,8 @@ crate::selftest! {
         undisturbed(|| {
             let parent = Staying::start("parent", 0, || {
                 live::test_stay(live::SPINNING);
-                // Not at a safe point since then. Interrupts are off, so that nobody
-                // looks at the child before we do.
+                // Not at a safe point since then. Interrupts are off, so that no other
+                // thread looks at the child before we do.
                 let off = arch::interrupts_off();
                 let child = thread::spawn("child", || ());
                 let mine = thread::with_current(Thread::patch_state).unwrap_or(0);
@@ -272,7 +272,7 @@ crate::selftest! {
         })
     }
 
-    /// Calls from an interrupt handler run the side of whoever was interrupted.
+    /// Calls from an interrupt handler run the side of the interrupted thread.
     fn called_from_an_interrupt() {
         static CALLS: [AtomicU64; 2] = [AtomicU64::new(0), AtomicU64::new(0)];
         static WRONG: AtomicU64 = AtomicU64::new(0);

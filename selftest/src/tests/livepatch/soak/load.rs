@@ -115,7 +115,7 @@ impl Seen<'_> {
             ));
         }
         let count = &self.counts.calls[function][version];
-        // Nobody else writes to it.
+        // No other thread writes to it.
         count.store(count.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
         let group = usize::from(matches!(name, "pointer" | "many"));
         match self.versions[group].replace(version) {

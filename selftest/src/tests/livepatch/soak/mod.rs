@@ -146,7 +146,7 @@ fn text_of(error: LivepatchError) -> String {
 }
 
 impl Soak {
-    /// Starts the threads, goes round, and lets everybody go home.
+    /// Starts the threads, goes round, and ends the threads.
     fn go(&mut self, count: u32) -> Result<(), String> {
         for _ in 0..THREADS {
             self.spawn()?;
@@ -201,7 +201,7 @@ impl Soak {
         livepatch::unload("soak").map_err(text_of)
     }
 
-    /// Adds what a patch's functions have counted. Nobody can be in them any more.
+    /// Adds what a patch's functions have counted. No thread can be in them any more.
     fn take_counts(&mut self, module: &Module, version: usize) -> Result<(), String> {
         let path = format!("{}::counted", module.name);
         let counted = module.function(&path).ok_or("a patch has no `counted`")?;

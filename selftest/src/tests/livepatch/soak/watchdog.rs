@@ -1,4 +1,4 @@
-//! Says what holds a transition up that does not end.
+//! Says what blocks a transition that does not end.
 
 use alloc::{format, string::String};
 use core::{
