@@ -21,7 +21,7 @@
 # cargo takes all the processors by itself.
 .NOTPARALLEL:
 .SUFFIXES:
-.PHONY: help run test bench soak matrix explore exercise shell step new-variant new-patch report check accept gdb disasm map doctor setup clean
+.PHONY: help run test bench soak matrix explore exercise shell step new-variant new-patch report check accept gdb disasm book map doctor setup clean
 
 # The recipes take these from the environment, so that no shell and no make
 # interprets what is in them.
@@ -85,6 +85,9 @@ gdb: ## boot the kernel under gdb, and follow a patched call there (MACHINE=, AR
 
 disasm: ## disassemble the kernel, or one function of it (FUNC=, IMAGE=)
 	$(Q)scripts/setup $(xtask) disasm $${IMAGE:+--image="$$IMAGE"} $${FUNC:+"$$FUNC"}
+
+book: ## make a book of the documents, with search and the crates' documentation
+	$(Q)scripts/setup $(xtask) book
 
 map: ## show what the kernel is made of, from bottom to top, in lines of code
 	$(Q)scripts/setup $(xtask) map

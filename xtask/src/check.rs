@@ -51,10 +51,22 @@ pub fn check() -> Result<()> {
         .env("RUSTDOCFLAGS", "-Dwarnings");
     step("the documentation of the host's crates", docs)?;
 
+    document_kernel()
+}
+
+/// Makes the documentation of the kernel's crates and the patches, where a warning is an
+/// error.
+///
+/// # Errors
+/// When there is one.
+pub fn document_kernel() -> Result<()> {
+    let patches = modules::packages()?;
+    let patches = patches.iter().map(|patch| patch.name.as_str());
+    let names = kernel::PACKAGES.into_iter().chain(patches);
     let mut docs = tool::cargo_for_kernel()?;
     docs.args(["doc", "--locked", "--no-deps"])
         .args(modules::BARE)
-        .args(bare("--package"))
+        .args(names.flat_map(|name| ["--package", name]))
         .env("RUSTDOCFLAGS", "-Dwarnings");
     step("the documentation of the kernel and the patches", docs)
 }

@@ -11,7 +11,7 @@ use crate::report::{ReportArgs, report};
 use crate::run::{RunArgs, run};
 use crate::shell::{ShellArgs, shell};
 use crate::step::{StepArgs, step};
-use crate::{check, disasm, gdb, kernel, map, modules, new, totals};
+use crate::{book, check, disasm, gdb, kernel, map, modules, new, totals};
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -104,6 +104,8 @@ enum Action {
         /// Only functions with this in their name
         symbol: Option<String>,
     },
+    /// Make a book of the documents, with the crates' own documentation beside it
+    Book,
     /// Show what the kernel is made of, from bottom to top, in lines of code
     Map,
     /// Boot the kernel under gdb, stopped at its first Rust function
@@ -186,6 +188,7 @@ fn execute(action: Action) -> Result<ExitCode> {
         Action::NewVariant { name } => new::variant(&name)?,
         Action::NewPatch { name, language } => new::patch(&name, language)?,
         Action::Check => check::check()?,
+        Action::Book => println!("{}", book::book()?.display()),
         Action::Map => print!("{}", map::map()?),
         Action::Disasm { image, symbol } => {
             let kernel = kernel::build(image, &Conventions::usual())?;

@@ -11,7 +11,7 @@
 //!   dialogues with it and makes sure that it dies; [`outcome`] says how the
 //!   run ended.
 //! - [`cli`] is the command line; [`run`], [`shell`], [`mod@bench`], [`matrix`],
-//!   [`explore`], [`step`], [`exercise`], [`totals`], [`check`] (with [`words`]), [`disasm`], [`gdb`],
+//!   [`explore`], [`step`], [`exercise`], [`totals`], [`check`] (with [`words`]), [`disasm`], [`gdb`], [`book`](mod@book),
 //!   [`map`] and [`new`] are its commands.
 //! - [`report`](mod@report) makes a page of a run.
 //! - [`records`] reads what guests report, and keeps what commands make of it;
@@ -22,6 +22,7 @@
 //! `cargo run` sees.
 
 pub mod bench;
+pub mod book;
 pub mod built;
 pub mod check;
 pub mod cli;

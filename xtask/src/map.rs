@@ -170,6 +170,40 @@ mod tests {
         assert_eq!(Lines::of(source), expected);
     }
 
+    /// What a table of a document says: a name in the first cell, lines in the second.
+    fn figures(document: &str) -> Vec<(String, usize)> {
+        let rows = document.lines().filter_map(|line| {
+            let mut cells = line.strip_prefix('|')?.split('|').map(str::trim);
+            let name = cells.next()?.trim_start_matches(['[', '`']);
+            let name = name.split([']', '`']).next()?;
+            let lines = cells.next()?.replace(',', "").parse().ok()?;
+            Some((name.to_owned(), lines))
+        });
+        rows.collect()
+    }
+
+    #[test]
+    fn documents_say_what_the_map_says() {
+        let map = map().unwrap();
+        let rows = map.lines().filter_map(|row| {
+            let mut words = row.split_whitespace();
+            Some((words.next()?, words.next()?.parse::<usize>().ok()?))
+        });
+        let rows: Vec<_> = rows.collect();
+        for (document, at_least) in [("README.md", 5), ("docs/tour.md", 11)] {
+            let text = tool::read_file(&tool::workspace().join(document)).unwrap();
+            let mut seen = 0;
+            for (name, said) in figures(&String::from_utf8(text).unwrap()) {
+                if let Some((_, lines)) = rows.iter().find(|(one, _)| *one == name) {
+                    let rounded = (lines + 50) / 100 * 100;
+                    assert_eq!(said, rounded, "{document}: {name} has {lines} lines");
+                    seen += 1;
+                }
+            }
+            assert!(seen >= at_least, "{document}: only {seen} figures");
+        }
+    }
+
     #[test]
     fn each_package_knows_only_those_before_it() {
         for (place, name) in kernel::PACKAGES.iter().enumerate() {

@@ -19,7 +19,7 @@ mod header;
 pub use header::assembly_header;
 
 /// Bytes below r1 that a function may use without opening a frame, so that an
-/// interrupt must step over them (ELFv2 1.9, 2.2.2.4 "Protected Zone").
+/// interrupt must step over them (ELFv2 1.9, 2.2.2.4).
 pub const RED_ZONE: usize = 288;
 
 /// What a stack must still have below r1 when an interrupt arrives: the zone,
