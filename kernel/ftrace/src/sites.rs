@@ -112,8 +112,6 @@ struct Found {
 static FOUND: spin::Once<Found> = spin::Once::new();
 
 unsafe extern "C" {
-    static __patchable_start: u64;
-    static __patchable_end: u64;
     fn _mcount();
 }
 
@@ -167,10 +165,8 @@ pub fn find(address: u64) -> Option<Site> {
 
 /// The compiler's records.
 fn records() -> &'static [u64] {
-    let (start, end) = (&raw const __patchable_start, &raw const __patchable_end);
-    let count = (end.addr() - start.addr()) / size_of::<u64>();
-    // SAFETY: the linker script puts the records between the two symbols.
-    unsafe { core::slice::from_raw_parts(start, count) }
+    // SAFETY: the linker script puts the records, an address each, between the two symbols.
+    unsafe { machine::collected!(u64, __patchable_start, __patchable_end) }
 }
 
 fn words_at(address: u64) -> [u32; 2] {

@@ -81,17 +81,11 @@ pub struct Descriptor {
     pub states: Vec<SystemState>,
 }
 
-unsafe extern "C" {
-    static __build_id_start: u8;
-    static __build_id_end: u8;
-}
-
 /// This kernel's build id: the last bytes of the linker's note.
 #[must_use]
 pub fn build_id() -> [u8; info::BUILD_ID_BYTES] {
-    let (start, end) = (&raw const __build_id_start, &raw const __build_id_end);
     // SAFETY: the linker script puts the note between the two symbols.
-    let note = unsafe { slice::from_raw_parts(start, end.addr() - start.addr()) };
+    let note = unsafe { machine::collected!(u8, __build_id_start, __build_id_end) };
     note.last_chunk().copied().unwrap_or_default()
 }
 

@@ -37,17 +37,10 @@ macro_rules! export {
     )+};
 }
 
-unsafe extern "C" {
-    static __exports_start: u8;
-    static __exports_end: u8;
-}
-
 fn table() -> &'static [Export] {
-    let (start, end) = (&raw const __exports_start, &raw const __exports_end);
-    let count = (end.addr() - start.addr()) / size_of::<Export>();
     // SAFETY: the linker script puts the section between the two symbols, and only
     // `export!` puts anything there: `Export`s.
-    unsafe { slice::from_raw_parts(start.cast::<Export>(), count) }
+    unsafe { machine::collected!(Export, __exports_start, __exports_end) }
 }
 
 /// All functions that modules may call, by name.

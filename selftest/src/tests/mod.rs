@@ -107,18 +107,11 @@ fn rounds(usual: u32) -> u32 {
     }
 }
 
-unsafe extern "C" {
-    static __selftests_start: u8;
-    static __selftests_end: u8;
-}
-
 /// All tests, in the order of their paths.
 fn all() -> Vec<&'static SelfTest> {
-    let (start, end) = (&raw const __selftests_start, &raw const __selftests_end);
-    let count = (end.addr() - start.addr()) / size_of::<SelfTest>();
     // SAFETY: the linker script puts the section between the two symbols, and
     // only `selftest!` puts anything there: `SelfTest`s.
-    let tests = unsafe { core::slice::from_raw_parts(start.cast::<SelfTest>(), count) };
+    let tests = unsafe { ::machine::collected!(SelfTest, __selftests_start, __selftests_end) };
     let mut tests: Vec<_> = tests.iter().collect();
     tests.sort_unstable_by_key(|test| test.path);
     tests

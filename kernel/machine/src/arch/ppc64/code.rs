@@ -97,17 +97,30 @@ global_asm!(
     ".size store_instruction_asm, . - store_instruction_asm",
 );
 
+/// What lies between two symbols of the linker script's or of assembly, as a slice of one
+/// type.
+///
+/// # Safety
+/// There are whole values of the type between the two, aligned, and nothing writes to them.
+#[macro_export]
+macro_rules! collected {
+    ($T:ty, $start:ident, $end:ident) => {{
+        unsafe extern "C" {
+            // Labels: what is behind them is no part of these.
+            static $start: [$T; 0];
+            static $end: [$T; 0];
+        }
+        let (start, end) = (&raw const $start, &raw const $end);
+        let count = (end.addr() - start.addr()) / size_of::<$T>();
+        core::slice::from_raw_parts(start.cast::<$T>(), count)
+    }};
+}
+
 /// The words between two labels.
 #[macro_export]
 macro_rules! code_between {
-    ($start:ident, $end:ident) => {{
-        unsafe extern "C" {
-            // Labels: the words behind them are no part of these.
-            static $start: [u32; 0];
-            static $end: [u32; 0];
-        }
-        let (start, end) = (&raw const $start, &raw const $end);
-        // SAFETY: the piece lies between its two labels.
-        unsafe { core::slice::from_raw_parts(start.cast::<u32>(), (end.addr() - start.addr()) / 4) }
-    }};
+    // SAFETY: a piece of code lies between its two labels.
+    ($start:ident, $end:ident) => {
+        unsafe { $crate::collected!(u32, $start, $end) }
+    };
 }
