@@ -154,7 +154,7 @@ pub fn load(name: &str) -> Result<Arc<Module>, Finding> {
 /// Enables a patch.
 pub fn enable(module: &Arc<Module>) -> Result<(), Finding> {
     match livepatch::enable(module, Options::default()) {
-        Ok(_) => Ok(go_over()?),
+        Ok(_) => Ok(switch_side()?),
         Err(error @ LivepatchError::Busy { .. }) => Err(error.to_string().into()),
         Err(error) => Err(Finding::Refused(error.to_string())),
     }
@@ -162,7 +162,7 @@ pub fn enable(module: &Arc<Module>) -> Result<(), Finding> {
 
 /// Sees to it that this thread has made the transition that runs, if one does: the
 /// trials that it starts inherit its side.
-pub fn go_over() -> Result<(), String> {
+pub fn switch_side() -> Result<(), String> {
     thread::safe_point();
     let me = thread::current().id();
     let mut threads = livepatch::progress().into_iter();

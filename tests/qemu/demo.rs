@@ -67,7 +67,7 @@ struct Seen<'a> {
 }
 
 /// In each transition, each thread switches once; in one that is reversed, each thread
-/// that went over goes back once. Everything is reported in its order.
+/// that has switched goes back once. Everything is reported in its order.
 fn transitions(run: &Run) -> Result<()> {
     let mut running: Option<Seen<'_>> = None;
     let mut ended = Vec::new();

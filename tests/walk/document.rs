@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_would_run_is_an_error_with_its_line() {
+    fn what_is_not_run_is_an_error_with_its_line() {
         for (text, problem) in [
             (
                 "a\n```bash\n```\n",

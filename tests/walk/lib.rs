@@ -229,7 +229,7 @@ mod tests {
                  It printed:\nx\n",
             ),
             ("```text\n```\n", "d.md has nothing that can be run"),
-            ("```python\n```\n", "d.md: line 1: nobody knows what to do"),
+            ("```python\n```\n", "d.md: line 1: there is nothing to do"),
         ] {
             let error = format!("{:#}", walked(text).unwrap_err());
             assert!(error.contains(problem), "{error}");

@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bar_that_nobody_sees_lets_everything_through() {
+    fn a_bar_that_is_not_seen_lets_everything_through() {
         let progress = Progress::on(ProgressDrawTarget::hidden(), 2);
         progress.print("");
         progress.bar.inc(SHARE);

@@ -5,7 +5,7 @@ use anyhow::{Context, Result, ensure};
 use std::path::{Path, PathBuf};
 
 /// What is not written, and what is written in its place.
-const WORDS: [(&str, &str); 30] = [
+const WORDS: [(&str, &str); 29] = [
     ("universe", "patch state"),
     ("universes", "patch states"),
     ("go over", "switch"),
@@ -27,7 +27,6 @@ const WORDS: [(&str, &str); 30] = [
     ("victims", "targets"),
     ("crew", "workload threads"),
     ("staff", "workload threads"),
-    ("red zone", "red zone"),
     ("ledger", "snapshot"),
     ("somebody", "a caller, a thread, the user"),
     ("somebody's", "a caller's, a thread's, the user's"),

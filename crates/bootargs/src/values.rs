@@ -144,7 +144,7 @@ words! {
     /// Who types on the console.
     #[derive(Default)]
     pub enum Input {
-        /// Somebody at a terminal, who sees what he types.
+        /// A person at a terminal, to whom what is typed is shown.
         #[default]
         Terminal = "terminal",
         /// A file: lines up to ^D.

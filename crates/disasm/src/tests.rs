@@ -22,7 +22,7 @@ fn what_the_crate_knows_is_shown_its_way() {
 }
 
 #[test]
-fn what_nobody_knows_is_data() {
+fn what_is_unknown_is_data() {
     // Nothing, `xxmr vs0,vs0`, a prefix, `bclr 20,0,1`, `isel` of a float.
     for word in [0, 0xf000_0490, 0x0600_0000, 0x4e80_0820, 0x7c00_001f] {
         assert_eq!(show(word), std::format!(".long {word:#010x}"));

@@ -84,7 +84,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Marks `size` bytes of physical memory from `start` on as not to be used
-    /// by whoever gets the tree.
+    /// by the receiver of the tree.
     ///
     /// # Errors
     /// If a node was begun already, if `size` is 0, or for lack of space.

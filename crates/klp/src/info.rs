@@ -162,10 +162,10 @@ pub struct Info {
     /// [`REPLACE`] or nothing.
     pub flags: u32,
     /// The build id of the kernel that the module is for. Zero as compiled;
-    /// whoever packs the module fills it in.
+    /// the packer of the module fills it in.
     pub build_id: [u8; BUILD_ID_BYTES],
     /// The sum of the code that was proved ([`seal`](crate::seal)). Zero as compiled;
-    /// whoever has proved and packs the module fills it in.
+    /// the packer fills it in, which has proved the module.
     pub seal: u32,
     /// The module's name.
     pub name: Text,
@@ -230,7 +230,7 @@ const fn table<T>(entries: &'static [T]) -> *const T {
     entries.as_ptr()
 }
 
-// SAFETY: plain data that nobody changes while the module lives; the pointers
+// SAFETY: plain data that does not change while the module lives; the pointers
 // lead to the module's own constants, and to states, which are atomic.
 unsafe impl Sync for Info {}
 // SAFETY: as above.

@@ -110,7 +110,7 @@ macro_rules! replacement {
         $(#[$meta])*
         ///
         /// The caller passes room for the result as a hidden first argument (ELFv2
-        /// 2.2.4), which nobody else uses meanwhile.
+        /// 2.2.4), which nothing else uses meanwhile.
         $visible extern "C" fn $name(hidden: &mut core::mem::MaybeUninit<$result>, $($argument: $type),*) {
             $crate::stack::check();
             let body = move || -> $result { $body };

@@ -79,7 +79,7 @@ impl<const W: usize, const N: usize> Ring<W, N> {
             let slot = &self.slots[ticket as usize & (N - 1)];
             let turn = slot.turn.load(Ordering::Acquire);
             if turn == ticket {
-                // Ours, unless somebody took the ticket meanwhile.
+                // Ours, unless another writer took the ticket meanwhile.
                 match self.head.compare_exchange_weak(
                     ticket,
                     ticket.wrapping_add(1),
@@ -97,7 +97,7 @@ impl<const W: usize, const N: usize> Ring<W, N> {
                 ticket = self.head.load(Ordering::Relaxed);
             }
         };
-        // No iterator: whoever writes records may not call what can be traced, and
+        // No iterator: a writer of records may not call what can be traced, and
         // whether an iterator's functions are inlined is up to the compiler.
         let mut word = 0;
         while word < W {

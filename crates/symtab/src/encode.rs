@@ -89,7 +89,7 @@ pub fn encode(symbols: &mut [impl AsSymbol]) -> Result<Vec<u8>, EncodeError> {
 }
 
 /// Like [`encode`], with an index of paths and linker names. It costs a demangling
-/// of every name now, and spares it whoever looks up a path.
+/// of every name now, and spares it each lookup of a path.
 ///
 /// # Errors
 /// [`EncodeError`].

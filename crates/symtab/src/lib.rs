@@ -4,7 +4,7 @@
 //! `encode` (feature of the same name) and puts the bytes into a section that
 //! the linker script has left free. The kernel reads them where they are, with
 //! [`Table`]. Names are stored as the linker knows them and demangled when
-//! somebody looks.
+//! they are shown.
 //!
 //! # Format
 //! All numbers are little endian; nothing needs alignment.

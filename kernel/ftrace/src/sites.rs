@@ -115,10 +115,9 @@ unsafe extern "C" {
     fn _mcount();
 }
 
-/// All sites that can be traced, the kernel's and the modules', by address. Who
-/// holds on to one sees the sites as they were when he asked. It is large, and not to
-/// be copied more than once when a module comes: so no `Arc<[Site]>`, which can't be
-/// made of a vector without that.
+/// All sites that can be traced, the kernel's and the modules', by address: a snapshot, which
+/// does not change with the table. `Arc<Vec<_>>` and not `Arc<[_]>`, because building the
+/// latter copies the whole table once more.
 pub type Table = Arc<Vec<Site>>;
 
 static SITES: IrqLock<Option<Table>> = IrqLock::new(None);

@@ -167,7 +167,7 @@ impl Memory<'_> {
         if !self.holds(start, length) {
             return Err(bad);
         }
-        // SAFETY: inside the module's memory, which nobody writes to now.
+        // SAFETY: inside the module's memory, which is not written to now.
         let bytes = unsafe { slice::from_raw_parts(start as *const u8, length as usize) };
         let text = core::str::from_utf8(bytes).map_err(|_| bad)?;
         let mut copy = String::new();
@@ -272,7 +272,7 @@ pub fn read<'a>(
         });
     }
     let convention = match info.convention() {
-        // No other will do: if neither hand-off nor function brings r2 back, nobody
+        // No other will do: if neither hand-off nor function brings r2 back, nothing
         // does, and what they do must fit together.
         Some(convention) if convention == expected_convention => convention,
         _ => {

@@ -54,7 +54,7 @@ pub enum ModuleError<'a> {
         /// How many there may be.
         most: u64,
     },
-    /// The descriptor has flags that nobody knows.
+    /// The descriptor has unknown flags.
     Flags {
         /// All of its flags.
         found: u32,
@@ -158,7 +158,7 @@ pub enum ModuleError<'a> {
     Loaded(String),
     /// No module of this name is loaded.
     NotLoaded(&'a str),
-    /// Somebody holds on to it.
+    /// A caller holds on to it.
     InUse(&'a str),
     /// A patch that is enabled can't be applied to it.
     NotWanted {

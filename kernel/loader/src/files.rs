@@ -79,7 +79,7 @@ impl fmt::Display for InitrdError {
 }
 
 /// What is in the initrd, which does not change: read once, at boot, so that memory
-/// is the same before and after whoever asks first.
+/// is the same before and after the first use.
 static FILES: Once<Result<Vec<File>, InitrdError>> = Once::new();
 
 /// Reads the list of files.
@@ -130,7 +130,7 @@ pub fn initrd_error() -> Option<&'static InitrdError> {
 fn list() -> Result<Vec<File>, InitrdError> {
     let range = platform::get().initrd.ok_or(InitrdError::Missing)?;
     // SAFETY: the device tree says that the initrd is there; its memory was kept
-    // out of the heap, and nobody writes to it.
+    // out of the heap, and it is not written to.
     let initrd: &'static [u8] = unsafe {
         slice::from_raw_parts(range.start as *const u8, (range.end - range.start) as usize)
     };

@@ -74,8 +74,8 @@ impl Module {
         self.block.range()
     }
 
-    /// Whether it would be loaded again as it is: nobody has chosen a variant since that
-    /// takes other modules.
+    /// Whether it would be loaded again as it is: no variant that takes other
+    /// modules was chosen since.
     #[must_use]
     pub fn is_as_expected(&self) -> bool {
         (self.convention, self.toc_choice) == expected()
@@ -136,15 +136,15 @@ pub fn find(name: &str) -> Option<Arc<Module>> {
     loaded.iter().find(|module| module.name == name).cloned()
 }
 
-/// Is told of a module that has been loaded, before anybody can call it. It may
+/// Is told of a module that has been loaded, before any thread can call it. It may
 /// refuse, with a reason.
 pub type Coming = fn(&Arc<Module>) -> Result<(), String>;
-/// Is told of a module that goes away, when nobody is in it any more.
+/// Is told of a module that goes away, when no thread is in it any more.
 pub type Going = fn(&Module);
 
 static NOTIFIED: spin::Once<(Coming, Going)> = spin::Once::new();
 
-/// Sets who is told of modules that come and go. Once.
+/// Sets what is told of modules that come and go. Once.
 pub fn notify(coming: Coming, going: Going) {
     NOTIFIED.call_once(|| (coming, going));
 }
@@ -207,7 +207,7 @@ fn load_at<'a>(
     }?;
     let (convention, toc_choice) = expected();
     let base = block.start();
-    // SAFETY: the block is fresh, so nothing runs in it and nobody else has it.
+    // SAFETY: the block is fresh, so nothing runs in it and no other code has it.
     let image = unsafe { block.bytes() };
     let placed = match toc_choice {
         TocChoice::Own => plan.place(base, image, exports::find),
@@ -316,7 +316,7 @@ fn sites_of(
     let records = match count {
         0 => &[],
         // SAFETY: a section of the placed module, so inside its block, which lives; its
-        // alignment was checked right here, and nobody writes to it.
+        // alignment was checked right here, and it is not written to.
         _ => unsafe { core::slice::from_raw_parts(records.start as *const u64, count) },
     };
     let mut sites: Vec<Site> = Vec::new();
@@ -375,7 +375,7 @@ pub fn is_running(module: &Module) -> bool {
 /// Unloads a module.
 ///
 /// # Errors
-/// When there is none of this name, when somebody still holds on to it, or when
+/// When there is none of this name, when a caller still holds on to it, or when
 /// its code is on the stack; nothing has changed then.
 pub fn unload(name: &str) -> Result<(), ModuleError<'_>> {
     let _change = Change::wait();
@@ -386,7 +386,7 @@ pub fn unload(name: &str) -> Result<(), ModuleError<'_>> {
         if Arc::strong_count(&loaded[place]) > 1 {
             return Err(ModuleError::InUse(name));
         }
-        // From here on nobody finds it any more.
+        // From here on it is not found any more.
         (place, loaded.remove(place))
     };
     // Not under the lock: looks at the stacks of all threads.

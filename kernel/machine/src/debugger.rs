@@ -38,7 +38,7 @@ struct Section {
     address: u64,
 }
 
-/// Tells that a module of a return convention was loaded, before anybody can call it.
+/// Tells that a module of a return convention was loaded, before any thread can call it.
 /// `section` says where a section lies.
 pub fn module_loaded(
     name: &str,

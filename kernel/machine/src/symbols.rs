@@ -49,7 +49,7 @@ struct ModuleTable {
     bytes: NonNull<[u8]>,
 }
 
-// SAFETY: it owns bytes, which nobody changes.
+// SAFETY: it owns bytes, which do not change.
 unsafe impl Send for ModuleTable {}
 // SAFETY: as above.
 unsafe impl Sync for ModuleTable {}

@@ -44,18 +44,17 @@ impl<T> IrqLock<T> {
         Some(IrqGuard { guard, _off: off })
     }
 
-    /// Whether somebody holds the lock.
+    /// Whether the lock is held.
     #[must_use]
     #[inline]
     pub fn is_locked(&self) -> bool {
         self.0.is_locked()
     }
 
-    /// Opens the lock whoever holds it.
+    /// Forces the lock open.
     ///
     /// # Safety
-    /// The holder never runs again. What the lock protects may be half changed;
-    /// the caller makes do with that.
+    /// The holder never runs again, and the caller tolerates data that is half changed.
     #[inline]
     pub unsafe fn break_open(&self) {
         if self.0.is_locked() {

@@ -18,14 +18,14 @@ pub extern "C" fn handle(frame: &mut TrapFrame) {
     cpu.entry.tracing.store(tracing, Ordering::Relaxed);
 }
 
-/// Sees an interrupt before anybody else. Says whether it has dealt with it, so that
+/// Sees an interrupt before any other code. Says whether it has dealt with it, so that
 /// what `frame` describes goes on.
 pub type Watcher = fn(frame: &mut TrapFrame) -> bool;
 
 static WATCHER: Hook<Watcher> = Hook::new();
 
-/// Sets who sees interrupts first, or that nobody does. It knows what the interrupted
-/// code is up to: whoever makes a call in single steps, to whom every instruction comes.
+/// Sets what sees interrupts first, or that nothing does. It knows what the interrupted
+/// code does: it makes a call in single steps, and every instruction comes to it.
 /// Returns the one that did.
 pub fn watch(watcher: Option<Watcher>) -> Option<Watcher> {
     WATCHER.replace(watcher)

@@ -191,7 +191,7 @@ fn give_way(state: State) {
         let next = scheduler.ready.pop_front();
         let next = next.or_else(|| scheduler.idle.clone());
         let Some(next) = next else {
-            // Nobody else yet.
+            // No other thread yet.
             me.set_state(State::Running);
             return;
         };
@@ -207,7 +207,7 @@ fn give_way(state: State) {
     let tracing = cpu.entry.tracing.load(Ordering::Relaxed);
     let watched = cpu.entry.watched.load(Ordering::Relaxed);
     // SAFETY: both are threads that the scheduler holds, this one at least until it
-    // runs again, or for good if it has ended and nobody reaps before we have left;
+    // runs again, or for good if it has ended and is not reaped before we have left;
     // interrupts are off; the next one's r1 was saved when it gave way.
     unsafe {
         let r1 = (*next).r1.load(Ordering::Relaxed);
@@ -248,7 +248,7 @@ pub fn sleep(duration: Duration) {
     }
 }
 
-/// Waits until somebody wakes this thread, at most until `deadline`. Interrupts are
+/// Waits until this thread is woken, at most until `deadline`. Interrupts are
 /// off.
 pub(super) fn fall_asleep(deadline: u64) {
     check_stack();
@@ -296,7 +296,7 @@ impl Scheduler {
         self.all.get(self.place_of(id).ok()?)
     }
 
-    /// Has a thread woken at `deadline`. Whoever is woken earlier leaves an entry
+    /// Has a thread woken at `deadline`. A thread that is woken earlier leaves an entry
     /// behind that does not count; they are swept out when there is no room.
     fn sleep_until(&mut self, thread: &Thread, deadline: u64) {
         if thread.deadline.swap(deadline, Ordering::Relaxed) == deadline {
@@ -342,14 +342,14 @@ impl Scheduler {
     }
 }
 
-/// A tick: wakes who is due, and takes the running thread off the CPU if somebody
-/// else wants it. Called by the interrupt handler.
+/// A tick: wakes the threads that are due, and takes the running one off the CPU if another
+/// wants it. Called by the interrupt handler.
 pub fn tick() {
     SCHEDULER.lock().wake_due(arch::timebase());
     preempt();
 }
 
-/// Takes the running thread off the CPU if somebody else wants it, and returns when
+/// Takes the running thread off the CPU if another one wants it, and returns when
 /// it has it again. For handlers of interrupts that came while interrupts were on.
 #[inline(never)] // or a patch of it, such as `test_klp_hangs`, would replace nothing
 pub fn preempt() {
@@ -367,7 +367,7 @@ pub fn preempt() {
     }
 }
 
-/// What a thread is doing, for whoever wants to read its stack.
+/// What a thread is doing, for a reader of its stack.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Activity {
     /// It is the one that asks.

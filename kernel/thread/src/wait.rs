@@ -1,4 +1,4 @@
-//! Waiting for somebody, without looking all the time.
+//! Waiting for another thread, without looking all the time.
 
 use super::{Thread, current, scheduler};
 use alloc::sync::Arc;
@@ -8,7 +8,7 @@ use core::{
 };
 use machine::{arch, sync::IrqLock, time};
 
-/// Waits until somebody unparks this thread. An [`unpark`](Thread::unpark) from
+/// Waits until this thread is unparked. An [`unpark`](Thread::unpark) from
 /// before counts.
 pub fn park() {
     park_until(u64::MAX);
@@ -59,13 +59,13 @@ impl Place {
 }
 
 impl WaitQueue {
-    /// Nobody waits.
+    /// No thread waits.
     #[must_use]
     pub const fn new() -> Self {
         Self(IrqLock::new(None))
     }
 
-    /// Waits until `done`. Whoever makes it true calls [`wake_all`](Self::wake_all)
+    /// Waits until `done`. The thread that makes it true calls [`wake_all`](Self::wake_all)
     /// afterwards.
     pub fn wait_until(&self, done: impl FnMut() -> bool) {
         self.wait_deadline(u64::MAX, done);
@@ -152,10 +152,10 @@ impl WaitQueue {
     }
 }
 
-/// Waits until somebody takes the thread out of its queue, at most until `deadline`.
+/// Waits until another thread takes the thread out of its queue, at most until `deadline`.
 fn sleep(me: &Thread, deadline: u64) {
     while arch::timebase() < deadline {
-        // Off from the look to the sleep: nobody wakes us in between.
+        // Off from the look to the sleep: no other thread wakes this one in between.
         let _off = arch::interrupts_off();
         if !me.place.is_taken.load(Ordering::Relaxed) {
             return;

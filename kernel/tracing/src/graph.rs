@@ -96,7 +96,7 @@ pub fn depth() -> usize {
     thread::with_current(|thread| thread.returns.used.load(Ordering::Relaxed)).unwrap_or(0)
 }
 
-/// Forgets the running thread's hooked calls but for the first `depth`: nobody comes back
+/// Forgets the running thread's hooked calls but for the first `depth`: no call returns
 /// through the others.
 pub fn forget_above(depth: usize) {
     thread::with_current(|thread| thread.returns.used.fetch_min(depth, Ordering::Relaxed));

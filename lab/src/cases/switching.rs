@@ -195,7 +195,7 @@ fn is_held_by_function() -> bool {
 fn while_inside(call: &Call) -> Result<(), Finding> {
     ensure!(INSIDE.is_reached(), "no thread got into the new function");
     livepatch::disable("cases").map_err(|error| error.to_string())?;
-    fixtures::go_over()?;
+    fixtures::switch_side()?;
     // It has said that it is there before it fell asleep.
     let until = deadline();
     while !is_held_by_function() {

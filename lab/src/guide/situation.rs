@@ -99,7 +99,7 @@ impl Situation {
         livepatch::load(file.bytes, Options::default()).map_err(text)?;
         situation.patch = Some(name);
         if way == Way::Transition {
-            fixtures::go_over()?;
+            fixtures::switch_side()?;
             if livepatch::running().is_none() {
                 return Err("the transition has ended already".into());
             }

@@ -8,7 +8,7 @@ klp::module! {
     replaces: ["selftest::exercises::visit" => visit],
 }
 
-/// How often anybody has come.
+/// How often there was a visit.
 static VISITS: AtomicU64 = AtomicU64::new(0);
 
 klp::replacement! {

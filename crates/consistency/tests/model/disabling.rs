@@ -19,7 +19,7 @@ fn the_newest_goes() {
 }
 
 #[test]
-fn one_in_the_middle_goes_without_anybody_noticing() {
+fn one_in_the_middle_goes_unnoticed() {
     let mut model = enabled(&[
         (P, &[function(10, 11), function(20, 21)]),
         (Q, &[function(10, 12)]),

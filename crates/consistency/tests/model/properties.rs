@@ -35,7 +35,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1500))]
 
     #[test]
-    fn nobody_ever_runs_a_mixture_nor_freed_code(
+    fn no_thread_ever_runs_a_mixture_nor_freed_code(
         plans in any_plans(),
         steps in any_steps(false),
         reverse: bool,
@@ -45,7 +45,7 @@ proptest! {
     }
 
     #[test]
-    fn after_force_nobody_runs_freed_code_and_new_calls_are_not_mixed(
+    fn after_force_no_thread_runs_freed_code_and_new_calls_are_not_mixed(
         plans in any_plans(),
         steps in any_steps(true),
         reverse: bool,

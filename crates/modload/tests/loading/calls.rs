@@ -239,7 +239,7 @@ fn weak_symbols_may_be_missing_unless_they_are_called() {
     elf.relocate(text, 8, 38, symbol, 5);
     let file = elf.build();
     assert_eq!(load(&file).unwrap().doubleword(BASE + 8), 5);
-    // If somebody knows it, it is as good as any other.
+    // If it is known, it is as good as any other.
     let memory = load_with(&file, |_| Some(0x100)).unwrap();
     assert_eq!(memory.doubleword(BASE + 8), 0x105);
     elf.relocate(text, 0, REL24, symbol, 0);

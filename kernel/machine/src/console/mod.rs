@@ -125,13 +125,13 @@ pub fn progress(what: &str, done: u32, of: u32) {
 }
 
 /// The next byte that was typed, if any. What is not read stays with the hypervisor,
-/// which lets whoever types wait.
+/// which lets the typist wait.
 #[must_use]
 pub fn read_byte() -> Option<u8> {
     CONSOLE.lock().terminal.read()
 }
 
-/// How often something was printed since boot, for whoever shows a prompt.
+/// How often something was printed since boot, for what shows a prompt.
 #[must_use]
 pub fn prints() -> u64 {
     PRINTS.load(Ordering::Relaxed)
@@ -173,7 +173,7 @@ pub fn read_line(line: &mut [u8]) -> &[u8] {
     }
 }
 
-/// Takes the console from whoever holds it.
+/// Takes the console from the thread that holds it.
 ///
 /// # Safety
 /// Only for a CPU that never returns to what it was doing.

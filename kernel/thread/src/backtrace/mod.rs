@@ -74,7 +74,7 @@ impl Step {
 /// With `interrupted`, the function that the frame belongs to was interrupted.
 ///
 /// # Safety
-/// Nobody changes the stack that `r1` is on while the steps are taken, and the running
+/// The stack that `r1` is on does not change while the steps are taken, and the running
 /// thread takes them itself.
 pub unsafe fn steps(r1: u64, interrupted: bool) -> impl Iterator<Item = Step> {
     let thread = thread::with_current(ptr::from_ref);

@@ -1,4 +1,4 @@
-//! Whether anybody can still get into a piece of code, so that its memory must stay.
+//! Whether a thread can still get into a piece of code, so that its memory must stay.
 
 use super::{
     What,
@@ -29,7 +29,7 @@ pub fn any_in(ranges: &[Range<u64>]) -> bool {
 /// be trampolines, and do not overlap.
 ///
 /// A thread that has been looked at can run on, so the answer is worth something
-/// only where nobody can get into the code anew: nothing leads there any more.
+/// only where no thread can get into the code anew: nothing leads there any more.
 /// Interrupts are off for one thread at a time.
 #[inline(never)]
 #[must_use]

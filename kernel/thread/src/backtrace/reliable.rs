@@ -1,7 +1,7 @@
 //! Stack walks that know whether they can be relied on.
 //!
 //! A walk along the back chain finds every function on a stack if each of them has
-//! saved its return address, which holds for whoever has called somebody. It does
+//! saved its return address, which holds for a function that has called another. It does
 //! not hold for a function that was interrupted (`arch/powerpc/kernel/stacktrace.c`
 //! in Linux says the same of an exception frame).
 
@@ -18,7 +18,7 @@ use machine::{
     symbols::{self, Place},
 };
 
-/// Why nobody can tell which functions are on a stack.
+/// Why it is unknown which functions are on a stack.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Unreliable {
     /// An interrupt took the thread off the CPU: it may have been anywhere in a

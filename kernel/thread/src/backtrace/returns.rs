@@ -46,7 +46,7 @@ pub fn set_returns(returns: Option<&'static Returns>) {
 }
 
 /// Where calls return whose real return addresses the threads' return stacks keep; no
-/// address before somebody says so.
+/// address before it is set.
 static HOOK: AtomicU64 = AtomicU64::new(u64::MAX);
 
 /// Sets where calls return that are in a thread's [`ReturnStack`](crate::ReturnStack).

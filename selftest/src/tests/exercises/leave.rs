@@ -1,6 +1,6 @@
 //! Exercise 10: a patch that can be taken back although a thread waits in it.
 
-use super::{SOON, deadline, enable, held_up_by, isolated, settle};
+use super::{SOON, blocked_by, deadline, enable, isolated, settle};
 use crate::{check, exercises};
 use alloc::{string::ToString, sync::Arc};
 use core::sync::atomic::{AtomicU64, Ordering};
@@ -75,7 +75,7 @@ fn taken_back() -> super::Result {
     let waiter = Waiter::start()?;
     livepatch::disable(PATCH).map_err(|error| error.to_string())?;
     if settle().is_err() {
-        let held = held_up_by();
+        let held = blocked_by();
         livepatch::reverse().map_err(|error| error.to_string())?;
         settle()?;
         exercises::ring(true);

@@ -141,7 +141,7 @@ fn settle() -> Result {
         if arch::timebase() > until {
             return Err(format!(
                 "expected: the transition ends; found: it is blocked, {}",
-                held_up_by()
+                blocked_by()
             ));
         }
         thread::safe_point();
@@ -152,7 +152,7 @@ fn settle() -> Result {
 }
 
 /// The threads that block the transition, and why.
-fn held_up_by() -> String {
+fn blocked_by() -> String {
     let held = klp::progress().into_iter().filter(|one| !one.switched);
     let line = |one: klp::Progress| {
         let why = one

@@ -40,7 +40,7 @@ crate::selftest! {
     }
 
     /// A thread can be joined by another than its maker; and it need not be joined.
-    fn anybody_may_join() {
+    fn any_thread_may_join() {
         leaves_nothing(|| {
             let count = Arc::new(AtomicU64::new(0));
             let (first, second) = (count.clone(), count.clone());
