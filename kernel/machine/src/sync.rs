@@ -44,22 +44,22 @@ impl<T> IrqLock<T> {
         Some(IrqGuard { guard, _off: off })
     }
 
-    /// Whether somebody holds the lock.
+    /// Whether the lock is held.
     #[must_use]
     #[inline]
     pub fn is_locked(&self) -> bool {
         self.0.is_locked()
     }
 
-    /// Opens the lock whoever holds it.
+    /// Forces the lock open.
     ///
     /// # Safety
-    /// The holder never runs again. What the lock protects may be half changed;
-    /// the caller makes do with that.
+    /// The owner never runs again, and the caller tolerates half-updated data in what
+    /// the lock protects.
     #[inline]
     pub unsafe fn break_open(&self) {
         if self.0.is_locked() {
-            // SAFETY: the holder never runs again, says the caller.
+            // SAFETY: the caller guarantees that the owner never runs again.
             unsafe { self.0.force_unlock() };
         }
     }

@@ -18,15 +18,15 @@ pub extern "C" fn handle(frame: &mut TrapFrame) {
     cpu.entry.tracing.store(tracing, Ordering::Relaxed);
 }
 
-/// Sees an interrupt before anybody else. Says whether it has dealt with it, so that
-/// what `frame` describes goes on.
+/// Sees an interrupt before any handler. Says whether it has dealt with it; the code
+/// that `frame` describes then goes on.
 pub type Watcher = fn(frame: &mut TrapFrame) -> bool;
 
 static WATCHER: Hook<Watcher> = Hook::new();
 
-/// Sets who sees interrupts first, or that nobody does. It knows what the interrupted
-/// code is up to: whoever makes a call in single steps, to whom every instruction comes.
-/// Returns the one that did.
+/// Sets the watcher, or removes it. A watcher knows what the interrupted code does: it
+/// belongs to the code that single-steps a call, and sees every instruction of it.
+/// Returns the previous watcher.
 pub fn watch(watcher: Option<Watcher>) -> Option<Watcher> {
     WATCHER.replace(watcher)
 }

@@ -38,8 +38,8 @@ use core::{
 };
 use machine::{arch, stack};
 
-/// Stack of a thread whose maker asks for nothing else, in bytes: 20 KiB for its
-/// own frames, the rest for an interrupt's and the guard.
+/// Default size of a thread's stack, in bytes: 20 KiB for its own frames, the rest
+/// for an interrupt's and the guard.
 pub const STACK_BYTES: usize = 32 * 1024;
 
 /// What a thread is doing.
@@ -50,7 +50,7 @@ pub enum State {
     Ready,
     /// It has the CPU.
     Running,
-    /// It waits for a time, or for somebody to wake it.
+    /// It waits for a time, or to be woken.
     Asleep,
     /// It has returned.
     Ended,
@@ -70,7 +70,7 @@ const ROOM: usize = layout::INTERRUPT_ROOM;
 type Runner = unsafe fn(*mut u8);
 
 /// # Safety
-/// Interrupts are off. A `F` lies at `body`, and nobody uses it afterwards.
+/// Interrupts are off. A `F` lies at `body`, and is not used afterwards.
 unsafe fn run<F: FnOnce()>(body: *mut u8) {
     // SAFETY: as the caller promises.
     let body = unsafe { body.cast::<F>().read() };
@@ -94,7 +94,7 @@ pub struct Thread {
     state: AtomicU8,
     /// While it does not run: whether an interrupt took it off the CPU.
     preempted: AtomicBool,
-    /// Whether somebody has unparked it since it last parked.
+    /// Whether it was unparked since it last parked.
     token: AtomicBool,
     /// The time of its newest timer, in timebase ticks; 0 before the first.
     deadline: AtomicU64,

@@ -17,7 +17,7 @@ struct Logger;
 /// Bytes that the ring keeps.
 const RING_BYTES: usize = 16 * 1024;
 
-/// The last lines. Nothing is allocated, so that everybody may log.
+/// The last lines. Nothing is allocated, so that any code may log.
 struct Ring {
     bytes: [u8; RING_BYTES],
     /// How many bytes were ever written.
