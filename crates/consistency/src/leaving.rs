@@ -18,7 +18,7 @@ fn add(leaving: &mut Vec<Code>, stack: &Stack, transition: &Transition) {
         return;
     };
     let entry = stack.entries[position];
-    // A function that is not the newest is called by nobody. Whether it is still
+    // No thread calls a function that is not the newest. Whether it is still
     // there makes no difference to a thread's choice.
     let newest = position + 1 == stack.entries.len();
     match (transition.direction, transition.reversed) {
@@ -26,7 +26,7 @@ fn add(leaving: &mut Vec<Code>, stack: &Stack, transition: &Transition) {
             if newest {
                 leaving.push(stack.below(position));
             }
-            // These will be freed. After a forced transition somebody may still
+            // These will be freed. After a forced transition a thread may still
             // be in one of them, even if it is not the newest.
             if transition.replaces {
                 leaving.extend(stack.entries[..position].iter().map(|earlier| earlier.new));

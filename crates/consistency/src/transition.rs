@@ -116,12 +116,12 @@ pub struct Completed {
     /// The transition, as it was at its end.
     pub transition: Transition,
     /// The patches that are gone, oldest first: disabled, no longer to be
-    /// enabled, or replaced. Their code is in nobody's stack, unless the transition
+    /// enabled, or replaced. Their code is on no thread's stack, unless the transition
     /// was forced, or another patch uses the same code.
     pub removed: Vec<PatchId>,
     /// The old functions, ascending, that no patch replaces any more.
     pub released: Vec<Code>,
     /// Whether threads were switched wherever they were. Then the code of the
-    /// removed patches must be kept for ever: somebody may still return to it.
+    /// removed patches must be kept for ever: a thread may still return to it.
     pub forced: bool,
 }

@@ -91,7 +91,7 @@ impl<T: Send + Sync + 'static> Shadow<T> {
     /// Takes the object's value away and drops it, if it has one.
     ///
     /// # Safety
-    /// Nobody uses a reference to it any more.
+    /// No reference to it is used any more.
     #[inline]
     pub unsafe fn free<O>(&self, object: *const O) {
         // SAFETY: values of this kind are of type `T`.
@@ -102,7 +102,7 @@ impl<T: Send + Sync + 'static> Shadow<T> {
     /// being made.
     ///
     /// # Safety
-    /// Nobody uses a reference to any of them any more.
+    /// No reference to any of them is used any more.
     #[inline]
     pub unsafe fn free_all(&self) {
         // SAFETY: values of this kind are of type `T`.

@@ -4,7 +4,7 @@
 //! the keys that a shell's user expects: arrows, Home and End, ^A ^E ^B ^F, ^H ^D ^K
 //! ^U ^W ^Y, ^P ^N through the history, ^L, Tab for completion. Nothing is allocated;
 //! there are no files, no clock and no terminal in here. [`Script`] takes lines that
-//! nobody types.
+//! are not typed.
 //!
 //! Only printable ASCII becomes part of a line. A line that is wider than the
 //! terminal moves sideways under the cursor.
@@ -32,7 +32,7 @@ pub const LINE_BYTES: usize = 240;
 /// Lines that the history keeps.
 pub const HISTORY: usize = 32;
 
-/// How wide a terminal is taken to be, in characters, as long as nobody says.
+/// How wide a terminal is taken to be, in characters, if its width is not given.
 pub const COLUMNS: usize = 80;
 
 /// The narrowest terminal that there is room in for a prompt and a line.

@@ -1,4 +1,4 @@
-//! Lines that nobody types: of a file, or of a program that is at the other end.
+//! Lines that are not typed: of a file, or of a program that is at the other end.
 
 use crate::{LINE_BYTES, Line};
 

@@ -108,7 +108,7 @@ pub enum LoadError<'a> {
         /// Bytes up to the end of the first part that is too much.
         needed: u64,
     },
-    /// Nobody defines a symbol that is needed.
+    /// A symbol that is needed has no definition.
     Unresolved {
         /// Its name.
         name: &'a str,

@@ -113,7 +113,7 @@ pub enum Record<'a> {
         unit: &'a str,
         /// How much.
         value: u64,
-        /// The most that it may be, if anybody has said so.
+        /// The most that it may be, if there is a limit.
         limit: Option<u64>,
     },
     /// An instruction of a patched call, in the order in which they are executed.

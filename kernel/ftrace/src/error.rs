@@ -1,4 +1,4 @@
-//! Why tracing is not as somebody asked.
+//! Errors of tracing.
 
 use super::{sets::OPS_ON_A_SITE, trampoline::TrampolineError};
 use alloc::collections::TryReserveError;

@@ -87,7 +87,7 @@ pub enum Step {
         rotate: usize,
         backwards: bool,
     },
-    /// The module goes, if nobody is in it.
+    /// The module goes, if no thread is in it.
     Leave,
 }
 

@@ -55,7 +55,7 @@ impl Thread {
         self.runs() && self.stack.is_empty()
     }
 
-    /// What somebody else sees of its stack, and whether that is all of it.
+    /// What another thread sees of its stack, and whether that is all of it.
     pub fn walk(&self) -> (&[Frame], bool) {
         // An interrupted function may not have opened its frame yet.
         let hidden = usize::from(self.activity == Activity::Preempted);
