@@ -89,8 +89,8 @@ unsafe extern "Rust" {
 ///
 /// # Safety
 /// Only `_start` may call this, once, on the boot stack: with `client` = 0,
-/// `tree_or_initrd` is the address of a flattened device tree that
-/// does not change any more; otherwise `client` is the Open Firmware client interface.
+/// `tree_or_initrd` is the address of a flattened device tree that does not
+/// change any more; otherwise `client` is the Open Firmware client interface.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn boot_main(
     tree_or_initrd: u64,

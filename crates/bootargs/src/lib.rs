@@ -57,7 +57,7 @@ pub struct BootArgs<'a> {
     pub function: Option<&'a str>,
     /// How the stepped call goes.
     pub way: Way,
-    /// Who types on the console, for the shell.
+    /// Where the shell's input comes from.
     pub input: Input,
     /// How wide the shell's terminal is: in [`COLUMNS`].
     pub columns: Option<u16>,

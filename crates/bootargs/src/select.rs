@@ -3,7 +3,7 @@
 use glob::matches;
 
 /// Whether the test at `path` is among those that `patterns` ask for. No
-/// pattern asks for every test. A pattern with a `*` goes by [`matches()`], one
+/// pattern asks for every test. [`matches()`] decides for a pattern with a `*`; one
 /// without names either a test or, if it ends in `::`, everything below it.
 #[must_use]
 pub fn select(patterns: &[&str], path: &str) -> bool {

@@ -1,4 +1,4 @@
-//! The arguments whose values come from a fixed set.
+//! The arguments with values from a fixed set.
 
 /// An enum together with the word that each of its variants is written as.
 macro_rules! words {
@@ -141,10 +141,10 @@ words! {
 }
 
 words! {
-    /// Who types on the console.
+    /// Where the console's input comes from.
     #[derive(Default)]
     pub enum Input {
-        /// A person at a terminal, to whom what is typed is shown.
+        /// A terminal: what is typed is shown.
         #[default]
         Terminal = "terminal",
         /// A file: lines up to ^D.

@@ -59,7 +59,7 @@ pub struct Choice {
     /// The version before that, maybe the original. The same as `newest` if
     /// nothing moves.
     pub older: Code,
-    /// Which of the two is for whom.
+    /// Which threads get which of the two.
     pub motion: Motion,
 }
 

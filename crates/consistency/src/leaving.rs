@@ -18,7 +18,7 @@ fn add(leaving: &mut Vec<Code>, stack: &Stack, transition: &Transition) {
         return;
     };
     let entry = stack.entries[position];
-    // A function that is not the newest is not called. Whether it is still
+    // No thread calls a function that is not the newest. Whether it is still
     // there makes no difference to a thread's choice.
     let newest = position + 1 == stack.entries.len();
     match (transition.direction, transition.reversed) {

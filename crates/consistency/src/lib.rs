@@ -1,5 +1,5 @@
-//! The consistency model of live patching: which thread runs which version of a
-//! function, and when no thread can run an old one any more.
+//! The consistency model of live patching: which thread runs which version of
+//! a function, and when no thread can run an old one any more.
 //!
 //! It is the model of Linux (`kernel/livepatch/{core,patch,transition}.c`,
 //! `Documentation/livepatch/livepatch.rst`), as plain data:
@@ -26,10 +26,10 @@
 //!
 //! The model knows no threads. Its driver keeps their states and stacks, asks
 //! [`Patches::has_switched`], switches a thread by giving it
-//! [`Patches::goal`], and says when all have switched. The same driver makes the
-//! calls' [`Choice`]s known to all callers, before any thread switches.
-//! The stack of a thread that was interrupted is not to be believed, even if it
-//! can be walked: the thread may have chosen a version and not be in it yet.
+//! [`Patches::goal`], and says when all have switched. The same driver publishes
+//! the calls' [`Choice`]s to all callers before any thread switches. The stack
+//! of a thread that was interrupted is not reliable, even if it can be walked:
+//! the thread may have chosen a version and not be in it yet.
 #![no_std]
 #![forbid(unsafe_code)]
 

@@ -74,8 +74,8 @@ impl Patches {
         Ok(number)
     }
 
-    /// Turns the running transition round: the threads that have switched must go back. A
-    /// second time: those that have gone back must switch again.
+    /// Reverses the running transition: threads that have switched must go back. A
+    /// second time: threads that have gone back must switch again.
     ///
     /// # Errors
     /// If no transition runs.
@@ -114,8 +114,8 @@ impl Patches {
         let mut released = Vec::new();
         self.stacks.retain_mut(|stack| {
             let old = stack.old;
-            // A patch that put the original back has no more need to: either the
-            // replaced patches are gone, or its own is.
+            // An entry that puts the original back is no longer needed: either
+            // the replaced patches are gone, or its own is.
             stack
                 .entries
                 .retain(|entry| entry.new != old && !removed.contains(&entry.patch));
@@ -157,9 +157,9 @@ impl Patches {
         Ok(())
     }
 
-    /// Functions (the old ones are asked for) whose module goes away, when no thread
-    /// can be in one nor in its replacement. Every patch forgets them. Returns
-    /// those that were known, ascending.
+    /// Functions of a module that goes away, when no thread can be in one nor in its
+    /// replacement; `gone` is asked for the old ones. Every patch forgets them.
+    /// Returns those that were known, ascending.
     pub fn remove_functions(&mut self, gone: impl Fn(Code) -> bool) -> Vec<Code> {
         let mut removed = Vec::new();
         self.stacks.retain(|stack| {

@@ -116,7 +116,7 @@ pub struct Completed {
     /// The transition, as it was at its end.
     pub transition: Transition,
     /// The patches that are gone, oldest first: disabled, no longer to be
-    /// enabled, or replaced. Their code is on no stack, unless the transition
+    /// enabled, or replaced. Their code is on no thread's stack, unless the transition
     /// was forced, or another patch uses the same code.
     pub removed: Vec<PatchId>,
     /// The old functions, ascending, that no patch replaces any more.

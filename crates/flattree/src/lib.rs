@@ -30,7 +30,7 @@ use block::Buffer;
 
 const MAGIC: u32 = 0xd00d_feed;
 const VERSION: u32 = 17;
-/// The oldest version whose readers can read version 17.
+/// The oldest version that readers may be of and still read version 17.
 const LAST_COMPATIBLE: u32 = 16;
 /// Bytes of the header: ten 32-bit numbers.
 const HEADER: usize = 40;
@@ -84,7 +84,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Marks `size` bytes of physical memory from `start` on as not to be used
-    /// by the receiver of the tree.
+    /// by the reader of the tree.
     ///
     /// # Errors
     /// If a node was begun already, if `size` is 0, or for lack of space.
@@ -100,8 +100,8 @@ impl<'a> Writer<'a> {
             .push(&[&start.to_be_bytes(), &size.to_be_bytes()])
     }
 
-    /// Begins a node inside the innermost open one, or the root, whose name is
-    /// empty. Other names have the form `name` or `name@unit-address`.
+    /// Begins a node inside the innermost open one, or the root, which has an empty
+    /// name. Other names have the form `name` or `name@unit-address`.
     ///
     /// # Errors
     /// If the root was ended already, if the name is a bad one, or for lack of
@@ -140,8 +140,8 @@ impl<'a> Writer<'a> {
     ///
     /// # Errors
     /// If no node is open, if the node has a child already (properties come
-    /// first), if the name is a bad one, or for lack of space. `fill` is not
-    /// called then.
+    /// first), if the name is a bad one, or for lack of space. On error, `fill` is
+    /// not called.
     pub fn property_with<R>(
         &mut self,
         name: &str,

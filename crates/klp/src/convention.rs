@@ -4,7 +4,7 @@
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[repr(u32)]
 pub enum Convention {
-    /// Nothing: the hand-off that diverted the call brings r2 back, or r2 never changes.
+    /// Nothing: the code that diverted the call restores r2, or r2 never changes.
     Plain = 0,
     /// The function rebuilds its caller's r2 from the word at 12(r1) of the
     /// caller's frame (Torsten Duwe, linuxppc-dev, 10 March 2016, corrected).
@@ -33,7 +33,7 @@ impl Convention {
     /// All of them, by number.
     pub const ALL: [Self; 4] = [Self::Plain, Self::Epilogue, Self::AsPosted, Self::Pcrel];
 
-    /// The one that modules are built in unless another is asked for.
+    /// The one that modules are built in by default.
     pub const USUAL: Self = Self::Epilogue;
 
     /// The convention with a number.
@@ -95,7 +95,7 @@ macro_rules! epilogue {
         ))]
         $crate::__restore!("11"; $($operands)*);
         // Nothing, but behind all calls: a function that ends in a tail call is gone
-        // while what it has called still runs, and no stack would show that a
+        // while what it has called still runs, and no stack walk could see that a
         // thread is in it.
         #[cfg(all(target_arch = "powerpc64", feature = "plain"))]
         // SAFETY: no instruction at all.
@@ -125,7 +125,7 @@ macro_rules! __restore {
         // are where this looks, is shown for the machine code, path by path. `xtask` packs
         // no module of which it can't show that (`xtask/src/proof.rs`). (With r0 as the
         // base, it reads addresses 12 and 16, which exist and have no side effects; the
-        // caller of such a function minds its own r2.)
+        // caller of such a function takes care of its own r2.)
         unsafe {
             core::arch::asm!(
                 concat!("ld ", $base, ", {back_chain}(1)"),

@@ -14,10 +14,10 @@ pub const SECTION: &str = ".klp.info";
 /// Symbol of the [`Info`].
 pub const SYMBOL: &str = "__klp_info";
 
-/// Refuses to be compiled when a module has not the name of its crate.
+/// Does not compile if a module has another name than its crate.
 ///
 /// # Panics
-/// Then.
+/// If the two names differ.
 #[doc(hidden)]
 pub const fn must_be_the_crates(name: &str, package: &str) {
     let (name, package) = (name.as_bytes(), package.as_bytes());
@@ -61,7 +61,7 @@ impl Text {
         Self::at(text.as_ptr(), text.len() as u64)
     }
 
-    /// Refers to whatever is at an address; who reads it has to check that. The
+    /// Refers to whatever is at an address; the reader has to check that. The
     /// length is in bytes.
     #[must_use]
     pub const fn at(start: *const u8, length: u64) -> Self {
@@ -165,7 +165,7 @@ pub struct Info {
     /// the packer of the module fills it in.
     pub build_id: [u8; BUILD_ID_BYTES],
     /// The sum of the code that was proved ([`seal`](crate::seal)). Zero as compiled;
-    /// the packer fills it in, which has proved the module.
+    /// the packer, which has proved the module, fills it in.
     pub seal: u32,
     /// The module's name.
     pub name: Text,

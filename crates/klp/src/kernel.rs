@@ -62,7 +62,7 @@ unsafe extern "C" {
     /// after `drop` was called.
     ///
     /// # Safety
-    /// The value is not used any more, and it is one that `drop` may be called with.
+    /// The value is no longer in use, and it is one that `drop` may be called with.
     pub unsafe fn klp_shadow_free(object: *const (), id: u64, drop: Option<Destructor>);
     /// The same for all objects.
     ///
@@ -82,7 +82,7 @@ unsafe extern "C" {
     /// returns how many bytes that are.
     ///
     /// # Safety
-    /// `buffer` is room for `room` bytes, for this call alone.
+    /// `buffer` is room for `room` bytes, which no other code uses.
     pub unsafe fn klp_thread_name(buffer: *mut u8, room: usize) -> usize;
     /// The laboratory's `rust_twice`.
     pub safe fn rust_twice(value: i64) -> i64;

@@ -95,8 +95,8 @@ macro_rules! __object {
 }
 
 /// Makes replacement functions: `extern "C"` functions that first check the stack
-/// ([`stack`](crate::stack)), whose return value is pinned in its registers and
-/// whose last act is the return convention.
+/// ([`stack`](crate::stack)), keep their return value pinned in its registers, and
+/// end with the return convention.
 ///
 /// The body may `return`, use `?` and loop: it is a closure, and whatever way it
 /// ends, the convention follows. `-> hidden T` is for structs of more than 16
@@ -110,7 +110,7 @@ macro_rules! replacement {
         $(#[$meta])*
         ///
         /// The caller passes room for the result as a hidden first argument (ELFv2
-        /// 2.2.4), which nothing else uses meanwhile.
+        /// 2.2.4), which no other code uses meanwhile.
         $visible extern "C" fn $name(hidden: &mut core::mem::MaybeUninit<$result>, $($argument: $type),*) {
             $crate::stack::check();
             let body = move || -> $result { $body };

@@ -1,5 +1,5 @@
-//! Values that a replacement function can return: those whose registers are
-//! known, so that the return convention can hold on to them.
+//! Values that a replacement function can return: those in known registers, so
+//! that the return convention can hold on to them.
 
 use crate::epilogue;
 

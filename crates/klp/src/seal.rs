@@ -2,15 +2,15 @@
 //!
 //! The packer of modules proves them first (`xtask/src/proof`), and then writes the sum of
 //! the code that was proved into the descriptor ([`Info::seal`](crate::Info)). The loader
-//! adds up the code that it is given. So a module that was linked by hand, or whose code
-//! was changed afterwards, can't claim a return convention by an oversight. It is no
-//! protection against intent.
+//! adds up the code that it is given. So a module that was linked by hand, or had its code
+//! changed afterwards, can't claim a return convention by an oversight. It is no protection
+//! against a deliberate forgery.
 
 /// The multiplier of FNV-1a, 64 bits.
 const PRIME: u64 = 0x0000_0100_0000_01b3;
 
 /// The sum of a module's code: the bytes of its executable sections as they are in the
-/// file, in the file's order. Never 0, which means that it was not sealed.
+/// file, in the file's order. Never 0, which means that the module is not sealed.
 ///
 /// Each step can be undone, so whatever changes within one block changes the sum; and a
 /// block of four words costs eleven instructions, because loading is counted.

@@ -15,7 +15,7 @@ pub struct State {
     pub id: u32,
     /// The version of the change.
     pub version: u32,
-    /// Whatever the callbacks keep here; the kernel does not look at it.
+    /// Whatever the callbacks keep here; no other code looks at it.
     pub data: AtomicU64,
 }
 

@@ -121,7 +121,7 @@ impl Drop for Counted {
 
 #[test]
 fn values_are_made_once_and_dropped_once() {
-    // SAFETY: no other test uses the number.
+    // SAFETY: no other code uses the number.
     let shadow = unsafe { Shadow::<Counted>::new(1) };
     let (one, two) = (1_u8, 2_u8);
     let (first, second) = (&raw const one, &raw const two);
@@ -147,7 +147,7 @@ fn values_are_made_once_and_dropped_once() {
 
 #[test]
 fn a_value_may_have_no_size_and_ids_are_kept_apart() {
-    // SAFETY: no other test uses the numbers.
+    // SAFETY: no other code uses the numbers.
     let (marks, words) = unsafe { (Shadow::<()>::new(2), Shadow::<[u64; 4]>::new(3)) };
     let object = &raw const BEFORE;
     assert!(marks.get_or_init(object, || ()).is_some());

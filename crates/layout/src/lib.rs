@@ -116,8 +116,8 @@ pub struct CpuEntry {
     pub fallback_stack: AtomicU64,
     /// What the running thread's innermost sanitised call is to be compared with.
     pub watched: AtomicU64,
-    /// Not zero while a guarded ftrace callback runs: calls that are traced
-    /// then go by unnoticed.
+    /// Not zero while a guarded ftrace callback runs: calls of traced functions
+    /// are then not recorded.
     pub tracing: AtomicU64,
 }
 

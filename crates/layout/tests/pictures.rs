@@ -1,7 +1,7 @@
 //! The pictures in `docs/abi.md` have the offsets that the structs have.
 //!
-//! A picture is a block whose first line is ` ```text ` and the names of structs. A
-//! row of it is a `│`, an offset, and the field that lies there.
+//! A picture is a block that has ` ```text ` and the names of structs as its first line.
+//! A row of it is a `│`, an offset, and the field that lies there.
 
 use layout::{CallFrame, FrameHeader};
 use std::collections::BTreeSet;

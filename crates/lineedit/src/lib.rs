@@ -32,7 +32,7 @@ pub const LINE_BYTES: usize = 240;
 /// Lines that the history keeps.
 pub const HISTORY: usize = 32;
 
-/// How wide a terminal is taken to be, in characters, unless it is given.
+/// How wide a terminal is taken to be, in characters, if its width is not given.
 pub const COLUMNS: usize = 80;
 
 /// The narrowest terminal that there is room in for a prompt and a line.

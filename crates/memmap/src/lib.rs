@@ -32,7 +32,7 @@ impl Range {
         self.end.saturating_sub(self.start)
     }
 
-    /// The largest part whose two ends are multiples of `align`.
+    /// The largest part with both ends at multiples of `align`.
     fn rounded_inwards(self, align: u64) -> Option<Self> {
         let start = self.start.checked_next_multiple_of(align)?;
         let end = self.end - self.end % align;
@@ -146,7 +146,7 @@ impl<const N: usize> Map<N> {
         }
     }
 
-    /// The largest part of any range whose two ends are multiples of `align`;
+    /// The largest part of any range with both ends at multiples of `align`;
     /// the highest of several. `None` if there is none, or if `align` is not a
     /// power of two.
     #[must_use]

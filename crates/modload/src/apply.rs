@@ -6,7 +6,7 @@ use crate::place::Placing;
 use crate::references::Relocation;
 use crate::{LoadError, Place};
 
-/// A section whose relocations are applied.
+/// A section that relocations are applied to.
 pub(crate) struct Target<'a> {
     pub(crate) name: &'a str,
     /// Bytes from the start of the image.

@@ -108,7 +108,7 @@ pub enum LoadError<'a> {
         /// Bytes up to the end of the first part that is too much.
         needed: u64,
     },
-    /// A symbol that is needed is not defined.
+    /// A symbol that is needed has no definition.
     Unresolved {
         /// Its name.
         name: &'a str,

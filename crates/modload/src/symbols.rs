@@ -25,7 +25,7 @@ pub(crate) enum Origin {
     Absolute(u64),
     /// It is this many bytes into a section.
     Section { index: usize, value: u64 },
-    /// It is defined elsewhere.
+    /// It is defined outside of the module.
     Outside { weak: bool },
     /// It is the TOC pointer.
     Toc,

@@ -38,7 +38,7 @@ pub struct Atomic {
     pub stores: bool,
     /// The register that is loaded or stored.
     pub register: usize,
-    /// The registers whose sum is the address; a base of 0 is the number 0.
+    /// The registers that add up to the address; a base of 0 is the number 0.
     pub base: usize,
     /// See `base`.
     pub index: usize,

@@ -5,10 +5,10 @@
 //! a slot, then fills it, then says that it is filled; a full ring drops the
 //! newest record and counts it. Nothing is overwritten before it has been read.
 //!
-//! A slot's turn says whose it is. With `n` slots, the slot of ticket `t` (that
-//! is, `t % n`) is free for ticket `t` when its turn is `t`, and holds that
+//! A slot's turn says which ticket has it. With `n` slots, the slot of ticket `t`
+//! (that is, `t % n`) is free for ticket `t` when its turn is `t`, and holds that
 //! ticket's record when its turn is `t + 1`; reading it makes the turn `t + n`.
-//! This is Dmitry Vyukov's bounded queue, whose reader here is alone.
+//! This is Dmitry Vyukov's bounded queue, with a single reader.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -97,7 +97,7 @@ impl<const W: usize, const N: usize> Ring<W, N> {
                 ticket = self.head.load(Ordering::Relaxed);
             }
         };
-        // No iterator: a writer of records may not call what can be traced, and
+        // No iterator: code that writes records may not call what can be traced, and
         // whether an iterator's functions are inlined is up to the compiler.
         let mut word = 0;
         while word < W {

@@ -88,8 +88,8 @@ pub fn encode(symbols: &mut [impl AsSymbol]) -> Result<Vec<u8>, EncodeError> {
     write(symbols, false)
 }
 
-/// Like [`encode`], with an index of paths and linker names. It costs a demangling
-/// of every name now, and spares it each lookup of a path.
+/// Like [`encode`], with an index of paths and linker names. It demangles every name
+/// now, so that a lookup of a path need not.
 ///
 /// # Errors
 /// [`EncodeError`].

@@ -35,7 +35,7 @@ pub fn u64_at(bytes: &[u8; 24], at: usize) -> u64 {
 }
 
 /// One entry of the index, undecoded: the hash of a path or linker name, and
-/// which symbol goes by it.
+/// which symbol has it.
 pub type IndexEntry = [u8; 8];
 
 /// Hash and symbol of an index entry.

@@ -3,8 +3,8 @@
 //! A host tool takes the symbols out of the linked kernel, writes them with
 //! `encode` (feature of the same name) and puts the bytes into a section that
 //! the linker script has left free. The kernel reads them where they are, with
-//! [`Table`]. Names are stored as the linker knows them and demangled when
-//! they are shown.
+//! [`Table`]. Names are stored as the linker knows them, and demangled when
+//! they are looked at.
 //!
 //! # Format
 //! All numbers are little endian; nothing needs alignment.

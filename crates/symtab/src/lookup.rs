@@ -21,8 +21,8 @@ impl<'a> Table<'a> {
     }
 
     /// All symbols by ascending address. Of several at one address come first
-    /// those that have a size, then functions, then global ones, then those
-    /// whose name comes first.
+    /// those that have a size, then functions, then global ones; the rest is
+    /// ordered by name.
     pub fn iter(&self) -> impl Iterator<Item = Symbol<'a>> + use<'a> {
         let table = *self;
         (0..table.len()).map(move |index| table.symbol(index))
@@ -63,7 +63,7 @@ impl<'a> Table<'a> {
             .take_while(move |symbol| symbol.address == address)
     }
 
-    /// All symbols that go by this path or linker name, in [`Self::iter`]'s
+    /// All symbols that have this path or linker name, in [`Self::iter`]'s
     /// order. Without an index, looks at every symbol.
     pub fn candidates<'p>(&self, path: &'p str) -> impl Iterator<Item = Symbol<'a>> + use<'a, 'p> {
         let table = *self;
@@ -84,7 +84,7 @@ impl<'a> Table<'a> {
             .filter(move |symbol| symbol.is_called(path))
     }
 
-    /// The symbol that goes by this path or linker name. Several names for one
+    /// The symbol that has this path or linker name. Several names for one
     /// address are as good as one; it is the first of them in
     /// [`Self::iter`]'s order.
     ///

@@ -1,4 +1,4 @@
-//! Checking a table once, so that no lookup has to check it again.
+//! Checking a table once, so that no later use has to check it again.
 
 use crate::format::{
     AT_COUNT, AT_GLOBAL, AT_INDEX, AT_KIND, AT_NAME_END, AT_NAMES, AT_SIZE, AT_VERSION, AT_ZERO,
@@ -10,7 +10,7 @@ use core::{error, fmt};
 /// Why bytes are not a symbol table.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ParseError {
-    /// Nothing but zeros: the linker reserved the room, and it was not filled.
+    /// Nothing but zeros: the linker reserved the room, and it was never filled.
     NotFilled,
     /// The bytes end before the table does.
     TooShort {

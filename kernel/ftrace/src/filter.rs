@@ -50,7 +50,7 @@ impl Filter {
         &self.unwanted
     }
 
-    /// The places of those of `sites` whose function passes.
+    /// The places in `sites` of the functions that pass.
     ///
     /// # Errors
     /// When there is no memory for the answer.

@@ -19,7 +19,7 @@
 //! the other. Linux has one trampoline that walks a list; here a call pays for the ops on its
 //! own site alone, and the trampoline holds no loop that a reader would have to unroll.
 //!
-//! A trampoline whose set is no longer used may still be on the stack of a thread that was
+//! When a set is no longer used, its trampoline may still be on the stack of a thread that was
 //! preempted in it, or that sleeps in a callback. Its memory is *retired*: given back when no
 //! thread's stack, register or kept return address leads there.
 //!

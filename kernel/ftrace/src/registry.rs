@@ -26,7 +26,7 @@ static REGISTRY: IrqLock<Registry> = IrqLock::new(Registry {
 /// Attaches `ops` to every function that `filter` admits, and returns how many.
 ///
 /// # Errors
-/// [`FtraceError`]; nothing has changed then.
+/// [`FtraceError`]. On error, nothing has changed.
 pub fn register(ops: &'static Ops, filter: &Filter) -> Result<usize, FtraceError> {
     attach(ops, |table| Ok(filter.choose(table)?))
 }
@@ -34,7 +34,7 @@ pub fn register(ops: &'static Ops, filter: &Filter) -> Result<usize, FtraceError
 /// Attaches `ops` to one site.
 ///
 /// # Errors
-/// [`FtraceError`]; nothing has changed then.
+/// [`FtraceError`]. On error, nothing has changed.
 pub fn register_at(ops: &'static Ops, site: &Site) -> Result<(), FtraceError> {
     let choose = |table: &[Site]| Ok(Vec::from_iter(place_in(table, site)));
     attach(ops, choose).map(drop)
@@ -43,7 +43,7 @@ pub fn register_at(ops: &'static Ops, site: &Site) -> Result<(), FtraceError> {
 /// Attaches `ops` to some sites.
 ///
 /// # Errors
-/// [`FtraceError`]; nothing has changed then.
+/// [`FtraceError`]. On error, nothing has changed.
 pub fn register_at_all(ops: &'static Ops, sites: &[Site]) -> Result<(), FtraceError> {
     let choose = |table: &[Site]| {
         let places = sites.iter().filter_map(|site| place_in(table, site));
@@ -95,7 +95,7 @@ fn attach(
 /// from.
 ///
 /// # Errors
-/// [`FtraceError`]; nothing has changed then.
+/// [`FtraceError`]. On error, nothing has changed.
 pub fn unregister(ops: &'static Ops) -> Result<(), FtraceError> {
     detach(ops, Sets::having)?;
     retired::wait();
@@ -106,7 +106,7 @@ pub fn unregister(ops: &'static Ops) -> Result<(), FtraceError> {
 /// [retired](super::retired) is gone, the callback may still run or be called.
 ///
 /// # Errors
-/// [`FtraceError`]; nothing has changed then.
+/// [`FtraceError`]. On error, nothing has changed.
 pub fn detach_at(ops: &'static Ops, site: &Site) -> Result<(), FtraceError> {
     detach(ops, |sets, ops| {
         let has = |_: &usize| sets.of(site).iter().any(|one| one.is(ops));
@@ -129,10 +129,11 @@ fn detach(
 }
 
 /// Lets the site of `ops`, if it has this ops alone, call `code` and not the
-/// trampoline; or the trampoline again. A thread that is on the old way goes on there.
+/// trampoline; or the trampoline again. Threads already executing the old target
+/// finish in it.
 ///
 /// # Errors
-/// [`FtraceError`]; nothing has changed then.
+/// [`FtraceError`]. On error, nothing has changed.
 ///
 /// # Safety
 /// `ops` is attached to this site and no other. `code` does what the trampoline with this
@@ -171,7 +172,8 @@ pub fn is_enabled() -> bool {
     REGISTRY.lock().sets.are_live()
 }
 
-/// Whether sets or sites are being changed: for who has halted that.
+/// Whether sets or sites are being changed: for a debugger, which may have halted the
+/// kernel in the middle of that.
 #[must_use]
 pub fn is_busy() -> bool {
     REGISTRY.is_locked() || sites::is_busy()
@@ -189,7 +191,7 @@ pub fn attached(site: &Site) -> ArrayVec<&'static str, OPS_ON_A_SITE> {
         .collect()
 }
 
-/// The names of the ops whose trampoline begins at an address.
+/// The names of the ops of the trampoline that begins at an address.
 #[must_use]
 pub fn trampoline_of(address: u64) -> Option<impl fmt::Display> {
     let ops = REGISTRY.lock().sets.with_entry(address)?;
@@ -206,7 +208,7 @@ pub fn trampoline_at(address: u64) -> Option<Range> {
 /// Adds the sites of a module, by address. They must be at rest.
 ///
 /// # Errors
-/// When there is no memory; nothing has changed then.
+/// When there is no memory. On error, nothing has changed.
 pub fn add_sites(new: &[Site]) -> Result<(), FtraceError> {
     // A module's sites lie together.
     let first = new.first().map_or(0, |site| site.address);
@@ -216,7 +218,7 @@ pub fn add_sites(new: &[Site]) -> Result<(), FtraceError> {
 /// Forgets the sites in `range`, with whatever is attached to them.
 ///
 /// # Errors
-/// When there is no memory; nothing has changed then.
+/// When there is no memory. On error, nothing has changed.
 pub fn remove_sites(range: Range) -> Result<(), FtraceError> {
     change_sites(range.start..range.end, &[])?;
     retired::reclaim();

@@ -46,8 +46,8 @@ pub fn reclaim() {
     clear.retain(|start| !held.contains(start));
     clear.sort_unstable();
     let mut gone = Vec::with_capacity(clear.len());
-    // What was retired after the look stays for the next one, even if it lies where
-    // another thread has given back a block meanwhile.
+    // A block that was retired after the look stays for the next one, even if it lies
+    // where another thread has given back a block meanwhile.
     let is_clear = |(number, block): &mut (u64, CodeBlock)| {
         *number < later && clear.binary_search(&block.start()).is_ok()
     };

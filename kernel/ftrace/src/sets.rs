@@ -377,7 +377,7 @@ impl Sets {
         set.and_then(Option::as_ref).map_or(&[], |set| &set.ops)
     }
 
-    /// The ops of the set whose trampoline begins at an address.
+    /// The ops of the set that has its trampoline at an address.
     pub fn with_entry(&self, address: u64) -> Option<SetOps> {
         let is = |set: &&Set| {
             set.trampoline

@@ -36,7 +36,7 @@ pub struct Site {
     /// (In place of the address: there are thousands of sites, and all are copied when
     /// a module comes.)
     pub local_entry: u8,
-    /// Who made it.
+    /// Which compiler made it.
     pub kind: Kind,
 }
 
@@ -115,9 +115,10 @@ unsafe extern "C" {
     fn _mcount();
 }
 
-/// All sites that can be traced, the kernel's and the modules', by address: a snapshot, which
-/// does not change with the table. `Arc<Vec<_>>` and not `Arc<[_]>`, because building the
-/// latter copies the whole table once more.
+/// All sites that can be traced, the kernel's and the modules', by address. A snapshot:
+/// it does not change when modules come and go. It is large, and must not be copied
+/// more than once when a module comes. So it is no `Arc<[Site]>`, which can't be made of
+/// a vector without a copy.
 pub type Table = Arc<Vec<Site>>;
 
 static SITES: IrqLock<Option<Table>> = IrqLock::new(None);
@@ -208,7 +209,7 @@ pub fn at_entry(function: FunctionEntry) -> Result<Site, SiteError> {
     })
 }
 
-/// Checks a site of gcc's in a module, whose call, at an address, is a nop already:
+/// Checks a site of gcc's in a module. Its call, at the address `call`, is a nop already;
 /// `mflr r0` before it must be at the local entry of this function.
 ///
 /// # Errors
@@ -233,7 +234,7 @@ pub fn at_call(call: u64, function: Option<FunctionEntry>) -> Result<Site, SiteE
 /// Brings fresh sites to rest, in the order of their addresses.
 ///
 /// # Errors
-/// When the code can't be written; nothing has changed then.
+/// When the code can't be written. On error, nothing has changed.
 pub fn bring_to_rest(sites: &[Site]) -> Result<(), TextError> {
     let changes: Vec<Change> = sites.iter().map(to_rest).collect();
     // SAFETY: r0 is dead at a function's entry (ELFv2 2.2.1.1), so `mflr r0` in
@@ -258,7 +259,7 @@ fn from_symbol(symbol: &Symbol<'_>) -> Option<Site> {
 /// Makes the table, and brings every site to rest: `mflr r0; nop`.
 ///
 /// # Errors
-/// When the code can't be written; sites are as the compilers left them then.
+/// When the code can't be written. On error, sites are as the compilers left them.
 pub fn start() -> Result<(), TextError> {
     backtrace::set_trampolines(super::in_trampoline);
     let mut refused = Vec::new();

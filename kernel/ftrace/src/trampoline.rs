@@ -68,7 +68,7 @@ impl Trampoline {
     /// Makes a trampoline that calls each of `all`, in order.
     ///
     /// # Errors
-    /// [`TrampolineError`]; nothing is left behind then.
+    /// [`TrampolineError`]. On error, nothing is left behind.
     pub fn new(all: &[&'static Ops]) -> Result<Self, TrampolineError> {
         let of_set = all.iter().fold(Flags::empty(), |set, ops| set | ops.flags);
         let (call, exit) = (place!(trampoline_call), place!(trampoline_exit));
@@ -265,7 +265,7 @@ global_asm!(
     "mfmsr 12",
     "std 12, {msr}(1)",
     "",
-    // From here to `trampoline_exit` once for each ops, whose own RECURSION_SAFE counts:
+    // From here to `trampoline_exit` once for each ops, by that ops's own RECURSION_SAFE:
     // callback(r3 = ip, r4 = parent, r5 = ops, r6 = frame).
     //
     // r1 = the CallFrame, r13 = the CpuEntry. r0, r2 to r12, CR, CTR and LR are free.

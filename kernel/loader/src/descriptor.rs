@@ -167,7 +167,7 @@ impl Memory<'_> {
         if !self.holds(start, length) {
             return Err(bad);
         }
-        // SAFETY: inside the module's memory, which is not written to now.
+        // SAFETY: inside the module's memory, which no code writes to now.
         let bytes = unsafe { slice::from_raw_parts(start as *const u8, length as usize) };
         let text = core::str::from_utf8(bytes).map_err(|_| bad)?;
         let mut copy = String::new();
@@ -272,8 +272,8 @@ pub fn read<'a>(
         });
     }
     let convention = match info.convention() {
-        // No other will do: if neither hand-off nor function brings r2 back, nothing
-        // does, and what they do must fit together.
+        // No other will do. If neither hand-off nor function restores r2, it stays
+        // wrong; and what the two do must fit together.
         Some(convention) if convention == expected_convention => convention,
         _ => {
             return Err(ModuleError::Convention {
@@ -362,7 +362,7 @@ fn replacements<'a>(kernel: &Target) -> Result<Vec<Replacement>, ModuleError<'a>
             new: wanted.new,
         });
     }
-    // One function may go by several names.
+    // One function may have several names.
     match twice(&replacements, |one| one.old) {
         Some(twice) => Err(ModuleError::SameFunction {
             path: twice.path.clone(),

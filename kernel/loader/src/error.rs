@@ -8,7 +8,7 @@ use machine::{mm::code::OutOfCodeMemory, symbols::AddError};
 use modload::LoadError;
 use symtab::{EncodeError, ParseError};
 
-/// Why a module was not loaded, or not unloaded. Nothing has changed then.
+/// Why a module was not loaded, or not unloaded. On error, nothing has changed.
 #[derive(Debug)]
 pub enum ModuleError<'a> {
     /// The file is not a module, or can't be placed.
@@ -158,7 +158,7 @@ pub enum ModuleError<'a> {
     Loaded(String),
     /// No module of this name is loaded.
     NotLoaded(&'a str),
-    /// A caller holds on to it.
+    /// References to it are still held.
     InUse(&'a str),
     /// A patch that is enabled can't be applied to it.
     NotWanted {

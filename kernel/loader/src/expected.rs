@@ -30,7 +30,7 @@ pub fn expect(convention: Convention, toc: TocChoice) {
 }
 
 /// What the loader takes: [`Convention::USUAL`] and [`TocChoice::Own`] unless
-/// another variant was chosen.
+/// [`expect`] has set something else.
 #[must_use]
 pub fn expected() -> (Convention, TocChoice) {
     let word = EXPECTED.load(Ordering::Relaxed);

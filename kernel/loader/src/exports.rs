@@ -73,7 +73,7 @@ export! {
 /// Hands the text that a module has passed to `use_it`, and returns what that returns.
 ///
 /// # Safety
-/// `length` bytes are at `text`, which are not written to meanwhile.
+/// `length` bytes are at `text`, and no code writes to them meanwhile.
 unsafe fn with_text<T>(text: *const u8, length: usize, use_it: impl FnOnce(&str) -> T) -> T {
     // SAFETY: as the caller promises.
     let bytes = unsafe { slice::from_raw_parts(text, length) };

@@ -33,7 +33,7 @@ impl File {
     /// archive does.
     ///
     /// # Errors
-    /// [`ModuleError`]; memory and text are as before then.
+    /// [`ModuleError`]. On error, memory and text are as before.
     pub fn load(&self) -> Result<Arc<Module>, ModuleError<'static>> {
         load_named(self.bytes, self.name)
     }
@@ -78,8 +78,8 @@ impl fmt::Display for InitrdError {
     }
 }
 
-/// What is in the initrd, which does not change: read once, at boot, so that memory
-/// is the same before and after the first use.
+/// What is in the initrd, which does not change: read once, at boot, so that the first
+/// caller finds memory the same before and after its call.
 static FILES: Once<Result<Vec<File>, InitrdError>> = Once::new();
 
 /// Reads the list of files.
@@ -130,7 +130,7 @@ pub fn initrd_error() -> Option<&'static InitrdError> {
 fn list() -> Result<Vec<File>, InitrdError> {
     let range = platform::get().initrd.ok_or(InitrdError::Missing)?;
     // SAFETY: the device tree says that the initrd is there; its memory was kept
-    // out of the heap, and it is not written to.
+    // out of the heap, and no code writes to it.
     let initrd: &'static [u8] = unsafe {
         slice::from_raw_parts(range.start as *const u8, (range.end - range.start) as usize)
     };

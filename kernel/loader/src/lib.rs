@@ -47,12 +47,12 @@ pub struct Module {
     pub toc: u64,
     /// The return convention of its functions.
     pub convention: Convention,
-    /// Whose TOC it was relocated against.
+    /// Which TOC it was relocated against.
     pub toc_choice: TocChoice,
     /// Whether it takes the place of all patches before it.
     pub replace: bool,
-    /// What it patches: the kernel, if at all, and other modules, whose functions
-    /// are looked up when both are there.
+    /// What it patches: the kernel, if at all, and other modules. Functions of those
+    /// are looked up when both modules are there.
     pub targets: Vec<Target>,
     /// What it replaces of the kernel's: the functions of that target, looked up.
     pub replacements: Vec<Replacement>,
@@ -74,8 +74,8 @@ impl Module {
         self.block.range()
     }
 
-    /// Whether it would be loaded again as it is: no variant that takes other
-    /// modules was chosen since.
+    /// Whether it would be loaded again as it is: no variant that takes other modules was
+    /// chosen since.
     #[must_use]
     pub fn is_as_expected(&self) -> bool {
         (self.convention, self.toc_choice) == expected()
@@ -136,15 +136,15 @@ pub fn find(name: &str) -> Option<Arc<Module>> {
     loaded.iter().find(|module| module.name == name).cloned()
 }
 
-/// Is told of a module that has been loaded, before any thread can call it. It may
-/// refuse, with a reason.
+/// Called for a module that has been loaded, before any code can call into it. It may
+/// refuse the module, with a reason.
 pub type Coming = fn(&Arc<Module>) -> Result<(), String>;
-/// Is told of a module that goes away, when no thread is in it any more.
+/// Called for a module that goes away, when no thread is in it any more.
 pub type Going = fn(&Module);
 
 static NOTIFIED: spin::Once<(Coming, Going)> = spin::Once::new();
 
-/// Sets what is told of modules that come and go. Once.
+/// Sets what is called when modules come and go. Once.
 pub fn notify(coming: Coming, going: Going) {
     NOTIFIED.call_once(|| (coming, going));
 }
@@ -174,7 +174,7 @@ impl Drop for Change {
 /// Loads a module, if it is of the convention that is [`expected`].
 ///
 /// # Errors
-/// [`ModuleError`]; memory and text are as before then.
+/// [`ModuleError`]. On error, memory and text are as before.
 pub fn load(file: &[u8]) -> Result<Arc<Module>, ModuleError<'_>> {
     load_at(file, None, false)
 }
@@ -231,7 +231,7 @@ fn load_at<'a>(
     if loaded().iter().any(|module| module.name == info.name) {
         return Err(ModuleError::Loaded(info.name));
     }
-    // Who claims to bring r2 back must have been seen to.
+    // A module that claims to restore r2 must have been proved to.
     if info.convention != Convention::Plain && info.seal != klp::seal::of(plan.code()) {
         return Err(ModuleError::NotProved {
             name: info.name,
@@ -316,7 +316,7 @@ fn sites_of(
     let records = match count {
         0 => &[],
         // SAFETY: a section of the placed module, so inside its block, which lives; its
-        // alignment was checked right here, and it is not written to.
+        // alignment was checked right here, and no code writes to it.
         _ => unsafe { core::slice::from_raw_parts(records.start as *const u64, count) },
     };
     let mut sites: Vec<Site> = Vec::new();
@@ -375,8 +375,8 @@ pub fn is_running(module: &Module) -> bool {
 /// Unloads a module.
 ///
 /// # Errors
-/// When there is none of this name, when a caller still holds on to it, or when
-/// its code is on the stack; nothing has changed then.
+/// When there is none of this name, when references to it are still held, or when
+/// its code is on a stack. On error, nothing has changed.
 pub fn unload(name: &str) -> Result<(), ModuleError<'_>> {
     let _change = Change::wait();
     let (place, module) = {
@@ -386,7 +386,7 @@ pub fn unload(name: &str) -> Result<(), ModuleError<'_>> {
         if Arc::strong_count(&loaded[place]) > 1 {
             return Err(ModuleError::InUse(name));
         }
-        // From here on it is not found any more.
+        // From here on no lookup finds it any more.
         (place, loaded.remove(place))
     };
     // Not under the lock: looks at the stacks of all threads.

@@ -38,8 +38,8 @@ struct Section {
     address: u64,
 }
 
-/// Tells that a module of a return convention was loaded, before any thread can call it.
-/// `section` says where a section lies.
+/// Tells the debugger that a module of a return convention was loaded, before any code
+/// can call it. `section` says where a section lies.
 pub fn module_loaded(
     name: &str,
     convention: Convention,

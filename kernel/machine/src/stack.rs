@@ -66,7 +66,7 @@ pub fn use_last_resort() {
 pub unsafe fn fill_guard(stack: &Stack) {
     let guard = stack.bottom() as *mut u64;
     for word in 0..GUARD_BYTES as usize / size_of::<u64>() {
-        // SAFETY: inside the stack, whose low end is free, says the caller.
+        // SAFETY: inside the stack; the caller guarantees that its low end is free.
         unsafe { guard.add(word).write(PATTERN) };
     }
 }
@@ -102,7 +102,7 @@ pub fn lowest_floor(stack: &Stack) -> u64 {
 /// [`lowest_floor`], or what its floor was when it was left.
 ///
 /// # Safety
-/// Interrupts are off and stay off until r1 is on `stack`, whose guard is filled in.
+/// The guard of `stack` is filled in. Interrupts are off, and stay off until r1 is on it.
 pub unsafe fn use_stack(stack: &Stack, floor: u64) {
     let cpu = arch::cpu();
     cpu.stack_bottom.store(stack.bottom(), Ordering::Relaxed);

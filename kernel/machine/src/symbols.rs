@@ -49,7 +49,7 @@ struct ModuleTable {
     bytes: NonNull<[u8]>,
 }
 
-// SAFETY: it owns bytes, which do not change.
+// SAFETY: it owns its bytes, which never change.
 unsafe impl Send for ModuleTable {}
 // SAFETY: as above.
 unsafe impl Sync for ModuleTable {}
@@ -102,7 +102,7 @@ pub enum AddError {
 /// just encoded.
 ///
 /// # Errors
-/// [`AddError`]; nothing has changed then.
+/// [`AddError`]. On error, nothing has changed.
 pub fn add(range: Range, bytes: Box<[u8]>) -> Result<(), AddError> {
     let table = ModuleTable::new(bytes).map_err(AddError::Table)?;
     let table = Arc::try_new(table).map_err(|_| AddError::OutOfMemory)?;
@@ -161,8 +161,8 @@ fn look_up<T>(
     Some(look(symbol, offset))
 }
 
-/// How many bytes the function has whose global entry is at an address; nothing if that
-/// is not known. Waits while the list of modules is being changed.
+/// The size in bytes of the function that has its global entry at `address`; nothing if
+/// that is not known. Waits while the list of modules is being changed.
 #[must_use]
 pub fn size_at(address: u64) -> Option<u64> {
     let size = |symbol: Symbol<'_>, offset| (offset == 0 && symbol.size > 0).then_some(symbol.size);
@@ -333,7 +333,7 @@ pub enum FindError<'a> {
     },
     /// The path names no symbol, or several.
     Lookup(symtab::LookupError<'a>),
-    /// The function at the path goes by another name too.
+    /// The function at the path has another name too.
     OtherName {
         /// The path.
         path: &'a str,

@@ -54,11 +54,12 @@ impl<T> IrqLock<T> {
     /// Forces the lock open.
     ///
     /// # Safety
-    /// The holder never runs again, and the caller tolerates data that is half changed.
+    /// The owner never runs again, and the caller tolerates half-updated data in what
+    /// the lock protects.
     #[inline]
     pub unsafe fn break_open(&self) {
         if self.0.is_locked() {
-            // SAFETY: the holder never runs again, says the caller.
+            // SAFETY: the caller guarantees that the owner never runs again.
             unsafe { self.0.force_unlock() };
         }
     }

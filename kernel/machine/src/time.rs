@@ -65,7 +65,7 @@ pub fn late() -> u64 {
     LATE.load(Ordering::Relaxed)
 }
 
-/// The least time, as a part of an interval, that the interrupted thread gets between
+/// The least time, as a part of an interval, that the interrupted code gets between
 /// two ticks.
 const LEAST_PART: u64 = 8;
 
@@ -95,8 +95,8 @@ pub fn tick() {
 /// What every tick calls.
 static ON_TICK: Hook<fn()> = Hook::new();
 
-/// Lets every tick call `hook` from now on, in place of what it called before. It
-/// runs in the interrupt handler, on the stack of the interrupted thread, with
+/// Lets every tick call `hook` from now on, in place of what it called before. The
+/// hook runs in the interrupt handler, on the stack of the interrupted thread, with
 /// interrupts off: it must be quick, and must not sleep.
 pub fn call_on_tick(hook: fn()) {
     ON_TICK.set(Some(hook));

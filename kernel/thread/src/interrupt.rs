@@ -18,15 +18,15 @@ pub extern "C" fn handle(frame: &mut TrapFrame) {
     cpu.entry.tracing.store(tracing, Ordering::Relaxed);
 }
 
-/// Sees an interrupt before any other code. Says whether it has dealt with it, so that
-/// what `frame` describes goes on.
+/// Sees an interrupt before any handler. Says whether it has dealt with it; the code
+/// that `frame` describes then goes on.
 pub type Watcher = fn(frame: &mut TrapFrame) -> bool;
 
 static WATCHER: Hook<Watcher> = Hook::new();
 
-/// Sets what sees interrupts first, or that nothing does. It knows what the interrupted
-/// code does: it makes a call in single steps, and every instruction comes to it.
-/// Returns the one that did.
+/// Sets the watcher, or removes it. A watcher knows what the interrupted code does: it
+/// belongs to the code that single-steps a call, and sees every instruction of it.
+/// Returns the previous watcher.
 pub fn watch(watcher: Option<Watcher>) -> Option<Watcher> {
     WATCHER.replace(watcher)
 }

@@ -38,7 +38,7 @@ pub type Judge = fn(&mut dyn Iterator<Item = u64>) -> bool;
 
 static JUDGE: Hook<Judge> = Hook::new();
 
-/// Sets who says whose fault a fault is. Returns who did before.
+/// Sets the judge: it decides whether a patch caused a fault. Returns the previous one.
 pub fn judged_by(judge: Judge) -> Option<Judge> {
     JUDGE.replace(Some(judge))
 }

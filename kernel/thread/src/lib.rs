@@ -38,8 +38,8 @@ use core::{
 };
 use machine::{arch, stack};
 
-/// Stack of a thread whose maker asks for nothing else, in bytes: 20 KiB for its
-/// own frames, the rest for an interrupt's and the guard.
+/// Default size of a thread's stack, in bytes: 20 KiB for its own frames, the rest
+/// for an interrupt's and the guard.
 pub const STACK_BYTES: usize = 32 * 1024;
 
 /// What a thread is doing.
@@ -50,7 +50,7 @@ pub enum State {
     Ready,
     /// It has the CPU.
     Running,
-    /// It waits for a time, or for another thread to wake it.
+    /// It waits for a time, or to be woken.
     Asleep,
     /// It has returned.
     Ended,

@@ -14,8 +14,7 @@ const _: () = assert!(arch::LEAST_STACK <= layout::INTERRUPT_ROOM);
 /// Stacks begin at a cache block's start.
 pub(super) const ALIGN: usize = 128;
 
-/// A stack whose memory is given back when it is dropped, or the main stack, which
-/// stays.
+/// A stack. Dropping it frees its memory, unless it is the main stack, which stays.
 #[derive(Debug)]
 pub struct ThreadStack {
     stack: Stack,

@@ -9,9 +9,8 @@ static PENDING: AtomicBool = AtomicBool::new(false);
 /// What is called at a safe point while a transition runs.
 static HOOK: Hook<fn()> = Hook::new();
 
-/// A place where the running thread is in no function that it minds being
-/// replaced: the top of its main loop. Costs a load and a branch while no
-/// transition runs.
+/// A place where every function that the running thread is in may be replaced: the
+/// top of its main loop. Costs a load and a branch while no transition runs.
 #[inline]
 pub fn safe_point() {
     if PENDING.load(Ordering::Relaxed)

@@ -1,4 +1,4 @@
-//! Who runs when: round robin, one time slice each.
+//! Decides which thread runs: round robin, one time slice each.
 
 use super::{
     OutOfMemory, Runner, State, Thread, ThreadStack, current, run, safe_point, with_current,
@@ -22,7 +22,7 @@ use machine::{arch, fault, stack, sync::IrqLock, time};
 struct Scheduler {
     /// Waiting for the CPU, the next one first.
     ready: VecDeque<Arc<Thread>>,
-    /// Who is to be woken when: timebase and number. An entry counts if its time is
+    /// The threads to wake: timebase and number. An entry counts if its time is
     /// still the one that its thread sleeps until; see [`Scheduler::sleep_until`].
     timers: BinaryHeap<Reverse<(u64, u32)>>,
     /// All that have not ended, by number.
@@ -191,7 +191,7 @@ fn give_way(state: State) {
         let next = scheduler.ready.pop_front();
         let next = next.or_else(|| scheduler.idle.clone());
         let Some(next) = next else {
-            // No other thread yet.
+            // There is no other thread yet.
             me.set_state(State::Running);
             return;
         };
@@ -206,9 +206,9 @@ fn give_way(state: State) {
     let in_interrupt = cpu.in_interrupt.load(Ordering::Relaxed);
     let tracing = cpu.entry.tracing.load(Ordering::Relaxed);
     let watched = cpu.entry.watched.load(Ordering::Relaxed);
-    // SAFETY: both are threads that the scheduler holds, this one at least until it
-    // runs again, or for good if it has ended and is not reaped before we have left;
-    // interrupts are off; the next one's r1 was saved when it gave way.
+    // SAFETY: the scheduler holds both threads, this one at least until it runs again.
+    // If this one has ended, no thread reaps it before the switch is done. Interrupts
+    // are off; the next one's r1 was saved when it gave way.
     unsafe {
         let r1 = (*next).r1.load(Ordering::Relaxed);
         (*me).floor.store(
@@ -248,8 +248,7 @@ pub fn sleep(duration: Duration) {
     }
 }
 
-/// Waits until this thread is woken, at most until `deadline`. Interrupts are
-/// off.
+/// Waits until this thread is woken, at most until `deadline`. Interrupts are off.
 pub(super) fn fall_asleep(deadline: u64) {
     check_stack();
     if deadline != u64::MAX {
@@ -297,7 +296,7 @@ impl Scheduler {
     }
 
     /// Has a thread woken at `deadline`. A thread that is woken earlier leaves an entry
-    /// behind that does not count; they are swept out when there is no room.
+    /// behind that does not count. Such entries are swept out when there is no room.
     fn sleep_until(&mut self, thread: &Thread, deadline: u64) {
         if thread.deadline.swap(deadline, Ordering::Relaxed) == deadline {
             return; // it has an entry from the last time
@@ -318,7 +317,7 @@ impl Scheduler {
         (self.find(id)).is_some_and(|thread| thread.deadline.load(Ordering::Relaxed) == due)
     }
 
-    /// Wakes all whose time has come.
+    /// Wakes all threads that are due.
     fn wake_due(&mut self, now: u64) {
         while let Some(&Reverse((due, id))) = self.timers.peek()
             && due <= now
@@ -342,8 +341,8 @@ impl Scheduler {
     }
 }
 
-/// A tick: wakes the threads that are due, and takes the running one off the CPU if another
-/// wants it. Called by the interrupt handler.
+/// A tick: wakes the threads that are due, and takes the running thread off the CPU if
+/// another one wants it. Called by the interrupt handler.
 pub fn tick() {
     SCHEDULER.lock().wake_due(arch::timebase());
     preempt();
@@ -367,7 +366,7 @@ pub fn preempt() {
     }
 }
 
-/// What a thread is doing, for a reader of its stack.
+/// What a thread is doing, for callers that read its stack.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Activity {
     /// It is the one that asks.
@@ -426,7 +425,8 @@ fn some_after(id: Option<u32>) -> ArrayVec<Arc<Thread>, BATCH> {
     scheduler.all.range(first..).take(BATCH).cloned().collect()
 }
 
-/// Whether the table of threads is being changed: for who has halted that.
+/// Whether the table of threads is being changed: for a debugger, which may have halted
+/// the kernel in the middle of that.
 #[must_use]
 pub fn is_busy() -> bool {
     SCHEDULER.is_locked()

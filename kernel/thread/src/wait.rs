@@ -1,4 +1,4 @@
-//! Waiting for another thread, without looking all the time.
+//! Waiting for another thread, without polling.
 
 use super::{Thread, current, scheduler};
 use alloc::sync::Arc;
@@ -8,8 +8,8 @@ use core::{
 };
 use machine::{arch, sync::IrqLock, time};
 
-/// Waits until this thread is unparked. An [`unpark`](Thread::unpark) from
-/// before counts.
+/// Waits until this thread is unparked. An [`unpark`](Thread::unpark) from before
+/// counts.
 pub fn park() {
     park_until(u64::MAX);
 }
@@ -59,13 +59,13 @@ impl Place {
 }
 
 impl WaitQueue {
-    /// No thread waits.
+    /// A queue in which no thread waits.
     #[must_use]
     pub const fn new() -> Self {
         Self(IrqLock::new(None))
     }
 
-    /// Waits until `done`. The thread that makes it true calls [`wake_all`](Self::wake_all)
+    /// Waits until `done`. The code that makes it true calls [`wake_all`](Self::wake_all)
     /// afterwards.
     pub fn wait_until(&self, done: impl FnMut() -> bool) {
         self.wait_deadline(u64::MAX, done);
@@ -79,8 +79,8 @@ impl WaitQueue {
     pub fn wait_deadline(&self, deadline: u64, mut done: impl FnMut() -> bool) -> bool {
         let me = current();
         loop {
-            // First in the queue, then the look: who changes it meanwhile, takes us
-            // out of the queue again.
+            // First in the queue, then the look: a thread that makes `done` true
+            // meanwhile takes this one out of the queue again.
             let is_queued = self.enter(&me);
             let is_done = done();
             if is_queued {
@@ -136,7 +136,7 @@ impl WaitQueue {
         // `wake_all` has it, and has still to say so.
     }
 
-    /// Lets all who wait look again, the one that has waited longest first.
+    /// Lets all waiting threads look again, the one that has waited longest first.
     pub fn wake_all(&self) {
         let mut newest = self.0.lock().take();
         let mut oldest = None;
@@ -152,10 +152,10 @@ impl WaitQueue {
     }
 }
 
-/// Waits until another thread takes the thread out of its queue, at most until `deadline`.
+/// Waits until the thread is taken out of its queue, at most until `deadline`.
 fn sleep(me: &Thread, deadline: u64) {
     while arch::timebase() < deadline {
-        // Off from the look to the sleep: no other thread wakes this one in between.
+        // Off from the look to the sleep: no thread can wake this one in between.
         let _off = arch::interrupts_off();
         if !me.place.is_taken.load(Ordering::Relaxed) {
             return;

@@ -204,7 +204,7 @@ fn switch(value: &str) -> Result<bool, ControlError> {
 /// Writes a value to a control.
 ///
 /// # Errors
-/// [`ControlError`]; everything is as it was then.
+/// [`ControlError`]. On error, nothing has changed.
 pub fn write(name: &str, value: &str) -> Result<(), ControlError> {
     let value = value.trim();
     match name {

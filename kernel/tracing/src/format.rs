@@ -124,7 +124,7 @@ fn duration(f: &mut dyn fmt::Write, ticks: u64) -> fmt::Result {
     )
 }
 
-/// The return of a call whose entry has just been printed on one line.
+/// Whether `this` is the return of the call that `previous` enters: one line shows both.
 pub fn is_folded(previous: Option<&(Context, Event)>, this: &(Context, Event)) -> bool {
     match (previous, this) {
         (

@@ -1,4 +1,4 @@
-//! The function tracer: who called whom, when.
+//! The function tracer: which function was called from where, and when.
 
 use super::{
     graph,

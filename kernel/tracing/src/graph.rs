@@ -59,8 +59,8 @@ pub fn hook() -> u64 {
     return_hook as *const () as u64
 }
 
-/// The real return address in place of the hook's: of the innermost hooked call, or of
-/// the one in whose place that was called.
+/// The real return address in place of the hook's: that of the innermost hooked call, or
+/// of the hooked call that tail-called it.
 #[inline(always)]
 #[must_use]
 pub fn real_parent(parent: u64) -> u64 {
@@ -96,8 +96,8 @@ pub fn depth() -> usize {
     thread::with_current(|thread| thread.returns.used.load(Ordering::Relaxed)).unwrap_or(0)
 }
 
-/// Forgets the running thread's hooked calls but for the first `depth`: no call returns
-/// through the others.
+/// Forgets the running thread's hooked calls but for the first `depth`: the others never
+/// return.
 pub fn forget_above(depth: usize) {
     thread::with_current(|thread| thread.returns.used.fetch_min(depth, Ordering::Relaxed));
 }

@@ -1,4 +1,4 @@
-//! Functions whose module comes late or goes early.
+//! Functions of modules that come late or go early.
 
 use crate::*;
 use consistency::Phase;

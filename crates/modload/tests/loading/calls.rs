@@ -92,7 +92,7 @@ fn without_a_toc_nothing_is_saved_or_restored() {
             [("inner", BASE + 128)]
         );
     }
-    // Who needs no TOC is called at once.
+    // A function that needs no TOC is called directly.
     for value in [0, 1] {
         assert_eq!(outcome(REL24_NOTOC, [BL, BLR], Some(value)), (16, BLR));
     }
@@ -239,7 +239,7 @@ fn weak_symbols_may_be_missing_unless_they_are_called() {
     elf.relocate(text, 8, 38, symbol, 5);
     let file = elf.build();
     assert_eq!(load(&file).unwrap().doubleword(BASE + 8), 5);
-    // If it is known, it is as good as any other.
+    // If it is defined elsewhere, it is as good as any other.
     let memory = load_with(&file, |_| Some(0x100)).unwrap();
     assert_eq!(memory.doubleword(BASE + 8), 0x105);
     elf.relocate(text, 0, REL24, symbol, 0);

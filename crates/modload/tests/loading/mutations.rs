@@ -10,7 +10,7 @@ use modload::Module;
 use std::collections::BTreeMap;
 use std::env;
 
-/// How many, unless more are asked for.
+/// How many, by default.
 const COUNT: u64 = 100_000;
 
 /// Marsaglia's xorshift64.
@@ -165,7 +165,7 @@ fn try_to_load(file: &[u8], image: &mut Vec<u8>) -> Result<(), String> {
     }
     image.resize(module.size(), 0xa5);
     let base = BASE.next_multiple_of(align);
-    // Under another module's TOC there may be something else wrong with it.
+    // Under a foreign TOC there may be something else wrong with it.
     let toc = base.wrapping_add(0x7000_0000);
     let other = module.place_with_toc(base, image, toc, resolve);
     if let Err(error) = other {

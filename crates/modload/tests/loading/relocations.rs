@@ -29,7 +29,7 @@ use Outcome::{Is, Misaligned, Overflow};
 /// Where the relocation applies: there is something before and behind.
 const AT: u64 = 8;
 
-/// Applies a relocation whose value is `value`, where `old` is.
+/// Applies a relocation with the value `value`, where `old` is.
 fn apply(kind: u32, from: Origin, old: u64, value: i64) -> Outcome {
     let addend = 0x1230;
     let mut elf = Elf::default();

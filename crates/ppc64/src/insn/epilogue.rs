@@ -22,7 +22,7 @@ pub fn loads_return_address(code: impl Iterator<Item = u32>) -> bool {
             // addi, addis, ld and lwa into r1; anything that updates it: stdu, ldu.
             14 | 15 | 58 if rt == 1 => return false,
             58 | 62 if ra == 1 && word & 3 == 1 => return false,
-            // or: mr r1,x, whose destination is the second field.
+            // or: mr r1,x; its destination is the second field.
             31 if ra == 1 && word >> 1 & 0x3ff == 444 => return false,
             // Nothing is there.
             0 => return false,

@@ -124,14 +124,15 @@ pub fn progress(what: &str, done: u32, of: u32) {
     }
 }
 
-/// The next byte that was typed, if any. What is not read stays with the hypervisor,
-/// which lets the typist wait.
+/// The next byte that was typed, if any. Unread input stays with the hypervisor, which
+/// lets the sender wait.
 #[must_use]
 pub fn read_byte() -> Option<u8> {
     CONSOLE.lock().terminal.read()
 }
 
-/// How often something was printed since boot, for what shows a prompt.
+/// How often something was printed since boot. A shell compares it to see whether its
+/// prompt must be shown again.
 #[must_use]
 pub fn prints() -> u64 {
     PRINTS.load(Ordering::Relaxed)
@@ -173,14 +174,14 @@ pub fn read_line(line: &mut [u8]) -> &[u8] {
     }
 }
 
-/// Takes the console from the thread that holds it.
+/// Takes the console from its owner by force.
 ///
 /// # Safety
 /// Only for a CPU that never returns to what it was doing.
 pub unsafe fn take_over() {
     be_silent(false);
-    // SAFETY: the holder is interrupted code that never runs again, says the
-    // caller; a terminal is usable whatever state it was left in.
+    // SAFETY: the owner is interrupted code, and the caller guarantees that it never
+    // runs again. A terminal is usable whatever state it was left in.
     unsafe {
         CONSOLE.break_open();
         REPORT.break_open();

@@ -11,8 +11,8 @@ use core::{
 /// Bytes that wait behind a piece. More are printed at once, and cut through it.
 const ROOM: usize = 4096;
 
-/// How long a piece can be. A thread that does not end it in time, because a fault has
-/// stopped it or it waits for something, keeps the others no longer.
+/// How long a piece can be. A thread may not end its piece in time, because a fault has
+/// stopped it or it waits for something. It then delays the others no longer.
 const LONGEST: Duration = Duration::from_secs(1);
 
 /// A piece that is being printed.

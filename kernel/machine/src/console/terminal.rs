@@ -57,7 +57,7 @@ impl Terminal {
     }
 
     /// Sends what has not been sent. Waits while the hypervisor is busy; any
-    /// other refusal means that nothing listens, and the text is lost.
+    /// other refusal means that the console has no reader, and the text is lost.
     pub fn flush(&mut self) {
         if self.out_used == 0 {
             return;

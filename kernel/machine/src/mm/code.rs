@@ -181,8 +181,8 @@ impl Drop for CodeBlock {
         if self.marked {
             self.set_marks(false);
         }
-        // Zero is no instruction: who still gets here traps, and does not run on in
-        // what was there.
+        // Zero is no instruction: a thread that still gets here traps, and does not
+        // execute what was there.
         // SAFETY: the block is ours, and nothing runs in it any more, says the owner.
         unsafe { block.as_ptr().write_bytes(0, self.layout.size()) };
         self.flush();

@@ -75,7 +75,7 @@ pub fn allocate_stack(layout: Layout) -> Option<NonNull<u8>> {
 /// Takes it back.
 ///
 /// # Safety
-/// The block came from [`allocate_stack`] for this layout, and is not used.
+/// The block came from [`allocate_stack`] for this layout, and is no longer in use.
 pub unsafe fn free_stack(block: NonNull<u8>, layout: Layout) {
     // SAFETY: as the caller promises.
     unsafe { STACKS.lock().deallocate(block, layout) }

@@ -1,4 +1,4 @@
-//! Memory: what there is, who has it, and the heap.
+//! Memory: what there is, what uses it, and the heap.
 
 pub mod code;
 mod heap;
@@ -80,10 +80,10 @@ pub fn kernel_image() -> Range {
 }
 
 /// Divides up memory: starts the heap, and returns the main stack. The stack is
-/// carved from the upper end of the range whose rest becomes the heap.
+/// carved from the upper end of one range; the rest of that range becomes the heap.
 ///
 /// # Errors
-/// [`MemoryError`]; nothing has been handed out then.
+/// [`MemoryError`]. On error, nothing has been handed out.
 pub fn start(platform: &Platform) -> Result<Stack, MemoryError> {
     let mut free = Map::<{ 2 * RANGES }>::new();
     for &range in &platform.memory {

@@ -1,4 +1,4 @@
-//! Who called whom, from a stack: return addresses, seen through what tracing
+//! The chain of calls on a stack: return addresses, seen through what tracing
 //! and interrupts have put between them.
 //!
 //! - `steps`: the one walk; `returns`: return addresses that are kept elsewhere;
@@ -36,7 +36,7 @@ pub enum What {
     PerhapsStale,
     /// A function that is being traced, and has not begun yet.
     Traced,
-    /// A call whose return is hooked: this is the real return address.
+    /// A call with a hooked return: this is the real return address.
     Hooked,
     /// A call of a replaced function: its return address, which the hand-off keeps
     /// elsewhere.

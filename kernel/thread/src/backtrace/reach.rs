@@ -1,4 +1,4 @@
-//! Whether a thread can still get into a piece of code, so that its memory must stay.
+//! Whether any thread can still get into a piece of code, so that its memory must stay.
 
 use super::{
     What,
@@ -28,8 +28,8 @@ pub fn any_in(ranges: &[Range<u64>]) -> bool {
 /// called, interrupted or is about to be entered, and not returned from. `ranges` may
 /// be trampolines, and do not overlap.
 ///
-/// A thread that has been looked at can run on, so the answer is worth something
-/// only where no thread can get into the code anew: nothing leads there any more.
+/// A thread that has been looked at can run on. So the answer is only of use if no
+/// thread can enter the code anew, because nothing leads there any more.
 /// Interrupts are off for one thread at a time.
 #[inline(never)]
 #[must_use]
@@ -59,8 +59,8 @@ pub fn caller_is_in(ranges: &[Range<u64>]) -> bool {
 #[inline(never)]
 fn look_at_caller(ranges: &Ranges, found: &mut Vec<u64>) {
     let r1 = arch::stack_pointer();
-    // SAFETY: the bounds are the kernel's stacks, and what runs on them now are
-    // this function and its callers, whose frames stay as they are meanwhile.
+    // SAFETY: the bounds are the kernel's stacks. Only this function and its callers
+    // run on them now, and their frames stay as they are meanwhile.
     let frames = unsafe { arch::walk(r1, stack::bounds(r1)) };
     let current = arch::cpu().current.load(Ordering::Relaxed) != 0;
     let current = current.then(thread::current);

@@ -1,8 +1,8 @@
 //! Stack walks that know whether they can be relied on.
 //!
 //! A walk along the back chain finds every function on a stack if each of them has
-//! saved its return address, which holds for a function that has called another. It does
-//! not hold for a function that was interrupted (`arch/powerpc/kernel/stacktrace.c`
+//! saved its return address. Every function that has made a call has saved it. A
+//! function that was interrupted need not have (`arch/powerpc/kernel/stacktrace.c`
 //! in Linux says the same of an exception frame).
 
 use super::{
@@ -18,7 +18,7 @@ use machine::{
     symbols::{self, Place},
 };
 
-/// Why it is unknown which functions are on a stack.
+/// Why a walk can't tell which functions are on a stack.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Unreliable {
     /// An interrupt took the thread off the CPU: it may have been anywhere in a

@@ -27,8 +27,8 @@ pub struct Returns {
 /// run meanwhile, or asks itself.
 #[derive(Clone, Copy, Debug)]
 pub enum Real {
-    /// In a list for each thread: the n-th entry from the innermost, or none. An entry that is taken and
-    /// not yet filled in may hold anything.
+    /// In a list for each thread: the n-th entry from the innermost, or none. An entry that is
+    /// taken and not yet filled in may hold anything.
     Listed(fn(&Thread, usize) -> Option<Kept>),
     /// In a place that the slot leads to, such as the caller's frame: what is there for
     /// the slot at an address, be it in use or left over.
@@ -45,8 +45,8 @@ pub fn set_returns(returns: Option<&'static Returns>) {
     RETURNS.store(returns, Ordering::Relaxed);
 }
 
-/// Where calls return whose real return addresses the threads' return stacks keep; no
-/// address before it is set.
+/// Where hooked calls return; the threads' return stacks keep their real return
+/// addresses. Matches no address before [`set_return_hook`].
 static HOOK: AtomicU64 = AtomicU64::new(u64::MAX);
 
 /// Sets where calls return that are in a thread's [`ReturnStack`](crate::ReturnStack).
@@ -141,8 +141,8 @@ impl<'a> Resolver<'a> {
         Some(found)
     }
 
-    /// The real return address that is kept for a slot, whatever is in the slot: that of
-    /// a call whose function has not saved LR, or will not.
+    /// The real return address that is kept for a slot, whatever is in the slot. For a
+    /// call of a function that has not saved LR yet, or never will.
     #[cold]
     #[inline(never)]
     pub fn at(&mut self, slot: u64) -> Option<(u64, What)> {

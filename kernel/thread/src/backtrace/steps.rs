@@ -35,7 +35,7 @@ const ASKED: u64 = 1;
 pub(super) struct Steps<'a, R, const N: usize> {
     frames: Walk<'a, N>,
     returns: R,
-    /// Return addresses whose real ones are kept elsewhere.
+    /// Return addresses that stand for real ones, which are kept elsewhere.
     stand_ins: [u64; 2],
     kernel: Range,
     /// Not zero when the next frame is one that an interrupted function had: the address of

@@ -53,8 +53,8 @@ pub unsafe fn call_on_stack(stack: &Stack, function: extern "C" fn() -> !) -> ! 
 // call_on_stack_top(top, function)
 //
 // On entry: r3 = top of a stack, 16-byte aligned; r4 = a function's global entry.
-// On exit: never returns. The function runs with a frame whose zero back chain
-// ends every stack walk.
+// On exit: never returns. The function runs with a frame that has a zero back chain,
+// which ends every stack walk.
 // Stack: one frame header on the new stack.
 global_asm!(
     ".globl call_on_stack_top",

@@ -19,7 +19,7 @@ unsafe extern "C" {
 #[inline]
 pub unsafe fn load_instruction(address: u64) -> u32 {
     let place = NonNull::new(address as *mut u32).expect("no code lies at zero");
-    // A patch of it is written behind the compiler's back.
+    // The code that patches it writes behind the compiler's back.
     // SAFETY: as the caller promises.
     unsafe { VolatilePtr::new(place) }.read()
 }

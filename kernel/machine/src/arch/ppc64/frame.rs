@@ -8,7 +8,7 @@
 /// Opens a frame.
 ///
 /// On entry: r1 = the caller's frame.
-/// On exit: r1 = a new frame, whose back chain leads to the caller's. LR and CR are in
+/// On exit: r1 = a new frame; its back chain leads to the caller's. LR and CR are in
 /// the caller's frame, where the ABI has them (ELFv2, 2.2.2), r14 to r31 in the new one.
 /// Clobbers: r0, and the assembler's symbol `n`.
 #[macro_export]

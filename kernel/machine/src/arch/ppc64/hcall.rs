@@ -55,7 +55,7 @@ pub fn take_interrupts_in_little_endian() -> Result<(), i64> {
         0,
     ];
     // SAFETY: no interrupt handler is installed yet, so the endianness of
-    // interrupts does not matter before the vectors are.
+    // interrupts affects no code before the vectors are installed.
     let (status, _) = unsafe { hypervisor_call(hcall::H_SET_MODE, arguments) };
     if status == hcall::H_SUCCESS {
         Ok(())

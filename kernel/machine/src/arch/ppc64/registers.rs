@@ -105,7 +105,7 @@ pub unsafe fn interrupts_on() {
 /// 7.5.15).
 ///
 /// # Safety
-/// Interrupts are on, and a watcher sees the traps and turns `MSR[SE]` off again.
+/// Interrupts are on, and a handler takes the traps and turns `MSR[SE]` off again.
 #[inline(always)]
 pub unsafe fn step_from_here() {
     let steps = machine_state() | msr::SE;

@@ -55,8 +55,8 @@ pub unsafe fn prepare_stack(stack: &Stack, entry: extern "C" fn() -> !) -> u64 {
     frame
 }
 
-/// Leaves the running thread, writing its r1 to `save`, and goes on with the one
-/// whose r1 was saved as `load`. Returns when another thread switches back.
+/// Saves the running thread's r1 to `save`, and resumes the thread with the saved r1
+/// `load`. Returns when another thread switches back.
 ///
 /// # Safety
 /// Interrupts are off. `load` was made by this function or by [`prepare_stack`]
