@@ -119,8 +119,8 @@ macro_rules! collected {
 /// The words between two labels.
 #[macro_export]
 macro_rules! code_between {
-    // SAFETY: a piece of code lies between its two labels.
-    ($start:ident, $end:ident) => {
+    ($start:ident, $end:ident) => {{
+        // SAFETY: a piece of code lies between its two labels.
         unsafe { $crate::collected!(u32, $start, $end) }
-    };
+    }};
 }
