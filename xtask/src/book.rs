@@ -69,17 +69,12 @@ const CHAPTERS: [(&str, &[(&str, &str)]); 5] = [
     ),
 ];
 
-/// The folder of the book's sources and its pages.
-fn folder() -> PathBuf {
-    tool::target_dir().join("book")
-}
-
 /// Makes the book, and returns its first page.
 ///
 /// # Errors
 /// When a chapter is missing, mdbook can't be installed, or a page can't be made.
 pub fn book() -> Result<PathBuf> {
-    let folder = folder();
+    let folder = tool::target_dir().join("book");
     let source = folder.join("src");
     let _ = std::fs::remove_dir_all(&source);
     tool::replace_file(&folder.join("book.toml"), SETTINGS.as_bytes())?;
@@ -149,11 +144,10 @@ fn outside_a_fence(text: &str, file: &Path) -> String {
     let here = file.parent().unwrap_or(Path::new(""));
     let mut out = String::new();
     let mut rest = text;
-    while let Some((before, behind)) = rest.split_once("](") {
+    while let Some((before, behind)) = rest.split_once("](")
+        && let Some((target, after)) = behind.split_once(')')
+    {
         out += before;
-        let Some((target, after)) = behind.split_once(')') else {
-            break;
-        };
         let path = target.split('#').next().unwrap_or_default();
         let is_chapter = || {
             let path = normal(&here.join(path));
@@ -187,7 +181,7 @@ fn normal(path: &Path) -> PathBuf {
 
 /// mdbook, installed if it is not there.
 fn program() -> Result<PathBuf> {
-    let tools = tool::target_dir().join("tools");
+    let tools = tool::target_dir().join("tools").join(MDBOOK);
     let program = tools.join("bin").join("mdbook");
     if !program.is_file() {
         eprintln!(
@@ -207,16 +201,11 @@ fn program() -> Result<PathBuf> {
 
 /// Copies a folder.
 fn copy(from: &Path, to: &Path) -> Result<()> {
-    let what = || format!("{} could not be copied", from.display());
-    std::fs::create_dir_all(to).with_context(what)?;
-    for entry in std::fs::read_dir(from).with_context(what)? {
-        let entry = entry.with_context(what)?;
-        let (path, target) = (entry.path(), to.join(entry.file_name()));
-        if path.is_dir() {
-            copy(&path, &target)?;
-        } else {
-            std::fs::copy(&path, &target).with_context(what)?;
-        }
+    for file in tool::files_below(from)? {
+        let target = to.join(file.strip_prefix(from)?);
+        let copied = std::fs::create_dir_all(target.parent().unwrap_or(to))
+            .and_then(|()| std::fs::copy(&file, &target));
+        copied.with_context(|| format!("{} could not be copied", file.display()))?;
     }
     Ok(())
 }
@@ -244,5 +233,7 @@ mod tests {
         let text = "See [ABI](abi.md#r2), [code](../kernel/x.rs), [mail](https://a.b/c).\n```\na[0](b)\n```\n";
         let expected = "See [ABI](abi.md#r2), code, [mail](https://a.b/c).\n```\na[0](b)\n```\n";
         assert_eq!(with_links(text, Path::new("docs/tour.md")), expected);
+        // No link at all, though it begins as one.
+        assert_eq!(with_links("a [b](c", Path::new("README.md")), "a [b](c");
     }
 }

@@ -13,14 +13,6 @@ const HOST: [&str; 2] = ["--all-features", "--workspace"];
 /// # Errors
 /// When a step fails, or a tool is missing.
 pub fn check() -> Result<()> {
-    let patches = modules::packages()?;
-    // The kernel's packages, and the patches.
-    let bare = |option: &'static str| {
-        let patches = patches.iter().map(|patch| patch.name.as_str());
-        let names = kernel::PACKAGES.into_iter().chain(patches);
-        names.flat_map(move |name| [option, name])
-    };
-
     eprintln!("klplab: checking the words");
     words::check()?;
 
@@ -32,7 +24,7 @@ pub fn check() -> Result<()> {
     clippy
         .args(["clippy", "--locked"])
         .args(HOST)
-        .args(bare("--exclude"))
+        .args(bare("--exclude")?)
         .args(["--all-targets", "--", "-Dwarnings"]);
     step("the host's crates (clippy)", clippy)?;
 
@@ -40,14 +32,14 @@ pub fn check() -> Result<()> {
     clippy
         .args(["clippy", "--locked"])
         .args(modules::BARE)
-        .args(bare("--package"))
+        .args(bare("--package")?)
         .args(["--", "-Dwarnings"]);
     step("the kernel and the patches (clippy)", clippy)?;
 
     let mut docs = tool::cargo();
     docs.args(["doc", "--locked", "--no-deps"])
         .args(HOST)
-        .args(bare("--exclude"))
+        .args(bare("--exclude")?)
         .env("RUSTDOCFLAGS", "-Dwarnings");
     step("the documentation of the host's crates", docs)?;
 
@@ -60,15 +52,23 @@ pub fn check() -> Result<()> {
 /// # Errors
 /// When there is one.
 pub fn document_kernel() -> Result<()> {
-    let patches = modules::packages()?;
-    let patches = patches.iter().map(|patch| patch.name.as_str());
-    let names = kernel::PACKAGES.into_iter().chain(patches);
     let mut docs = tool::cargo_for_kernel()?;
     docs.args(["doc", "--locked", "--no-deps"])
         .args(modules::BARE)
-        .args(names.flat_map(|name| ["--package", name]))
+        .args(bare("--package")?)
         .env("RUSTDOCFLAGS", "-Dwarnings");
     step("the documentation of the kernel and the patches", docs)
+}
+
+/// An option for each package that is built for the bare machine alone: the kernel's, and
+/// the patches.
+fn bare(option: &str) -> Result<Vec<String>> {
+    let patches = modules::packages()?.into_iter().map(|patch| patch.name);
+    let names = kernel::PACKAGES
+        .map(String::from)
+        .into_iter()
+        .chain(patches);
+    Ok(names.flat_map(|name| [option.to_owned(), name]).collect())
 }
 
 fn step(what: &str, mut command: Command) -> Result<()> {

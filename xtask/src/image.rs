@@ -4,6 +4,7 @@
 use crate::tool;
 use anyhow::{Context, Result};
 pub use bootargs::Image;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 /// All images, from the smallest.
@@ -52,8 +53,14 @@ pub fn for_boot(append: &str) -> Image {
 /// Where an image is when it is ready to boot.
 #[must_use]
 pub fn path(image: Image) -> PathBuf {
+    file(image.word())
+}
+
+/// Where a kernel of a name is when it is ready to boot.
+#[must_use]
+pub fn file(name: impl AsRef<OsStr>) -> PathBuf {
     let folder = tool::target_dir().join("klplab");
-    folder.join(image.word()).with_extension("elf")
+    folder.join(name.as_ref()).with_extension("elf")
 }
 
 /// Which image a file is; another kernel counts as the smallest.

@@ -61,13 +61,14 @@ fn build_anew(image: Image, conventions: &Conventions) -> Result<PathBuf> {
     eprintln!("klplab: building the kernel, image `{image}`");
     // The messages name the file that was linked, wherever it is; what is for
     // people is still printed on standard error.
-    cargo.args(["kernel", "--message-format=json-render-diagnostics"]);
+    cargo.args(["build", "--locked"]).args(modules::BARE);
+    cargo.arg("--message-format=json-render-diagnostics");
     cargo.args(["--package", image::package(image)]);
     cargo.stderr(Stdio::inherit());
     let output = tool::output(&mut cargo)?;
     ensure!(
         output.status.success(),
-        "the kernel did not build: `cargo kernel` failed"
+        "the kernel did not build: `cargo build` failed"
     );
     let messages = String::from_utf8_lossy(&output.stdout);
     let kernel = prepare(&executable(image.word(), &messages)?)?;
@@ -88,8 +89,7 @@ pub fn prepare(linked: &Path) -> Result<PathBuf> {
     let name = linked
         .file_stem()
         .context("the kernel's file has no name")?;
-    let path = tool::target_dir().join("klplab").join(name);
-    let path = path.with_extension("elf");
+    let path = image::file(name);
     // Left alone if nothing changed, so that a QEMU that is about to load it,
     // or make, sees no new file.
     if std::fs::read(&path).ok().as_ref() != Some(&ready) {

@@ -45,14 +45,10 @@ impl Lines {
     /// Counts all files in a folder and below it.
     fn below(folder: &Path) -> Result<Self> {
         let mut lines = Self::default();
-        let entries = std::fs::read_dir(folder);
-        for entry in entries.with_context(|| format!("{} can't be read", folder.display()))? {
-            let path = entry?.path();
+        for path in tool::files_below(folder)? {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             let is_source = [".rs", ".S", ".c"].iter().any(|end| name.ends_with(end));
-            if path.is_dir() {
-                lines.add(Self::below(&path)?);
-            } else if is_source && name != "tests.rs" {
+            if is_source && name != "tests.rs" {
                 let source = String::from_utf8(tool::read_file(&path)?)?;
                 lines.add(Self::of(&source));
             }

@@ -168,6 +168,24 @@ fn explain(program: &OsStr, error: std::io::Error) -> anyhow::Error {
     }
 }
 
+/// All files in a folder and below it.
+///
+/// # Errors
+/// When one of the folders can't be read.
+pub fn files_below(folder: &Path) -> Result<Vec<PathBuf>> {
+    let what = || format!("{} can't be read", folder.display());
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).with_context(what)? {
+        let path = entry.with_context(what)?.path();
+        if path.is_dir() {
+            files.extend(files_below(&path)?);
+        } else {
+            files.push(path);
+        }
+    }
+    Ok(files)
+}
+
 /// Reads a file.
 ///
 /// # Errors

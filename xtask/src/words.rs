@@ -1,8 +1,8 @@
 //! The vocabulary: words that are not to come back, each with the field's own word for it.
 
 use crate::tool;
-use anyhow::{Context, Result, ensure};
-use std::path::{Path, PathBuf};
+use anyhow::{Result, ensure};
+use std::path::PathBuf;
 
 /// What is not written, and what is written in its place.
 const WORDS: [(&str, &str); 29] = [
@@ -38,11 +38,13 @@ const WORDS: [(&str, &str); 29] = [
 ];
 
 /// What is looked at below the workspace, folders and files.
-const PLACES: [&str; 15] = [
+const PLACES: [&str; 17] = [
     "boot",
     "crates",
     "docs",
-    "fuzz",
+    "fuzz/fuzz_targets",
+    "fuzz/Cargo.toml",
+    "fuzz/README.md",
     "kernel",
     "lab",
     "patches",
@@ -79,11 +81,19 @@ struct Found {
 pub fn check() -> Result<()> {
     let root = tool::workspace();
     let mut files = Vec::new();
-    for place in PLACES {
-        gather(&root.join(place), &mut files)?;
+    for place in PLACES.map(|place| root.join(place)) {
+        if place.is_dir() {
+            files.extend(tool::files_below(&place)?);
+        } else {
+            files.push(place);
+        }
     }
+    let is_read = |file: &PathBuf| {
+        let name = file.to_string_lossy();
+        ENDS.iter().any(|end| name.ends_with(end))
+    };
     let mut said = String::new();
-    for file in files {
+    for file in files.into_iter().filter(is_read) {
         let name = file.strip_prefix(root).unwrap_or(&file).display();
         let name = name.to_string();
         if EXCEPT.contains(&name.as_str()) {
@@ -98,25 +108,6 @@ pub fn check() -> Result<()> {
         said.is_empty(),
         "words that have a better one (xtask/src/words.rs):{said}"
     );
-    Ok(())
-}
-
-/// The files at a place, and below it.
-fn gather(place: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
-    if place.is_dir() {
-        let what = || format!("{} can't be read", place.display());
-        for entry in std::fs::read_dir(place).with_context(what)? {
-            let path = entry.with_context(what)?.path();
-            if path.file_name().is_none_or(|name| name != "target") {
-                gather(&path, files)?;
-            }
-        }
-    } else if ENDS
-        .iter()
-        .any(|end| place.to_string_lossy().ends_with(end))
-    {
-        files.push(place.to_owned());
-    }
     Ok(())
 }
 

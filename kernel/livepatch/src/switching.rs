@@ -2,7 +2,7 @@
 //! that is tried: at a safe point, while the thread is off the CPU, or by force.
 
 use super::{
-    registry::{Pending, REGISTRY},
+    registry::{Lock, Pending, REGISTRY},
     watch::{self, Event, How},
     worker,
 };
@@ -85,7 +85,7 @@ fn try_switch(thread: &Thread, pending: &Pending, how: How) -> bool {
 static REMAINING: AtomicUsize = AtomicUsize::new(0);
 
 /// Looks at all threads once. Says how many have still to switch.
-pub(super) fn try_all() -> usize {
+pub(super) fn try_all(_: &Lock) -> usize {
     let Some(pending) = REGISTRY.lock().pending.clone() else {
         return 0;
     };
@@ -127,7 +127,7 @@ pub(super) fn at_safe_point() {
 }
 
 /// Switches all threads whatever they do.
-pub(super) fn by_force() {
+pub(super) fn by_force(_: &Lock) {
     let Some(pending) = REGISTRY.lock().pending.clone() else {
         return;
     };

@@ -148,7 +148,7 @@ pub(super) fn go_on(lock: &Lock) {
 
 /// Ends the transition if all threads have switched. Says whether it did.
 pub(super) fn try_to_end(lock: &Lock) -> bool {
-    if switching::try_all() > 0 {
+    if switching::try_all(lock) > 0 {
         return false;
     }
     end(lock);
@@ -199,7 +199,7 @@ pub(super) fn turn_round(lock: &Lock) -> Result<(), LivepatchError> {
 pub fn force() -> Result<(), LivepatchError> {
     let lock = Lock::wait()?;
     {
-        let registry = REGISTRY.lock();
+        let mut registry = REGISTRY.lock();
         let patch = registry.moving().ok_or(LivepatchError::NoTransition)?;
         log::warn!(
             "livepatch: '{}': forcing remaining threads; its module can't be unloaded any more",
@@ -213,9 +213,9 @@ pub fn force() -> Result<(), LivepatchError> {
                 one.forced.store(true, Ordering::Relaxed);
             }
         }
+        registry.model.force();
     }
-    REGISTRY.lock().model.force();
-    switching::by_force();
+    switching::by_force(&lock);
     end(&lock);
     Ok(())
 }

@@ -8,7 +8,9 @@ use klp::Convention;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-/// What the alias `kernel` says about the target, for other packages.
+/// How a package is built for the bare machine. The -Z flags need `RUSTC_BOOTSTRAP=1`, which
+/// [`tool::cargo_for_kernel`] sets; in an `[unstable]` table they would reach the host's crates
+/// as well wherever cargo heeds it.
 pub const BARE: [&str; 6] = [
     "-Zjson-target-spec",
     "-Zbuild-std=core,alloc,compiler_builtins",
