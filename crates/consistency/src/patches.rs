@@ -1,6 +1,7 @@
 use crate::stack::{Entry, Stack};
 use crate::{Code, Completed, Direction, Function, ModelError, PatchId, Transition, leaving};
 use alloc::vec::Vec;
+use smallvec::SmallVec;
 
 /// All patches that are enabled or in transition, and what they replace.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -33,6 +34,13 @@ impl Patches {
             last: 0,
             leaving: Vec::new(),
         }
+    }
+
+    /// Gives back the memory of what has gone.
+    pub fn shrink_to_fit(&mut self) {
+        self.patches.shrink_to_fit();
+        self.stacks.shrink_to_fit();
+        self.leaving.shrink_to_fit();
     }
 
     /// Starts the transition that brings a patch, as the newest replacement of
@@ -213,8 +221,7 @@ impl Patches {
     fn place(&mut self, patch: PatchId, functions: &[Function]) {
         for &Function { old, new } in functions {
             let at = self.find(old).unwrap_or_else(|at| {
-                // Most functions have one replacement.
-                let entries = Vec::with_capacity(1);
+                let entries = SmallVec::new();
                 self.stacks.insert(at, Stack { old, entries });
                 at
             });

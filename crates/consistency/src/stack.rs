@@ -1,5 +1,5 @@
 use crate::{Code, PatchId};
-use alloc::vec::Vec;
+use smallvec::SmallVec;
 
 /// What one patch puts in a function's place.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -15,7 +15,8 @@ pub struct Entry {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Stack {
     pub old: Code,
-    pub entries: Vec<Entry>,
+    /// Most functions have one, which then needs no memory of its own.
+    pub entries: SmallVec<[Entry; 1]>,
 }
 
 impl Stack {

@@ -145,7 +145,7 @@ pub(super) fn forget_unused(functions: &[Function]) {
     {
         let mut registry = REGISTRY.lock();
         for function in functions {
-            if registry.model.choice(function.old).is_none() {
+            if registry.model().choice(function.old).is_none() {
                 unused.extend(registry.functions.remove(&function.old));
             }
         }
@@ -164,7 +164,7 @@ pub fn disable(name: &str) -> Result<(), LivepatchError> {
         let registry = REGISTRY.lock();
         let patch = registry.by_name(name).cloned();
         let patch = patch.ok_or_else(|| LivepatchError::NotEnabled(name.to_string()))?;
-        let is_moving = (registry.model.transition()).is_some_and(|one| one.patch() == patch.id);
+        let is_moving = (registry.model().transition()).is_some_and(|one| one.patch() == patch.id);
         if !is_moving {
             registry.must_be_idle()?;
         }

@@ -13,7 +13,8 @@ use alloc::{
     sync::Arc,
     vec::Vec,
 };
-use consistency::Function;
+use consistency::{Function, ModelError};
+use core::convert::Infallible;
 use loader::{Module, Target, Wanted};
 use machine::symbols;
 
@@ -182,17 +183,13 @@ fn apply(
             registry.functions.insert(old, registered);
         }
     }
-    let moving = {
-        let mut registry = REGISTRY.lock();
-        let added = registry.model.add_functions(patch.id, &functions);
-        if added.is_ok() {
-            registry.publish();
-        }
-        added.map(|()| registry.model.transition().map(|one| one.patch()))
-    };
+    let moving = lock.change(|model| {
+        model.add_functions(patch.id, &functions)?;
+        Ok(model.transition().map(|one| one.patch()))
+    });
     super::transition::publish(lock, || {});
     let moving = match moving {
-        Err(refused) => {
+        Err::<_, ModelError>(refused) => {
             enable::forget_unused(&functions);
             return Err(refused.into());
         }
@@ -236,7 +233,7 @@ pub(super) fn going(module: &Module) {
 fn revert(lock: &Lock, module: &Module, patches: &[(Arc<Patch>, usize)]) {
     let moving = {
         let registry = REGISTRY.lock();
-        registry.model.transition().map(|one| one.patch())
+        registry.model().transition().map(|one| one.patch())
     };
     for (patch, index) in patches {
         if moving != Some(patch.id) {
@@ -253,15 +250,13 @@ fn revert(lock: &Lock, module: &Module, patches: &[(Arc<Patch>, usize)]) {
 
 fn take_away(lock: &Lock, module: &Module, patches: &[(Arc<Patch>, usize)]) {
     let range = module.range();
-    let gone: Vec<Registered> = {
-        let mut registry = REGISTRY.lock();
-        let gone = registry
-            .model
-            .remove_functions(|old| (range.start..range.end).contains(&old));
-        gone.iter()
-            .filter_map(|old| registry.functions.remove(old))
-            .collect()
-    };
+    let Ok(gone) = lock.change(|model| {
+        let gone = model.remove_functions(|old| (range.start..range.end).contains(&old));
+        Ok::<_, Infallible>(gone)
+    });
+    let gone: Vec<Registered> = (gone.iter())
+        .filter_map(|old| REGISTRY.lock().functions.remove(old))
+        .collect();
     super::transition::publish(lock, || {});
     patched::release(gone);
     for (patch, index) in patches {

@@ -13,7 +13,8 @@ use thread::WaitQueue;
 /// What is known of all patches.
 #[derive(Debug)]
 pub(super) struct Registry {
-    pub model: Patches,
+    /// None until the first patch. Changed by [`Lock::change`] alone.
+    model: Option<Arc<Patches>>,
     /// By old function.
     pub functions: BTreeMap<Code, Registered>,
     /// Enabled or in transition, oldest first.
@@ -37,7 +38,7 @@ pub(super) struct Pending {
 }
 
 pub(super) static REGISTRY: IrqLock<Registry> = IrqLock::new(Registry {
-    model: Patches::new(),
+    model: None,
     functions: BTreeMap::new(),
     patches: Vec::new(),
     pinned: Vec::new(),
@@ -45,6 +46,9 @@ pub(super) static REGISTRY: IrqLock<Registry> = IrqLock::new(Registry {
     owner: None,
     last_id: 0,
 });
+
+/// The model before the first patch.
+static NO_PATCHES: Patches = Patches::new();
 
 /// Woken whenever something has changed.
 pub(super) static CHANGED: WaitQueue = WaitQueue::new();
@@ -76,6 +80,29 @@ impl Lock {
     }
 }
 
+impl Lock {
+    /// Changes the model, and lets calls see what it says then.
+    ///
+    /// Others see the old model until the new one is whole: what it costs to make, memory
+    /// for each function above all, is spent with interrupts on. No other change can come
+    /// between, for the owner of this lock alone makes any.
+    ///
+    /// # Errors
+    /// What `body` refuses; nothing has changed then.
+    pub fn change<T, E>(&self, body: impl FnOnce(&mut Patches) -> Result<T, E>) -> Result<T, E> {
+        let before = REGISTRY.lock().model_now();
+        let mut model = before.as_deref().cloned().unwrap_or_default();
+        let result = body(&mut model)?;
+        // What stays is decided by the patches that there are, not by those that were.
+        model.shrink_to_fit();
+        let model = Arc::new(model);
+        let mut registry = REGISTRY.lock();
+        registry.model = Some(model);
+        registry.publish();
+        Ok(result)
+    }
+}
+
 impl Drop for Lock {
     fn drop(&mut self) {
         REGISTRY.lock().owner = None;
@@ -89,6 +116,16 @@ pub(super) fn owner() -> Option<u32> {
 }
 
 impl Registry {
+    /// What the patches say.
+    pub fn model(&self) -> &Patches {
+        self.model.as_deref().unwrap_or(&NO_PATCHES)
+    }
+
+    /// The same, to look at when the registry is open again; none before the first patch.
+    pub fn model_now(&self) -> Option<Arc<Patches>> {
+        self.model.clone()
+    }
+
     pub fn next_id(&mut self) -> PatchId {
         self.last_id += 1;
         PatchId(self.last_id)
@@ -104,7 +141,7 @@ impl Registry {
 
     /// The patch whose transition runs.
     pub fn moving(&self) -> Option<Arc<Patch>> {
-        let transition = self.model.transition()?;
+        let transition = self.model().transition()?;
         self.by_id(transition.patch()).cloned()
     }
 
@@ -127,13 +164,13 @@ impl Registry {
     /// are those that they have run. Codes first would be wrong at once: threads that have
     /// switched in the last transition still have the number that is published, so the new
     /// codes of each function would be theirs as soon as they are there.
-    pub fn publish(&self) {
+    fn publish(&self) {
         debug_assert!(!arch::interrupts_are_on());
-        if let Some(transition) = self.model.transition() {
+        if let Some(transition) = self.model().transition() {
             patched::set_number(transition.number());
         }
         // Both ascend, so one pass does: interrupts are off.
-        let mut choices = self.model.functions().peekable();
+        let mut choices = self.model().functions().peekable();
         for (old, function) in &self.functions {
             while choices.next_if(|(one, _)| one < old).is_some() {}
             if let Some((_, choice)) = choices.next_if(|(one, _)| one == old) {
@@ -143,7 +180,7 @@ impl Registry {
     }
 
     pub fn status(&self, patch: &Patch) -> Option<Status> {
-        Some(match self.model.phase(patch.id)? {
+        Some(match self.model().phase(patch.id)? {
             Phase::Enabling => Status::Enabling,
             Phase::Enabled => Status::Enabled,
             Phase::Disabling => Status::Disabling,

@@ -10,7 +10,7 @@ use super::{
     worker,
 };
 use alloc::{string::ToString, sync::Arc, vec::Vec};
-use consistency::{Code, Direction, Function, ModelError, Ranges};
+use consistency::{Code, Direction, Function, ModelError, Patches, Ranges};
 use core::{convert::Infallible, sync::atomic::Ordering};
 use machine::{arch, debugger, symbols};
 
@@ -29,7 +29,7 @@ pub(super) enum Way<'a> {
 /// When the model refuses; nothing has changed then.
 #[inline(never)] // the step explorer finds it by its name
 pub(super) fn begin(lock: &Lock, patch: &Arc<Patch>, way: &Way<'_>) -> Result<(), LivepatchError> {
-    if let Err(refused) = change_model(patch, way) {
+    if let Err(refused) = change_model(lock, patch, way) {
         settle(&registered());
         return Err(refused.into());
     }
@@ -45,18 +45,16 @@ pub(super) fn begin(lock: &Lock, patch: &Arc<Patch>, way: &Way<'_>) -> Result<()
     Ok(())
 }
 
-fn change_model(patch: &Arc<Patch>, way: &Way<'_>) -> Result<(), ModelError> {
-    let mut registry = REGISTRY.lock();
+fn change_model(lock: &Lock, patch: &Arc<Patch>, way: &Way<'_>) -> Result<(), ModelError> {
     match way {
         Way::In(functions, replace) => {
-            registry.model.enable(patch.id, functions, *replace)?;
-            registry.patches.push(patch.clone());
+            lock.change(|model| model.enable(patch.id, functions, *replace))?;
+            REGISTRY.lock().patches.push(patch.clone());
         }
         Way::Out => {
-            registry.model.disable(patch.id)?;
+            lock.change(|model| model.disable(patch.id))?;
         }
     }
-    registry.publish();
     Ok(())
 }
 
@@ -70,15 +68,12 @@ fn registered() -> Vec<Code> {
 /// The owner of the livepatch lock alone changes the model and ends the transition, so the
 /// ranges are looked up with interrupts on. `tell` is called when they are published.
 pub(super) fn publish(_: &Lock, tell: impl FnOnce()) {
-    let (transition, leaving) = {
-        let model = &REGISTRY.lock().model;
-        (model.transition().copied(), model.leaving().to_vec())
-    };
-    let pending = transition.map(|transition| {
-        Arc::new(Pending {
-            transition,
-            leaving: Ranges::new(leaving.into_iter().map(range_of)),
-        })
+    let model = REGISTRY.lock().model_now();
+    let pending = model.and_then(|model| {
+        Some(Arc::new(Pending {
+            transition: *model.transition()?,
+            leaving: Ranges::new(model.leaving().iter().copied().map(range_of)),
+        }))
     });
     // Off, so that no thread switches by the new one before it is told.
     let off = arch::interrupts_off();
@@ -108,7 +103,7 @@ pub(super) fn unsettle(_: &Lock, patch: &Patch, way: &Way<'_>) -> Result<(), Liv
         Way::In(functions, false) => functions.iter().map(|function| function.old).collect(),
         Way::Out => {
             let registry = REGISTRY.lock();
-            let own = registry.model.functions_of(patch.id);
+            let own = registry.model().functions_of(patch.id);
             own.map(|function| function.old).collect()
         }
     };
@@ -158,7 +153,7 @@ pub(super) fn try_to_end(lock: &Lock) -> bool {
 /// Whether the running transition ends with its patch disabled.
 pub(super) fn is_leaving() -> bool {
     let registry = REGISTRY.lock();
-    (registry.model.transition()).is_some_and(|transition| !transition.ends_enabled())
+    (registry.model().transition()).is_some_and(|transition| !transition.ends_enabled())
 }
 
 /// Turns the running transition round: who has switched goes back.
@@ -172,11 +167,10 @@ pub fn reverse() -> Result<(), LivepatchError> {
 
 pub(super) fn turn_round(lock: &Lock) -> Result<(), LivepatchError> {
     let patch = {
-        let mut registry = REGISTRY.lock();
-        let patch = registry.moving().ok_or(LivepatchError::NoTransition)?;
-        registry.model.reverse()?;
-        patch
+        let registry = REGISTRY.lock();
+        registry.moving().ok_or(LivepatchError::NoTransition)?
     };
+    lock.change(Patches::reverse)?;
     let name = patch.name();
     publish(lock, || watch::tell(&Event::Reversed { patch: name }));
     let (from, to) = if is_leaving() {
@@ -199,43 +193,42 @@ pub(super) fn turn_round(lock: &Lock) -> Result<(), LivepatchError> {
 pub fn force() -> Result<(), LivepatchError> {
     let lock = Lock::wait()?;
     {
-        let mut registry = REGISTRY.lock();
+        let registry = REGISTRY.lock();
         let patch = registry.moving().ok_or(LivepatchError::NoTransition)?;
         log::warn!(
             "livepatch: '{}': forcing remaining threads; its module can't be unloaded any more",
             patch.name()
         );
         let replaces = patch.module.replace
-            && (registry.model.transition())
+            && (registry.model().transition())
                 .is_some_and(|one| one.direction() == Direction::Enable);
         for one in &registry.patches {
             if replaces || one.id == patch.id {
                 one.forced.store(true, Ordering::Relaxed);
             }
         }
-        registry.model.force();
     }
+    let Ok(()) = lock.change(|model| {
+        model.force();
+        Ok::<_, Infallible>(())
+    });
     switching::by_force(&lock);
     end(&lock);
     Ok(())
 }
 
 /// Ends the transition: all threads have switched.
-pub(super) fn end(_: &Lock) {
-    let (patch, enabled, completed) = {
-        let mut registry = REGISTRY.lock();
-        let Some(patch) = registry.moving() else {
-            return;
-        };
-        let Ok(completed) = registry.model.complete() else {
-            return;
-        };
-        let enabled = completed.transition.ends_enabled();
-        log_ending(&patch, enabled);
-        registry.pending = None;
-        registry.publish();
-        (patch, enabled, completed)
+pub(super) fn end(lock: &Lock) {
+    let Some(patch) = REGISTRY.lock().moving() else {
+        return;
     };
+    log_ending(&patch, !is_leaving());
+    let Ok(completed) = lock.change(Patches::complete) else {
+        return;
+    };
+    let enabled = completed.transition.ends_enabled();
+    let before = REGISTRY.lock().pending.take();
+    drop(before);
     thread::set_pending(false);
     // One by one, so that interrupts are not off for all of them together: until it
     // is their turn, calls go where they went at the end of the transition.
@@ -287,7 +280,7 @@ fn log_ending(patch: &Patch, enabled: bool) {
 pub fn wait() {
     CHANGED.wait_until(|| {
         let registry = REGISTRY.lock();
-        registry.model.transition().is_none()
+        registry.model().transition().is_none()
     });
     // Until the thread that has ended it has done what comes after.
     drop(Lock::wait());

@@ -101,7 +101,7 @@ pub struct Running {
 #[must_use]
 pub fn running() -> Option<Running> {
     let registry = REGISTRY.lock();
-    let transition = registry.model.transition()?;
+    let transition = registry.model().transition()?;
     Some(Running {
         number: transition.number(),
         patch: registry.by_id(transition.patch())?.name().to_string(),

@@ -59,10 +59,10 @@ pub(super) fn set_deadline(after: Option<Duration>) {
 fn work() {
     loop {
         thread::safe_point();
-        if REGISTRY.lock().model.transition().is_some() {
+        if REGISTRY.lock().model().transition().is_some() {
             look_after();
         }
-        let running = REGISTRY.lock().model.transition().is_some();
+        let running = REGISTRY.lock().model().transition().is_some();
         if faults::disable_faulted() {
             continue;
         }
@@ -77,7 +77,7 @@ fn work() {
 
 fn look_after() {
     let Ok(lock) = Lock::wait() else { return };
-    if REGISTRY.lock().model.transition().is_none() || transition::try_to_end(&lock) {
+    if REGISTRY.lock().model().transition().is_none() || transition::try_to_end(&lock) {
         return;
     }
     if arch::timebase() >= DEADLINE.load(Ordering::Relaxed) {
