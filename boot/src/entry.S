@@ -79,6 +79,29 @@ function _start
 	trap
 end_function _start
 
+/* secondary_start: where the hypervisor starts a further CPU (RTAS start-cpu).
+
+   On entry: r3 = the CPU's CpuEntry, whose toc and stack_top are set; either
+   endianness, 64-bit mode, interrupts off. Nothing else is known.
+   On exit: never returns. Calls secondary_main() with r13 and SPRG1 set, in
+   little endian, on the stack below stack_top, with the kernel's TOC.
+   Stack: the first frame of the CPU's own. */
+	.text
+function secondary_start
+	to_little_endian
+	enter_kernel_state
+	mr	r13, r3
+	mtspr	SPR_SPRG1, r13
+	ld	r1, CPU_STACK_TOP(r13)
+	ld	r2, CPU_TOC(r13)
+	/* The first frame: its zero back chain ends every stack walk. */
+	li	r0, 0
+	stdu	r0, -FRAME_SIZE(r1)
+	bl	secondary_main
+	nop
+	trap
+end_function secondary_start
+
 /* reenter(r3, r4, r5, entry, msr): enters a kernel image with the given
    registers, as firmware or kexec does.
 
@@ -86,7 +109,6 @@ end_function _start
    entry point, r7 = machine state to enter it in.
    On exit: never returns.
    Stack: leaves the caller's behind. */
-	.text
 function reenter
 	li	r8, MSR_ME
 	mtmsrd	r8, 1			/* EE = RI = 0: SRR0 and SRR1 are ours */

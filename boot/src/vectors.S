@@ -116,7 +116,8 @@ end_function trap_entry
 
 /* trap_return: goes on with what a TrapFrame describes.
 
-   On entry: r1 = the TrapFrame. On exit: everything is as in the frame. */
+   On entry: r1 = the TrapFrame, r13 = this CPU's CpuEntry. On exit: everything is as
+   in the frame, but for r13: the thread may have been interrupted on another CPU. */
 function trap_return
 	li	r3, 0
 	mtmsrd	r3, 1			/* EE = RI = 0: SRR0 and SRR1 are ours */
@@ -137,7 +138,7 @@ function trap_return
 	mtxer	r6
 	mtlr	r7
 	mtcr	r8
-	.irp	n, 0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
+	.irp	n, 0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31
 	ld	r\n, (TRAP_GPR0 + 8 * \n)(r1)
 	.endr
 	ld	r1, (TRAP_GPR0 + 8 * 1)(r1)

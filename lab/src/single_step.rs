@@ -10,7 +10,7 @@
 mod reservation;
 
 use crate::instruments::sanitiser::{SanitisedCall, sanitised_home};
-use core::{mem, sync::atomic::Ordering, time::Duration};
+use core::{mem, time::Duration};
 use layout::TrapFrame;
 use machine::{arch, sync::IrqLock, text, time};
 use ppc64::{insn, msr, vector};
@@ -161,9 +161,8 @@ pub unsafe fn from_here(home: u64) {
 /// The function may be called with these arguments and this r2.
 pub unsafe fn make(call: &mut SanitisedCall, visitor: &mut Visitor<'_>) -> Made {
     run(visitor, || {
-        let entry = &arch::cpu().entry;
         // The livepatch stack's top goes with it.
-        let floor = entry.stack_floor.load(Ordering::Relaxed);
+        let floor = arch::stack_floor();
         let hooked = graph::depth();
         let longest = time::timebase_ticks(LONGEST);
         begin(sanitised_home(), Some(arch::timebase() + longest));
@@ -174,12 +173,13 @@ pub unsafe fn make(call: &mut SanitisedCall, visitor: &mut Visitor<'_>) -> Made 
         let fault = STEPPING.lock().as_ref().and_then(|one| one.fault);
         if fault.is_some() {
             // The call has not come back through what these three keep.
-            entry.tracing.store(0, Ordering::Relaxed);
+            arch::set_tracing(0);
             graph::forget_above(hooked);
-            entry.stack_floor.store(floor, Ordering::Relaxed);
+            arch::set_stack_floor(floor);
         }
         time::start();
-        let livepatch_stack_is_back = entry.stack_floor.swap(floor, Ordering::Relaxed) == floor;
+        let livepatch_stack_is_back = arch::stack_floor() == floor;
+        arch::set_stack_floor(floor);
         Made {
             fault,
             livepatch_stack_is_back,

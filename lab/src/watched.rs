@@ -3,12 +3,12 @@
 use super::fixtures::{Finding, ensure, trial};
 use crate::instruments::sanitiser::{Deviation, SanitisedCall, What};
 use alloc::{string::String, vec::Vec};
-use core::{fmt::Write, sync::atomic::Ordering};
+use core::fmt::Write;
 use machine::{arch, symbols};
 
 /// The kernel's TOC pointer.
 pub fn kernel_toc() -> u64 {
-    arch::cpu().entry.toc.load(Ordering::Relaxed)
+    arch::kernel_toc()
 }
 
 /// How the caller reaches the function.

@@ -34,12 +34,19 @@ pub struct Machine {
     pub firmware: Firmware,
     /// Size of the memory as QEMU takes it: a number and `M` or `G`.
     pub memory: String,
+    /// Its CPUs, as QEMU takes them: `4`, or `8,threads=4` for cores of four threads.
+    #[serde(default = "one")]
+    pub cpus: String,
     /// Whether time counts instructions, at one a nanosecond.
     pub icount: bool,
 }
 
 fn newest() -> String {
     "pseries".into()
+}
+
+fn one() -> String {
+    "1".into()
 }
 
 impl Machine {

@@ -79,7 +79,7 @@ impl Qemu {
             "-cpu",
             &machine.cpu,
             "-smp",
-            "1",
+            &machine.cpus,
             "-m",
             &machine.memory,
         ]);
@@ -97,7 +97,13 @@ impl Qemu {
         // Under a debugger, time counts instructions on every machine: the guest's clock
         // must not run on while the debugger looks at a breakpoint and passes it by.
         if machine.icount || self.gdb.is_some() {
-            command.args(["-icount", "shift=0"]);
+            // With several CPUs, idle time would otherwise be real time, and no two runs alike.
+            let time = if machine.cpus == "1" {
+                "shift=0"
+            } else {
+                "shift=0,sleep=off"
+            };
+            command.args(["-icount", time]);
         }
         if let Some(port) = self.gdb {
             command.args(["-gdb", &format!("tcp:127.0.0.1:{port}"), "-S"]);
@@ -158,6 +164,11 @@ mod tests {
 
         qemu.machine.icount = true;
         assert!(line(&qemu).contains(" -icount shift=0 "));
+        qemu.machine.cpus = "4,threads=2".into();
+        let several = line(&qemu);
+        assert!(several.contains(" -smp 4,threads=2 "), "{several}");
+        assert!(several.contains(" -icount shift=0,sleep=off "), "{several}");
+        qemu.machine.cpus = "1".into();
         qemu.machine.icount = false;
         qemu.machine.firmware = Firmware::Slof;
         qemu.report = Some("a,b".into());

@@ -27,6 +27,9 @@ pub struct RunArgs {
     /// Another firmware than the machine's
     #[arg(long, value_name = "NAME")]
     pub firmware: Option<Firmware>,
+    /// Other CPUs than the machine's, such as 4, or 8,threads=4 for cores of four threads
+    #[arg(long, value_name = "NUMBER")]
+    pub cpus: Option<String>,
     /// Let time count instructions, one a nanosecond
     #[arg(long)]
     pub icount: bool,
@@ -84,6 +87,7 @@ impl Default for RunArgs {
             cpu: None,
             memory: None,
             firmware: None,
+            cpus: None,
             icount: false,
             append: String::new(),
             image: None,
@@ -125,6 +129,9 @@ impl RunArgs {
         }
         if let Some(firmware) = self.firmware {
             machine.firmware = firmware;
+        }
+        if let Some(cpus) = &self.cpus {
+            machine.cpus.clone_from(cpus);
         }
         machine.icount |= self.icount;
         Ok(machine)
@@ -213,6 +220,7 @@ mod tests {
             cpu: Some("power10".into()),
             memory: Some("1G".into()),
             firmware: Some(Firmware::Slof),
+            cpus: Some("4".into()),
             icount: true,
             ..RunArgs::default()
         };
@@ -220,6 +228,7 @@ mod tests {
         assert_eq!(machine.cpu, "power10");
         assert_eq!(machine.memory_bytes(), Some(1 << 30));
         assert_eq!(machine.firmware, Firmware::Slof);
+        assert_eq!(machine.cpus, "4");
         assert!(machine.icount);
     }
 

@@ -16,6 +16,8 @@ pub const SCV_END: u64 = 0x18000;
 pub const SYSTEM_RESET: u64 = 0x100;
 /// Machine check.
 pub const MACHINE_CHECK: u64 = 0x200;
+/// External: from the interrupt controller.
+pub const EXTERNAL: u64 = 0x500;
 /// Program: illegal instruction, trap, privileged instruction.
 pub const PROGRAM: u64 = 0x700;
 /// Decrementer went negative.

@@ -67,7 +67,7 @@ static KLP_DEBUGGER_TEXT: AtomicU64 = AtomicU64::new(0);
 
 /// Lets the debugger call the view from here on: tells it what it needs to know for that.
 pub fn start() {
-    let cpu = core::ptr::from_ref(arch::cpu()).addr() as u64;
+    let cpu = core::ptr::from_ref(arch::interrupts_off().cpu()).addr() as u64;
     let top = STACK_OF_VIEW.0.get() as u64 + STACK as u64;
     let entry = view as extern "C" fn(u64, u64) -> u64;
     KLP_DEBUGGER_VIEW.store(entry as usize as u64, Ordering::Relaxed);
@@ -123,8 +123,8 @@ extern "C" fn view(what: u64, from: u64) -> u64 {
         let _ = pattern.try_push_str(given);
     }
     // Tracers must not see what they would not without a debugger.
-    let tracing = &arch::cpu().entry.tracing;
-    let before = tracing.swap(1, Ordering::Relaxed);
+    let before = arch::tracing();
+    arch::set_tracing(1);
     let mut lines = Lines { bytes, used: 0 };
     let from = usize::try_from(from).unwrap_or(usize::MAX);
     let next = if thread::is_busy() || ftrace::is_busy() || livepatch::is_busy() {
@@ -145,7 +145,7 @@ extern "C" fn view(what: u64, from: u64) -> u64 {
         }
     };
     lines.bytes[lines.used] = 0;
-    tracing.store(before, Ordering::Relaxed);
+    arch::set_tracing(before);
     next as u64
 }
 

@@ -39,7 +39,8 @@ pub fn start(info: &BootInfo, image: &'static Image) -> ! {
     // SAFETY: interrupts have never been on, firmware was quiesced or is long
     // gone, memory below 0x18000 is kept out of the heap, and the fallback stack
     // has no other use.
-    unsafe { arch::install_vectors(interrupt::handle, &stack::fallback()) };
+    unsafe { arch::install_vectors(interrupt::handle, &stack::fallback(0)) };
+    arch::accept_ipis();
     let main_stack = mm::start(platform).unwrap_or_else(|error| refuse(&error));
     // SAFETY: interrupts are off, and go on being off until `on_main_stack`
     // turns them on; the stack is fresh.
@@ -80,6 +81,7 @@ extern "C" fn on_main_stack() -> ! {
     }
     debugger::start();
     time::start();
+    thread::start_cpus(|id, error| println!("CPU with the hardware id {id} is not used: {error}"));
     // SAFETY: the vectors are there, and this function holds no guard.
     unsafe { arch::interrupts_on() };
     let verdict = begin(&arguments);

@@ -8,7 +8,7 @@
 //! to free one, takes no claim.
 
 use alloc::{alloc::Layout, collections::BTreeMap, vec::Vec};
-use core::{ptr::NonNull, sync::atomic::Ordering};
+use core::ptr::NonNull;
 use machine::{arch, sync::IrqLock};
 use thread::{Thread, WaitQueue};
 
@@ -55,7 +55,7 @@ impl Maker {
     fn running() -> Self {
         Self {
             thread: thread::with_current(Thread::id).unwrap_or(0),
-            in_interrupt: arch::cpu().in_interrupt.load(Ordering::Relaxed) != 0,
+            in_interrupt: arch::in_interrupt(),
         }
     }
 

@@ -45,5 +45,5 @@ pub fn expected() -> (Convention, TocChoice) {
 
 /// The kernel's TOC pointer.
 pub(super) fn kernels_toc() -> u64 {
-    arch::cpu().entry.toc.load(Ordering::Relaxed)
+    arch::kernel_toc()
 }

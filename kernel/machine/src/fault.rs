@@ -8,13 +8,13 @@
 //! that leaves the run without a verdict, which is a failure too.
 
 use crate::{
-    arch, console, platform,
+    arch, console, cpus, platform,
     stack::{self, Damage},
     symbols::Place,
 };
 use core::{
     panic::PanicInfo,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicU32, Ordering},
 };
 use layout::TrapFrame;
 use ppc64::{insn, msr, vector};
@@ -40,8 +40,10 @@ pub fn set_threads(threads: Threads) {
 
 /// Ends the run.
 pub fn exit(verdict: Verdict) -> ! {
-    // The verdict must be the last line, so no handler may print behind it.
-    arch::interrupts_off().for_good();
+    // The verdict must be the last line, so no handler and no other CPU may print behind it.
+    let off = arch::interrupts_off();
+    cpus::pause_others(&off);
+    off.for_good();
     console::report(&Record::Exit {
         status: verdict.status(),
     });
@@ -49,15 +51,22 @@ pub fn exit(verdict: Verdict) -> ! {
     platform::power_off()
 }
 
+/// How many faults are being reported, one inside the other: by one CPU, while the others
+/// pause.
+static DEPTH: AtomicU32 = AtomicU32::new(0);
+
 /// Starts a report. With a second fault, ends the run there and then.
 fn begin() {
-    arch::interrupts_off().for_good();
-    let depth = arch::cpu().fault_depth.fetch_add(1, Ordering::Relaxed);
+    let off = arch::interrupts_off();
+    cpus::pause_others(&off);
+    off.for_good();
+    let depth = DEPTH.fetch_add(1, Ordering::Relaxed);
     if depth == 0 {
         stack::use_last_resort();
-        // SAFETY: interrupts are off and there is one CPU, so the holder of a lock that
-        // is taken here is the code that was running. It never goes on: every path from
-        // here ends the run, or the thread ([`Threads::end_alone`]). The latter takes
+        // SAFETY: interrupts are off, and the other CPUs pause, with interrupts on or
+        // waiting for a lock: the console's lock is not theirs, for nothing waits under
+        // it. So its holder is the code that was running. It never goes on: every path
+        // from here ends the run, or the thread ([`Threads::end_alone`]). The latter takes
         // that interrupts were on, so it held no lock: an `IrqLock` keeps them off.
         unsafe { console::take_over() };
         return;
@@ -196,7 +205,8 @@ fn end_run(frame: &TrapFrame, verdict: Verdict) -> ! {
 /// Ends a report that is not the last.
 pub fn end_report() {
     stack::use_fallback();
-    arch::cpu().fault_depth.fetch_sub(1, Ordering::Relaxed);
+    DEPTH.fetch_sub(1, Ordering::Relaxed);
+    cpus::resume_others();
 }
 
 fn print_registers(frame: &TrapFrame) {

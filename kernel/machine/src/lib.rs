@@ -28,6 +28,7 @@
 //! every reservation.
 //!
 //! - [`arch`]: registers, vectors, contexts, stores of code: most of the assembly;
+//! - [`cpus`]: the other CPUs, and what one asks of another;
 //! - [`sync`]: locks, which keep interrupts off;
 //! - [`platform`]: what the device tree says; [`console`]; [`time`]; [`mm`];
 //! - [`symbols`]: names of code; [`text`]: its one writer;
@@ -41,6 +42,7 @@ extern crate alloc;
 pub mod arch;
 #[macro_use]
 pub mod console;
+pub mod cpus;
 pub mod debugger;
 pub mod fault;
 pub mod mm;

@@ -9,7 +9,7 @@
 //! not the code that reports it.
 
 use crate::{
-    arch::{self, Stack},
+    arch::{self, Cpu, MOST_CPUS, Stack},
     platform,
 };
 use core::{cell::UnsafeCell, fmt, sync::atomic::Ordering};
@@ -32,7 +32,9 @@ struct Spare(UnsafeCell<[u8; FALLBACK_BYTES]>);
 // its address.
 unsafe impl Sync for Spare {}
 
-static FALLBACK: Spare = Spare(UnsafeCell::new([0; FALLBACK_BYTES]));
+/// One for each CPU.
+static FALLBACK: [Spare; MOST_CPUS] =
+    [const { Spare(UnsafeCell::new([0; FALLBACK_BYTES])) }; MOST_CPUS];
 static LAST_RESORT: Spare = Spare(UnsafeCell::new([0; FALLBACK_BYTES]));
 
 impl Spare {
@@ -44,19 +46,23 @@ impl Spare {
     }
 }
 
-/// The stack for interrupts that find r1 outside the running stack.
+/// A CPU's stack for interrupts that find r1 outside the running stack.
 #[must_use]
-pub fn fallback() -> Stack {
-    FALLBACK.stack()
+pub fn fallback(cpu: usize) -> Stack {
+    FALLBACK[cpu].stack()
 }
 
 /// From now on, what goes wrong goes on the last stack there is: the fallback
 /// stack carries the report of the first fault.
 pub fn use_last_resort() {
-    arch::cpu()
-        .entry
-        .fallback_stack
-        .store(LAST_RESORT.stack().top(), Ordering::Relaxed);
+    set_fallback(|_| LAST_RESORT.stack());
+}
+
+fn set_fallback(stack: impl FnOnce(usize) -> Stack) {
+    let off = arch::interrupts_off();
+    let cpu = off.cpu();
+    let top = stack(cpu.number() as usize).top();
+    cpu.entry.fallback_stack.store(top, Ordering::Relaxed);
 }
 
 /// Fills in a stack's guard.
@@ -73,10 +79,7 @@ pub unsafe fn fill_guard(stack: &Stack) {
 
 /// Back to the fallback stack, after a report that was not the last.
 pub fn use_fallback() {
-    arch::cpu()
-        .entry
-        .fallback_stack
-        .store(FALLBACK.stack().top(), Ordering::Relaxed);
+    set_fallback(fallback);
 }
 
 /// Whether the lowest words of the running stack's guard are as they were: then
@@ -104,7 +107,12 @@ pub fn lowest_floor(stack: &Stack) -> u64 {
 /// # Safety
 /// The guard of `stack` is filled in. Interrupts are off, and stay off until r1 is on it.
 pub unsafe fn use_stack(stack: &Stack, floor: u64) {
-    let cpu = arch::cpu();
+    let off = arch::interrupts_off();
+    use_stack_on(off.cpu(), stack, floor);
+}
+
+/// The same for a CPU that does not run yet.
+pub(crate) fn use_stack_on(cpu: &Cpu, stack: &Stack, floor: u64) {
     cpu.stack_bottom.store(stack.bottom(), Ordering::Relaxed);
     cpu.entry.stack_floor.store(floor, Ordering::Relaxed);
     cpu.entry.stack_top.store(stack.top(), Ordering::Relaxed);
@@ -113,20 +121,13 @@ pub unsafe fn use_stack(stack: &Stack, floor: u64) {
 /// Lowest address and end of the running stack.
 #[must_use]
 pub fn running() -> (u64, u64) {
-    let cpu = arch::cpu();
-    (
-        cpu.stack_bottom.load(Ordering::Relaxed),
-        cpu.entry.stack_top.load(Ordering::Relaxed),
-    )
+    (arch::stack_bottom(), arch::stack_top())
 }
 
 /// Whether an interrupt that finds this r1 still fits the running stack.
 #[must_use]
 pub fn is_running(r1: u64) -> bool {
-    let entry = &arch::cpu().entry;
-    let floor = entry.stack_floor.load(Ordering::Relaxed);
-    let top = entry.stack_top.load(Ordering::Relaxed);
-    floor <= r1 && r1 <= top
+    arch::stack_floor() <= r1 && r1 <= arch::stack_top()
 }
 
 /// All memory that frames may lie in: the running stack and the spare ones. An
@@ -142,7 +143,7 @@ pub fn bounds(r1: u64) -> [(u64, u64); 3] {
     let overrun = memory.is_some_and(|memory| memory.start <= r1 && r1 < bottom);
     [
         (if overrun { r1 } else { bottom }, top),
-        spare(&FALLBACK),
+        spare(&FALLBACK[arch::number() as usize]),
         spare(&LAST_RESORT),
     ]
 }

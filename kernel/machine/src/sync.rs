@@ -1,21 +1,38 @@
 //! A lock that an interrupt handler can't deadlock on, and what is made of it.
 
-use crate::arch::{self, InterruptsOff};
+use crate::{
+    arch::{self, InterruptsOff},
+    cpus,
+};
 use core::ops::{Deref, DerefMut};
-use spin::mutex::{SpinMutex, SpinMutexGuard};
+use spin::{
+    RelaxStrategy,
+    mutex::{SpinMutex, SpinMutexGuard},
+};
 
 /// A spin lock that keeps interrupts off while it is held. Without that, a
 /// handler that wants the lock which the interrupted code holds spins for ever.
 #[derive(Debug)]
-pub struct IrqLock<T>(SpinMutex<T>);
+pub struct IrqLock<T>(SpinMutex<T, Relax>);
+
+/// What a CPU does while it waits for a lock.
+#[derive(Debug)]
+pub struct Relax;
+
+impl RelaxStrategy for Relax {
+    #[inline]
+    fn relax() {
+        cpus::while_waiting();
+    }
+}
 
 /// Access to what an [`IrqLock`] holds. Dropping it restores interrupts to what
 /// they were before the lock was taken.
 #[derive(Debug)]
 pub struct IrqGuard<'a, T> {
     // Fields are dropped in this order: the lock must be open before interrupts come on.
-    guard: SpinMutexGuard<'a, T>,
-    _off: InterruptsOff,
+    guard: SpinMutexGuard<'a, T, Relax>,
+    off: InterruptsOff,
 }
 
 impl<T> IrqLock<T> {
@@ -32,7 +49,7 @@ impl<T> IrqLock<T> {
         let off = arch::interrupts_off();
         IrqGuard {
             guard: self.0.lock(),
-            _off: off,
+            off,
         }
     }
 
@@ -41,7 +58,7 @@ impl<T> IrqLock<T> {
     pub fn try_lock(&self) -> Option<IrqGuard<'_, T>> {
         let off = arch::interrupts_off();
         let guard = self.0.try_lock()?;
-        Some(IrqGuard { guard, _off: off })
+        Some(IrqGuard { guard, off })
     }
 
     /// Whether the lock is held.
@@ -49,6 +66,16 @@ impl<T> IrqLock<T> {
     #[inline]
     pub fn is_locked(&self) -> bool {
         self.0.is_locked()
+    }
+
+    /// Opens the lock on behalf of a guard that is not there to be dropped.
+    ///
+    /// # Safety
+    /// This CPU has taken the lock, and its guard is never dropped.
+    #[inline]
+    pub unsafe fn open(&self) {
+        // SAFETY: as the caller promises.
+        unsafe { self.0.force_unlock() };
     }
 
     /// Forces the lock open.
@@ -62,6 +89,15 @@ impl<T> IrqLock<T> {
             // SAFETY: the caller guarantees that the owner never runs again.
             unsafe { self.0.force_unlock() };
         }
+    }
+}
+
+impl<T> IrqGuard<'_, T> {
+    /// What keeps interrupts off meanwhile.
+    #[must_use]
+    #[inline(always)]
+    pub fn off(&self) -> &InterruptsOff {
+        &self.off
     }
 }
 

@@ -27,10 +27,10 @@ pub fn duration(ticks: u64) -> Duration {
     Duration::from_nanos((u128::from(ticks) * 1_000_000_000 / hz) as u64)
 }
 
-/// Decrementer ticks since [`start`].
+/// This CPU's decrementer ticks since [`start`].
 #[must_use]
 pub fn ticks() -> u64 {
-    arch::cpu().ticks.load(Ordering::Relaxed)
+    arch::interrupts_off().cpu().ticks.load(Ordering::Relaxed)
 }
 
 /// Timebase ticks between two decrementer ticks.
@@ -38,11 +38,17 @@ fn interval() -> u64 {
     platform::get().timebase_hz / TICKS_PER_SECOND
 }
 
-/// Starts the ticks. They arrive as soon as interrupts are on.
+/// Starts this CPU's ticks. They arrive as soon as interrupts are on.
 pub fn start() {
     let next = arch::timebase() + interval();
-    arch::cpu().next_tick.store(next, Ordering::Relaxed);
+    let off = arch::interrupts_off();
+    off.cpu().next_tick.store(next, Ordering::Relaxed);
     arm(next);
+}
+
+/// Ends this CPU's ticks, until [`start`]: the decrementer goes off once in a long while.
+pub fn stop() {
+    arm(u64::MAX);
 }
 
 /// Lets the decrementer go off at timebase `next`.
@@ -75,7 +81,8 @@ const LEAST_PART: u64 = 8;
 /// debugger may halt the kernel in a hook for as long as it likes.
 #[inline(never)] // so that it has a site: it is what an interrupt handler calls
 pub fn tick() {
-    let cpu = arch::cpu();
+    let off = arch::interrupts_off();
+    let cpu = off.cpu();
     cpu.ticks.fetch_add(1, Ordering::Relaxed);
     let last = cpu.next_tick.load(Ordering::Relaxed);
     // A self-test may enter the vector before the tick is due.

@@ -1,21 +1,22 @@
 //! Where every interrupt arrives.
 
 use crate as thread;
-use core::sync::atomic::Ordering;
 use layout::TrapFrame;
-use machine::{arch, fault, stack, sync::Hook, time};
+use machine::{arch, cpus, fault, stack, sync::Hook, time};
 use ppc64::vector;
 
 /// Handles an interrupt; returns to go on with what `frame` describes.
 pub extern "C" fn handle(frame: &mut TrapFrame) {
-    let cpu = arch::cpu();
     // A guarded callback that was interrupted has nothing to do with what the
     // handler calls: that is traced again.
-    let tracing = cpu.entry.tracing.swap(0, Ordering::Relaxed);
-    let in_interrupt = cpu.in_interrupt.swap(1, Ordering::Relaxed);
+    let tracing = arch::tracing();
+    arch::set_tracing(0);
+    let in_interrupt = arch::in_interrupt();
+    arch::set_in_interrupt(true);
     dispatch(frame);
-    cpu.in_interrupt.store(in_interrupt, Ordering::Relaxed);
-    cpu.entry.tracing.store(tracing, Ordering::Relaxed);
+    // On another CPU perhaps: the thread may have been preempted in between.
+    arch::set_in_interrupt(in_interrupt);
+    arch::set_tracing(tracing);
 }
 
 /// Sees an interrupt before any handler. Says whether it has dealt with it; the code
@@ -48,6 +49,12 @@ fn dispatch(frame: &mut TrapFrame) {
             time::tick();
             // Last: returns when this thread has the CPU again.
             thread::tick();
+        }
+        vector::EXTERNAL => {
+            let off = arch::interrupts_off();
+            // To look for threads there is nothing to do here: an idle CPU looks as soon as
+            // it is back, and another one at its next tick.
+            let _ = cpus::take_requests(&off);
         }
         _ => fault::unexpected(frame),
     }

@@ -46,7 +46,8 @@ pub fn judged_by(judge: Judge) -> Option<Judge> {
 /// Whether the thread that `frame` describes can be stopped and the rest go on.
 fn is_possible(frame: &TrapFrame) -> bool {
     // The main thread gives the verdict, and the idle one must be there.
-    let is_ordinary = thread::with_current(|thread| thread.id() > 1).unwrap_or(false);
+    let is_ordinary =
+        thread::with_current(|thread| thread.id() != 0 && !thread.is_idle()).unwrap_or(false);
     if !is_ordinary || frame.msr & msr::EE == 0 || !stack::lowest_is_intact() {
         return false;
     }

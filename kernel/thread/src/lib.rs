@@ -21,12 +21,13 @@ mod returns;
 mod scheduler;
 mod wait;
 
+pub use machine::cpus::CpuError;
 pub use memory::ThreadStack;
 pub use patch_state::{on_safe_point, safe_point, set_pending};
 pub use returns::{DEPTH, Hooked, Kept, ReturnStack};
 pub use scheduler::{
-    Activity, all, count, end_stopped, find, is_busy, preempt, sleep, start, stopped, tick,
-    yield_now,
+    Activity, all, count, end_stopped, find, is_busy, preempt, sleep, start, start_cpus, stopped,
+    tick, yield_now,
 };
 pub use wait::{WaitQueue, park, park_until};
 
@@ -34,7 +35,7 @@ use alloc::{collections::TryReserveError, sync::Arc};
 use arrayvec::ArrayString;
 use core::{
     fmt,
-    sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
+    sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering},
 };
 use machine::{arch, stack};
 
@@ -92,6 +93,10 @@ pub struct Thread {
     /// livepatch stack decides.
     floor: AtomicU64,
     state: AtomicU8,
+    /// The number of the CPU that it runs on, or ran on last.
+    cpu: AtomicU32,
+    /// Whether it is what a CPU runs when nothing else wants to.
+    is_idle: bool,
     /// While it does not run: whether an interrupt took it off the CPU.
     preempted: AtomicBool,
     /// Whether it was unparked since it last parked.
@@ -126,6 +131,8 @@ impl Thread {
             r1: AtomicU64::new(0),
             floor: AtomicU64::new(stack::lowest_floor(stack.stack())),
             state: AtomicU8::new(State::Ready as u8),
+            cpu: AtomicU32::new(0),
+            is_idle: false,
             preempted: AtomicBool::new(false),
             token: AtomicBool::new(false),
             deadline: AtomicU64::new(0),
@@ -163,7 +170,8 @@ impl Thread {
     #[must_use]
     #[inline]
     pub fn state(&self) -> State {
-        match self.state.load(Ordering::Relaxed) {
+        // Acquire: what an ended thread has done is seen.
+        match self.state.load(Ordering::Acquire) {
             0 => State::Ready,
             1 => State::Running,
             2 => State::Asleep,
@@ -174,7 +182,22 @@ impl Thread {
 
     #[inline]
     fn set_state(&self, state: State) {
-        self.state.store(state as u8, Ordering::Relaxed);
+        // Release: pairs with `state`.
+        self.state.store(state as u8, Ordering::Release);
+    }
+
+    /// The number of the CPU that it runs on, or ran on last.
+    #[must_use]
+    #[inline]
+    pub fn cpu(&self) -> u32 {
+        self.cpu.load(Ordering::Relaxed)
+    }
+
+    /// Whether it is what a CPU runs when nothing else wants to.
+    #[must_use]
+    #[inline]
+    pub fn is_idle(&self) -> bool {
+        self.is_idle
     }
 
     /// Its patch state: the number of the last transition that it has made.
@@ -196,8 +219,8 @@ impl Thread {
     /// Where its livepatch stack begins, and the top of it.
     #[must_use]
     pub fn livepatch_stack(&self) -> (u64, u64) {
-        let floor = if self.state() == State::Running {
-            arch::cpu().entry.stack_floor.load(Ordering::Relaxed)
+        let floor = if core::ptr::from_ref(self).addr() as u64 == arch::current() {
+            arch::stack_floor()
         } else {
             self.floor.load(Ordering::Relaxed)
         };
@@ -208,7 +231,8 @@ impl Thread {
 
     /// Wakes it from [`park`], or lets its next [`park`] return at once.
     pub fn unpark(&self) {
-        self.token.store(true, Ordering::Relaxed);
+        // Before the lock that `wake` takes: see `park_until`.
+        self.token.store(true, Ordering::Release);
         scheduler::wake(self);
     }
 }
@@ -217,7 +241,7 @@ impl Thread {
 /// that may run inside a tracer's callback: calls nothing that can be traced.
 #[inline(always)]
 pub fn with_current<T>(look: impl FnOnce(&Thread) -> T) -> Option<T> {
-    let current = arch::cpu().current.load(Ordering::Relaxed) as *const Thread;
+    let current = arch::current() as *const Thread;
     // SAFETY: null, or a thread that the scheduler keeps for as long as it runs,
     // and this code is what it runs, or an interrupt of it.
     unsafe { current.as_ref() }.map(look)
@@ -230,7 +254,7 @@ pub fn with_current<T>(look: impl FnOnce(&Thread) -> T) -> Option<T> {
 #[must_use]
 #[inline]
 pub fn current() -> Arc<Thread> {
-    let current = arch::cpu().current.load(Ordering::Relaxed) as *const Thread;
+    let current = arch::current() as *const Thread;
     assert!(!current.is_null(), "there are no threads yet");
     // SAFETY: came from an `Arc` that the scheduler holds for as long as the thread
     // runs, which it does.
@@ -280,6 +304,7 @@ impl Handle {
         } else {
             Ok(())
         };
+        scheduler::wait_until_left(&thread);
         drop(thread);
         scheduler::reap();
         result
@@ -337,15 +362,11 @@ pub fn spawn_with_stack<F: FnOnce() + Send + 'static>(
     }
     scheduler::reap();
     let stack = ThreadStack::new(bytes)?;
-    // Taken up by `run`, once the thread is sure to begin; until then interrupts
-    // are off, or it would begin without.
-    let off = arch::interrupts_off();
-    let thread = scheduler::add(name, stack, run::<F>);
-    if let Ok(thread) = &thread {
-        // SAFETY: free memory of the stack, large enough and aligned, as asserted;
-        // the thread has not begun.
-        unsafe { thread.stack().low_end().cast::<F>().write(body) };
-    }
-    drop(off);
-    Ok(Handle { thread: thread? })
+    let thread = scheduler::add(name, stack, run::<F>, false)?;
+    // Taken up by `run`, once the thread is sure to begin.
+    // SAFETY: free memory of the stack, large enough and aligned, as asserted; the thread
+    // has not begun, for it was not woken yet.
+    unsafe { thread.stack().low_end().cast::<F>().write(body) };
+    scheduler::wake(&thread);
+    Ok(Handle { thread })
 }

@@ -1,21 +1,39 @@
-//! Decides which thread runs: round robin, one time slice each.
+//! Decides which thread runs: round robin, one time slice each, on whatever CPU is free.
+//!
+//! One lock orders everything: which thread is in which state, and where. A CPU takes it,
+//! chooses, and *switches with the lock held*; the thread that it switches to opens it, from
+//! its own guard of the time when it gave way. So no other CPU can choose a thread whose
+//! registers are not saved yet, or free the stack of one that has not left it: both take the
+//! lock. Whoever looks at a thread that does not run holds it, too ([`Thread::look`]).
+//!
+//! To sleep until something is so, a thread looks once more with the lock held, and whoever
+//! makes it so takes the lock to wake it, afterwards. If the look comes first the thread is
+//! asleep when it is woken; if the wake comes first, the look finds it so. Looked at before
+//! the lock was taken, a wake in between would be lost.
 
 use super::{
-    OutOfMemory, Runner, State, Thread, ThreadStack, current, run, safe_point, with_current,
+    CpuError, OutOfMemory, Runner, State, Thread, ThreadStack, current, run, safe_point,
+    with_current,
 };
 use alloc::{
     collections::{BinaryHeap, VecDeque},
     sync::Arc,
     vec::Vec,
 };
-use arrayvec::ArrayVec;
+use arrayvec::{ArrayString, ArrayVec};
 use core::{
     cmp::Reverse,
+    fmt::Write as _,
     mem,
     sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
 };
-use machine::{arch, fault, stack, sync::IrqLock, time};
+use machine::{
+    arch::{self, InterruptsOff, MOST_CPUS},
+    cpus, fault, stack,
+    sync::{IrqGuard, IrqLock},
+    time,
+};
 
 /// Each table has room for all threads from the moment when they are made, so that
 /// nothing needs memory in order to sleep, to be woken or to end.
@@ -27,7 +45,10 @@ struct Scheduler {
     timers: BinaryHeap<Reverse<(u64, u32)>>,
     /// All that have not ended, by number.
     all: VecDeque<Arc<Thread>>,
-    idle: Option<Arc<Thread>>,
+    /// What each CPU runs when nothing else wants to.
+    idle: [Option<Arc<Thread>>; MOST_CPUS],
+    /// The CPUs that sleep, a bit each.
+    sleeping: u32,
     /// Ended, with stacks that can go.
     ended: Vec<Arc<Thread>>,
     next_id: u32,
@@ -37,7 +58,8 @@ static SCHEDULER: IrqLock<Scheduler> = IrqLock::new(Scheduler {
     ready: VecDeque::new(),
     timers: BinaryHeap::new(),
     all: VecDeque::new(),
-    idle: None,
+    idle: [const { None }; MOST_CPUS],
+    sleeping: 0,
     ended: Vec::new(),
     next_id: 0,
 });
@@ -53,22 +75,46 @@ pub fn start() -> Result<(), OutOfMemory> {
     let main = Thread::new(0, "main", ThreadStack::running(), 0, run::<fn()>);
     main.set_state(State::Running);
     let main = Arc::try_new(main).map_err(|_| OutOfMemory)?;
-    {
-        let mut scheduler = SCHEDULER.lock();
-        scheduler.reserve()?;
-        scheduler.all.push_back(main.clone());
-        scheduler.next_id = 1;
-    }
-    arch::cpu().current.store(
-        Arc::as_ptr(&main).expose_provenance() as u64,
-        Ordering::Relaxed,
-    );
+    let mut scheduler = SCHEDULER.lock();
+    scheduler.reserve()?;
+    scheduler.all.push_back(main.clone());
+    scheduler.next_id = 1;
+    let current = Arc::as_ptr(&main).expose_provenance() as u64;
+    (scheduler.off().cpu().current).store(current, Ordering::Relaxed);
+    drop(scheduler);
     let stack = ThreadStack::new(super::STACK_BYTES)?;
     // SAFETY: free memory of the stack, large enough, and the thread has not begun.
     unsafe { stack.low_end().cast::<fn()>().write(run_idle) };
-    let idle = add_asleep("idle", stack, run::<fn()>)?;
-    SCHEDULER.lock().idle = Some(idle);
+    let idle = add("idle", stack, run::<fn()>, true)?;
+    SCHEDULER.lock().idle[0] = Some(idle);
     Ok(())
+}
+
+/// Starts the CPUs beside the one that boots, each with an idle thread. `failed` is told the
+/// hardware ids of those that stay off, and why.
+pub fn start_cpus(failed: impl FnMut(u32, CpuError)) {
+    let prepare = |number| {
+        let mut name = ArrayString::<{ super::NAME_BYTES }>::new();
+        let _ = write!(name, "idle/{number}");
+        let stack = ThreadStack::new(super::STACK_BYTES);
+        let idle = stack.and_then(|stack| add(&name, stack, run::<fn()>, true));
+        let idle = idle.map_err(|OutOfMemory| CpuError::OutOfMemory)?;
+        idle.set_state(State::Running);
+        idle.cpu.store(number, Ordering::Relaxed);
+        let bounds = idle.stack().range();
+        let thread = Arc::as_ptr(&idle).expose_provenance() as u64;
+        SCHEDULER.lock().idle[number as usize] = Some(idle);
+        // SAFETY: the idle thread's own stack, on which the CPU begins.
+        let stack = unsafe { arch::Stack::new(bounds.0, bounds.1) };
+        Ok(cpus::Resources { stack, thread })
+    };
+    let idle: fn() -> ! = || {
+        // SAFETY: the vectors are there, and this function holds no guard.
+        unsafe { arch::interrupts_on() };
+        run_idle();
+        unreachable!("an idle thread has ended");
+    };
+    cpus::start_others(super::interrupt::handle, idle, prepare, failed);
 }
 
 /// What runs when nothing else wants to: lets the hypervisor have the CPU until the
@@ -78,34 +124,43 @@ fn run_idle() {
     loop {
         safe_point();
         let off = arch::interrupts_off();
-        if SCHEDULER.lock().ready.is_empty() {
+        let number = off.cpu().number();
+        let mut scheduler = SCHEDULER.lock();
+        if scheduler.ready.is_empty() {
+            // A thread that wakes from now on wakes this CPU; and since interrupts are off,
+            // it does not sleep through that.
+            scheduler.sleeping |= 1 << number;
+            drop(scheduler);
+            // The first CPU's ticks wake whoever is due.
+            if number != 0 {
+                time::stop();
+            }
             arch::cede(off);
         } else {
-            give_way(State::Asleep);
+            scheduler.sleeping &= !(1 << number);
+            if number != 0 {
+                time::start();
+            }
+            switch(scheduler, &off, State::Asleep);
         }
     }
 }
 
-/// Adds a thread that runs at once.
+/// Adds a thread that waits to be woken.
 pub(super) fn add(
     name: &str,
     stack: ThreadStack,
     runner: Runner,
+    is_idle: bool,
 ) -> Result<Arc<Thread>, OutOfMemory> {
-    let thread = add_asleep(name, stack, runner)?;
-    wake(&thread);
-    Ok(thread)
-}
-
-/// Adds a thread that waits to be woken.
-fn add_asleep(name: &str, stack: ThreadStack, runner: Runner) -> Result<Arc<Thread>, OutOfMemory> {
     let mut scheduler = SCHEDULER.lock();
     scheduler.reserve()?;
     let id = scheduler.next_id;
     // Under the lock, so that the maker can't switch to another patch state between
     // the copy and the moment when the new thread is in the table.
     let patch_state = with_current(Thread::patch_state).unwrap_or(0);
-    let thread = Thread::new(id, name, stack, patch_state, runner);
+    let mut thread = Thread::new(id, name, stack, patch_state, runner);
+    thread.is_idle = is_idle;
     let thread = Arc::try_new(thread).map_err(|_| OutOfMemory)?;
     // SAFETY: the stack is new, and larger than `LEAST_STACK`.
     let r1 = unsafe { arch::prepare_stack(thread.stack().stack(), begin) };
@@ -118,9 +173,11 @@ fn add_asleep(name: &str, stack: ThreadStack, runner: Runner) -> Result<Arc<Thre
 
 /// Where every thread begins.
 extern "C" fn begin() -> ! {
-    let cpu = arch::cpu();
-    cpu.in_interrupt.store(0, Ordering::Relaxed);
-    cpu.entry.tracing.store(0, Ordering::Relaxed);
+    // SAFETY: this CPU has taken it for the switch to this thread, which has no guard of an
+    // earlier time.
+    unsafe { SCHEDULER.open() };
+    arch::set_in_interrupt(false);
+    arch::set_tracing(0);
     let body = with_current(|me| (me.runner, me.stack.low_end()));
     if let Some((runner, low_end)) = body {
         // SAFETY: `spawn` has put what `runner` is for there, once, and so has
@@ -133,25 +190,20 @@ extern "C" fn begin() -> ! {
 
 /// Ends the running thread.
 fn end(state: State) -> ! {
-    arch::interrupts_off().for_good();
+    let off = arch::interrupts_off();
     // No tick may have come since it overran its stack, and none will.
     if state == State::Ended
         && let Err(damage) = stack::check_guard()
     {
         fault::left_damage(damage);
     }
-    {
-        let me = current();
-        let mut scheduler = SCHEDULER.lock();
-        if let Ok(place) = scheduler.place_of(me.id) {
-            scheduler.all.remove(place);
-        }
-        scheduler.ended.push(me.clone());
-        drop(scheduler);
+    // Whoever waits for it may go on now, but can't free what it still runs on: that is in
+    // `all` until the switch.
+    with_current(|me| {
         me.set_state(state);
         me.joiners.wake_all();
-    }
-    give_way(state);
+    });
+    switch(SCHEDULER.lock(), &off, state);
     unreachable!("an ended thread was given the CPU");
 }
 
@@ -175,27 +227,43 @@ pub(super) fn reap() {
     }
 }
 
-/// Gives the CPU to the next thread. Returns when this one has it again, which an
-/// ended one never does. Interrupts are off.
-fn give_way(state: State) {
-    let cpu = arch::cpu();
+/// Waits until a thread that has ended has left its stack: another CPU may still be about to.
+pub(super) fn wait_until_left(thread: &Thread) {
+    while SCHEDULER.lock().find(thread.id).is_some() {
+        arch::spin();
+    }
+}
+
+/// Gives this CPU to the next thread. Returns when this one has a CPU again, which an
+/// ended one never has. `off` keeps interrupts off throughout.
+fn switch(mut scheduler: IrqGuard<'_, Scheduler>, off: &InterruptsOff, state: State) {
+    let cpu = off.cpu();
     let me = cpu.current.load(Ordering::Relaxed) as *const Thread;
     let next = {
-        let mut scheduler = SCHEDULER.lock();
         // SAFETY: the running thread, which `all`, `idle` or `ended` holds.
         let me = unsafe { &*me };
         me.set_state(state);
-        if state == State::Ready {
-            scheduler.ready.push_back(current());
+        match state {
+            State::Ready => scheduler.ready.push_back(current()),
+            State::Ended | State::Stopped => {
+                if let Ok(place) = scheduler.place_of(me.id)
+                    && let Some(me) = scheduler.all.remove(place)
+                {
+                    scheduler.ended.push(me);
+                }
+            }
+            State::Running | State::Asleep => {}
         }
         let next = scheduler.ready.pop_front();
-        let next = next.or_else(|| scheduler.idle.clone());
+        let number = cpu.number();
+        let next = next.or_else(|| scheduler.idle[number as usize].clone());
         let Some(next) = next else {
             // There is no other thread yet.
             me.set_state(State::Running);
             return;
         };
         next.set_state(State::Running);
+        next.cpu.store(number, Ordering::Relaxed);
         // The scheduler goes on holding it: it is in `all` until it has ended.
         Arc::as_ptr(&next)
     };
@@ -203,18 +271,16 @@ fn give_way(state: State) {
         return;
     }
     // What belongs to the thread, but is kept by the CPU while it runs.
-    let in_interrupt = cpu.in_interrupt.load(Ordering::Relaxed);
-    let tracing = cpu.entry.tracing.load(Ordering::Relaxed);
+    let in_interrupt = arch::in_interrupt();
+    let tracing = arch::tracing();
     let watched = cpu.entry.watched.load(Ordering::Relaxed);
     // SAFETY: the scheduler holds both threads, this one at least until it runs again.
-    // If this one has ended, no thread reaps it before the switch is done. Interrupts
-    // are off; the next one's r1 was saved when it gave way.
+    // If this one has ended, no thread reaps it before the switch is done, for that takes
+    // the lock. Interrupts are off; the next one's r1 was saved when it gave way, before
+    // the lock was open again.
     unsafe {
         let r1 = (*next).r1.load(Ordering::Relaxed);
-        (*me).floor.store(
-            cpu.entry.stack_floor.load(Ordering::Relaxed),
-            Ordering::Relaxed,
-        );
+        (*me).floor.store(arch::stack_floor(), Ordering::Relaxed);
         let floor = (*next).floor.load(Ordering::Relaxed);
         stack::use_stack((*next).stack().stack(), floor);
         // No call between these two: the graph tracer would look for its return on
@@ -223,18 +289,21 @@ fn give_way(state: State) {
             .store(next.expose_provenance() as u64, Ordering::Relaxed);
         arch::switch_context((*me).r1.as_ptr(), r1);
     }
-    let cpu = arch::cpu();
-    cpu.in_interrupt.store(in_interrupt, Ordering::Relaxed);
-    cpu.entry.tracing.store(tracing, Ordering::Relaxed);
+    // Maybe another CPU: the lock is what this one has taken to switch to this thread.
+    arch::set_in_interrupt(in_interrupt);
+    arch::set_tracing(tracing);
+    let cpu = off.cpu();
     cpu.entry.watched.store(watched, Ordering::Relaxed);
+    drop(scheduler);
 }
 
 /// Lets the others run first.
 pub fn yield_now() {
-    let _off = arch::interrupts_off();
+    let off = arch::interrupts_off();
     check_stack();
-    if !SCHEDULER.lock().ready.is_empty() {
-        give_way(State::Ready);
+    let scheduler = SCHEDULER.lock();
+    if !scheduler.ready.is_empty() {
+        switch(scheduler, &off, State::Ready);
     }
 }
 
@@ -243,18 +312,23 @@ pub fn sleep(duration: Duration) {
     let ticks = time::timebase_ticks(duration);
     let deadline = arch::timebase().saturating_add(ticks);
     while arch::timebase() < deadline {
-        let _off = arch::interrupts_off();
-        fall_asleep(deadline);
+        fall_asleep(deadline, || true);
     }
 }
 
-/// Waits until this thread is woken, at most until `deadline`. Interrupts are off.
-pub(super) fn fall_asleep(deadline: u64) {
+/// Waits until this thread is woken, at most until `deadline`, if it still has to: `must`
+/// looks with the lock held that a thread takes to wake this one.
+pub(super) fn fall_asleep(deadline: u64, must: impl FnOnce() -> bool) {
+    let off = arch::interrupts_off();
     check_stack();
-    if deadline != u64::MAX {
-        with_current(|me| SCHEDULER.lock().sleep_until(me, deadline));
+    let mut scheduler = SCHEDULER.lock();
+    if !must() {
+        return;
     }
-    give_way(State::Asleep);
+    if deadline != u64::MAX {
+        with_current(|me| scheduler.sleep_until(me, deadline));
+    }
+    switch(scheduler, &off, State::Asleep);
 }
 
 /// A thread that has overrun its stack must not go on as if nothing had happened.
@@ -333,10 +407,18 @@ impl Scheduler {
         let Some(thread) = self.find(id).cloned() else {
             return;
         };
-        let is_idle = (self.idle.as_ref()).is_some_and(|idle| idle.id == id);
-        if thread.state() == State::Asleep && !is_idle {
-            thread.set_state(State::Ready);
-            self.ready.push_back(thread);
+        if thread.state() != State::Asleep || thread.is_idle {
+            return;
+        }
+        thread.set_state(State::Ready);
+        self.ready.push_back(thread);
+        // One of the CPUs that have nothing to do takes it; each is asked once.
+        if self.sleeping != 0 {
+            let number = self.sleeping.trailing_zeros();
+            self.sleeping &= !(1 << number);
+            if number != arch::number() {
+                cpus::ask(&arch::CPUS[number as usize], cpus::RESCHEDULE);
+            }
         }
     }
 }
@@ -352,16 +434,12 @@ pub fn tick() {
 /// it has it again. For handlers of interrupts that came while interrupts were on.
 #[inline(never)] // or a patch of it, such as `test_klp_hangs`, would replace nothing
 pub fn preempt() {
-    let preempt = {
-        let scheduler = SCHEDULER.lock();
-        let idle = (scheduler.idle.as_ref()).map_or(core::ptr::null(), Arc::as_ptr);
-        let is_idle =
-            idle.expose_provenance() as u64 == arch::cpu().current.load(Ordering::Relaxed);
-        !scheduler.ready.is_empty() && !is_idle
-    };
-    if preempt {
+    let off = arch::interrupts_off();
+    let scheduler = SCHEDULER.lock();
+    let is_idle = with_current(|me| me.is_idle).unwrap_or(true);
+    if !scheduler.ready.is_empty() && !is_idle {
         with_current(|me| me.preempted.store(true, Ordering::Relaxed));
-        give_way(State::Ready);
+        switch(scheduler, &off, State::Ready);
         with_current(|me| me.preempted.store(false, Ordering::Relaxed));
     }
 }
@@ -369,7 +447,7 @@ pub fn preempt() {
 /// What a thread is doing, for callers that read its stack.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Activity {
-    /// It is the one that asks.
+    /// It has a CPU: it is the one that asks, or runs on another.
     Running,
     /// It has given way by itself; this is its r1.
     Waiting(u64),
@@ -378,7 +456,16 @@ pub enum Activity {
 }
 
 impl Thread {
-    /// What it is doing. With interrupts off, it does so until they are on again.
+    /// Lets `look` see what it is doing, and do something about it: meanwhile no CPU takes
+    /// the thread up or puts it aside, and it does not end. `look` wakes no thread, makes
+    /// none and waits for none.
+    #[inline]
+    pub fn look<T>(&self, look: impl FnOnce(Activity) -> T) -> T {
+        let _scheduler = SCHEDULER.lock();
+        look(self.activity())
+    }
+
+    /// What it is doing. On several CPUs, it may do something else by now.
     #[must_use]
     #[inline]
     pub fn activity(&self) -> Activity {

@@ -19,18 +19,15 @@ pub fn park() {
 pub fn park_until(deadline: u64) -> bool {
     let me = current();
     loop {
-        let off = arch::interrupts_off();
-        let token = me.token.swap(false, Ordering::Relaxed);
-        if !token && arch::timebase() < deadline {
-            scheduler::fall_asleep(deadline);
-        }
-        drop(off);
-        if token {
+        if me.token.swap(false, Ordering::Acquire) {
             return true;
         }
         if arch::timebase() >= deadline {
-            return me.token.swap(false, Ordering::Relaxed);
+            return false;
         }
+        // Looked at once more under the scheduler's lock, or an unpark that came since
+        // would be lost.
+        scheduler::fall_asleep(deadline, || !me.token.load(Ordering::Acquire));
     }
 }
 
@@ -103,7 +100,7 @@ impl WaitQueue {
     /// Puts a thread into the queue, unless it is in one already. Says whether it did.
     fn enter(&self, me: &Arc<Thread>) -> bool {
         let mut newest = self.0.lock();
-        if me.place.is_taken.swap(true, Ordering::Relaxed) {
+        if me.place.is_taken.swap(true, Ordering::Acquire) {
             return false;
         }
         *me.place.before.lock() = newest.replace(me.clone());
@@ -146,7 +143,8 @@ impl WaitQueue {
         }
         while let Some(thread) = oldest {
             oldest = thread.place.before.lock().take();
-            thread.place.is_taken.store(false, Ordering::Relaxed);
+            // Before the lock that `wake` takes: the thread looks under it.
+            thread.place.is_taken.store(false, Ordering::Release);
             scheduler::wake(&thread);
         }
     }
@@ -154,13 +152,9 @@ impl WaitQueue {
 
 /// Waits until the thread is taken out of its queue, at most until `deadline`.
 fn sleep(me: &Thread, deadline: u64) {
-    while arch::timebase() < deadline {
-        // Off from the look to the sleep: no thread can wake this one in between.
-        let _off = arch::interrupts_off();
-        if !me.place.is_taken.load(Ordering::Relaxed) {
-            return;
-        }
-        scheduler::fall_asleep(deadline);
+    let is_queued = || me.place.is_taken.load(Ordering::Acquire);
+    while is_queued() && arch::timebase() < deadline {
+        scheduler::fall_asleep(deadline, is_queued);
     }
 }
 

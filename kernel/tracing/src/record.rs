@@ -1,6 +1,5 @@
 //! What tracers write, and the ring they write it to.
 
-use core::sync::atomic::Ordering;
 use machine::arch;
 use ring::Ring;
 use thread::Thread;
@@ -69,7 +68,7 @@ pub fn push(event: Event) {
     if arch::machine_state() & ppc64::msr::EE == 0 {
         head |= OFF;
     }
-    if arch::cpu().in_interrupt.load(Ordering::Relaxed) != 0 {
+    if arch::in_interrupt() {
         head |= IN_INTERRUPT;
     }
     let record = match event {

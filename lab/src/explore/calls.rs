@@ -3,7 +3,6 @@
 use super::functions;
 use crate::instruments::sanitiser::{Deviation, SanitisedCall};
 use arrayvec::ArrayVec;
-use core::sync::atomic::Ordering;
 use livepatch::{Status, variants};
 use machine::{arch, symbols};
 use thread::Thread;
@@ -36,7 +35,7 @@ pub enum Caller {
 }
 
 fn toc_of(caller: Caller) -> u64 {
-    let kernels = arch::cpu().entry.toc.load(Ordering::Relaxed);
+    let kernels = arch::kernel_toc();
     match variants::current().toc {
         variants::Toc::Kernels => kernels,
         _ => kernels + caller as u64,

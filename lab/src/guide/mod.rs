@@ -35,10 +35,7 @@ pub use situation::Way;
 
 use crate::instruments::sanitiser::{SanitisedCall, What, sanitised_home};
 use alloc::{format, string::String, vec::Vec};
-use core::{
-    fmt::{self, Write},
-    sync::atomic::Ordering,
-};
+use core::fmt::{self, Write};
 use disasm::Line as Disassembled;
 use ftrace::Site;
 use klp::Convention;
@@ -158,7 +155,7 @@ pub fn step(function: &str, way: Way, out: &mut dyn Write) -> Result<Outcome, St
 
 /// A's r2: a local caller has that of the function's own module.
 fn toc_of(function: u64) -> u64 {
-    let kernels = || arch::cpu().entry.toc.load(Ordering::Relaxed);
+    let kernels = || arch::kernel_toc();
     loader::at(function).map_or_else(kernels, |module| module.toc)
 }
 

@@ -7,7 +7,6 @@ use alloc::{format, string::String, vec::Vec};
 use core::{
     mem::{offset_of, size_of},
     ops::Range,
-    sync::atomic::Ordering,
 };
 use layout::{CallFrame, FrameHeader};
 use machine::{arch, symbols};
@@ -85,8 +84,7 @@ const SLOTS: [(usize, &str); 5] = [
 impl Words {
     /// For a call from the frame at `frame` of the function at `old`.
     pub fn new(home: u64, toc: u64, frame: u64, old: u64) -> Self {
-        let entry = &arch::cpu().entry;
-        let kernel = entry.toc.load(Ordering::Relaxed);
+        let kernel = arch::kernel_toc();
         let mut tocs = Vec::from([(kernel, String::from("the kernel"))]);
         for module in loader::loaded() {
             if module.toc != kernel {
@@ -104,8 +102,7 @@ impl Words {
                 address: frame,
                 of: Owner::Caller,
             }]),
-            livepatch_stack: entry.stack_floor.load(Ordering::Relaxed)
-                - layout::INTERRUPT_ROOM as u64,
+            livepatch_stack: arch::stack_floor() - layout::INTERRUPT_ROOM as u64,
             made: Vec::new(),
         }
     }
@@ -277,7 +274,8 @@ fn in_call_frame(offset: usize) -> Option<String> {
 
 /// What the CPU keeps for itself.
 fn in_cpu(address: u64) -> Option<String> {
-    let entry = &arch::cpu().entry;
+    let off = arch::interrupts_off();
+    let entry = &off.cpu().entry;
     let fields = [
         (
             entry.stack_floor.as_ptr() as u64,

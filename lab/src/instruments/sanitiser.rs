@@ -8,8 +8,7 @@ use core::{
     mem::{offset_of, size_of},
 };
 use layout::{CpuEntry, FrameHeader};
-use machine::arch::cpu;
-use machine::arch::{close_frame_and_return, open_frame};
+use machine::arch::{self, close_frame_and_return, open_frame};
 use ppc64::{msr, spr};
 
 /// Most arguments of a watched call.
@@ -196,7 +195,7 @@ impl SanitisedCall {
         };
         compare(What::Register(1), self.gpr[1], self.frame);
         compare(What::Register(2), self.gpr[2], self.toc);
-        let here = cpu() as *const _ as u64;
+        let here = core::ptr::from_ref(arch::interrupts_off().cpu()).addr() as u64;
         compare(What::Register(13), self.gpr[13], here);
         for n in 14..32 {
             let expected = REGISTER_PATTERN + n as u64;

@@ -2,7 +2,6 @@
 //! at which an interrupt could come.
 
 use alloc::{format, string::String};
-use core::sync::atomic::Ordering;
 use lab::{
     instruments::sanitiser::SanitisedCall,
     single_step::{self, At, Fault, Next},
@@ -19,7 +18,7 @@ pub type Visit = fn(&mut TrapFrame);
 pub fn local_call(function: u64) -> SanitisedCall {
     let entry = symbols::function_at(function);
     let local = entry.map_or(0, |entry| u64::from(entry.local_entry));
-    let toc = arch::cpu().entry.toc.load(Ordering::Relaxed);
+    let toc = arch::kernel_toc();
     SanitisedCall::new(function, local, toc, false)
 }
 

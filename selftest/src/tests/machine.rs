@@ -81,7 +81,7 @@ crate::selftest! {
         // The decrementer's own ticks wait meanwhile.
         let off = arch::interrupts_off();
         time::tick();
-        let next = arch::cpu().next_tick.load(Ordering::Relaxed);
+        let next = off.cpu().next_tick.load(Ordering::Relaxed);
         time::stop_calling();
         drop(off);
         let (returned, least) = (RETURNED.load(Ordering::Relaxed), interval() / 8);

@@ -17,7 +17,7 @@ use tracing::graph;
 
 /// The kernel's TOC pointer.
 fn kernel_toc() -> u64 {
-    machine::arch::cpu().entry.toc.load(Ordering::Relaxed)
+    machine::arch::kernel_toc()
 }
 
 fn call(function: u64, through_pointer: bool, arguments: &[u64]) -> (Vec<String>, [u64; 2]) {

@@ -60,7 +60,7 @@ impl Stage {
         println!();
         heading("2. The function's entry has room for a call");
         show::entry(&self.site, "the site: room for a call");
-        let toc = arch::cpu().entry.toc.load(Ordering::Relaxed);
+        let toc = arch::kernel_toc();
         println!("  The kernel's TOC pointer (r2, the way to its data) is {toc:#x}.");
     }
 

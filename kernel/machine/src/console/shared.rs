@@ -4,7 +4,6 @@ use super::terminal::Terminal;
 use crate::{arch, platform, time};
 use core::{
     fmt::{self, Write},
-    sync::atomic::Ordering,
     time::Duration,
 };
 
@@ -35,11 +34,6 @@ pub struct Shared {
     used: usize,
 }
 
-/// The running thread; 0 before there are threads.
-fn current() -> u64 {
-    arch::cpu().current.load(Ordering::Relaxed)
-}
-
 impl Shared {
     pub const fn new(terminal: Terminal) -> Self {
         Self {
@@ -53,7 +47,7 @@ impl Shared {
     /// Begins a piece, or one more within that of the same thread. Says whether it did: a
     /// piece of another thread is not joined.
     pub fn begin(&mut self) -> bool {
-        let owner = current();
+        let owner = arch::current();
         match &mut self.open {
             Some(open) if open.owner == owner => open.depth += 1,
             Some(open) if arch::timebase() < open.until => return false,
@@ -73,7 +67,7 @@ impl Shared {
     /// Ends a piece of the running thread.
     pub fn end(&mut self) {
         if let Some(open) = &mut self.open
-            && open.owner == current()
+            && open.owner == arch::current()
         {
             open.depth -= 1;
             if open.depth == 0 {
@@ -92,13 +86,13 @@ impl Shared {
 
     /// Prints, or lets the text wait for the end of another thread's piece.
     pub fn print(&mut self, arguments: fmt::Arguments<'_>) {
-        let is_others = |open: Open| open.owner != current() && arch::timebase() < open.until;
+        let is_others = |open: Open| open.owner != arch::current() && arch::timebase() < open.until;
         // A terminal takes everything; only a Display impl could report an error,
         // and then its text is missing, which is all there is to say about it.
         if self.open.is_some_and(is_others) {
             let _ = Waiting(self).write_fmt(arguments);
         } else {
-            if self.open.is_some_and(|open| open.owner != current()) {
+            if self.open.is_some_and(|open| open.owner != arch::current()) {
                 self.release();
             }
             let _ = self.terminal.write_fmt(arguments);

@@ -3,15 +3,20 @@
 mod rtas;
 mod tree;
 
-pub use rtas::{can_power_off, power_off};
+pub use rtas::{can_power_off, power_off, start_cpu};
 pub use tree::PlatformError;
 
+use crate::arch;
 use arrayvec::ArrayVec;
 use boot::{BootInfo, Endian, Entry};
+use core::sync::atomic::Ordering;
 use memmap::Range;
 
 /// How many ranges of memory, and reservations in it, the kernel keeps track of.
 pub const RANGES: usize = 32;
+
+/// How many CPUs the kernel keeps track of; it uses fewer.
+pub const IDS: usize = 64;
 
 /// What the kernel knows of the machine it runs on.
 #[derive(Debug)]
@@ -24,7 +29,10 @@ pub struct Platform {
     pub model: &'static str,
     /// Name of the first processor's node, without its unit address.
     pub cpu: &'static str,
-    /// How many processors there are.
+    /// What the hypervisor calls each CPU (`ibm,ppc-interrupt-server#s`), as the tree has
+    /// them. Those that find no room are not used.
+    pub hardware_ids: ArrayVec<u32, IDS>,
+    /// How many CPUs the tree names.
     pub cpus: u32,
     /// Timebase frequency in hertz.
     pub timebase_hz: u64,
@@ -51,6 +59,15 @@ static PLATFORM: spin::Once<Platform> = spin::Once::new();
 pub fn discover(info: &BootInfo) -> Result<&'static Platform, PlatformError> {
     rtas::use_token(info.power_off.or_else(|| tree::power_off(info)));
     let platform = tree::read(info)?;
+    rtas::use_cpu_tokens(tree::cpu_tokens(info));
+    let own = platform
+        .hardware_ids
+        .iter()
+        .find(|&&id| rtas::is_running(id));
+    let own = own.or(platform.hardware_ids.first()).copied();
+    arch::CPUS[0]
+        .hardware_id
+        .store(own.unwrap_or(0), Ordering::Relaxed);
     Ok(PLATFORM.call_once(|| platform))
 }
 

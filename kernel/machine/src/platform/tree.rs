@@ -1,6 +1,6 @@
 //! Reads the flattened device tree (PAPR appendix B, devicetree specification).
 
-use super::{Platform, RANGES};
+use super::{IDS, Platform, RANGES, rtas::CpuTokens};
 use arrayvec::ArrayVec;
 use boot::{BootError, BootInfo};
 use core::fmt;
@@ -53,7 +53,8 @@ pub fn read(info: &BootInfo) -> Result<Platform> {
         endian: info.endian,
         model: text(&root, "model").unwrap_or("unnamed machine"),
         cpu: cpu.name_without_address(),
-        cpus: cpu_nodes(&root).count() as u32,
+        hardware_ids: hardware_ids(&root).take(IDS).collect(),
+        cpus: hardware_ids(&root).count() as u32,
         timebase_hz: integer(&cpu, "timebase-frequency")
             .filter(|&hz| hz >= 1_000_000)
             .ok_or(PlatformError::Missing(
@@ -73,6 +74,28 @@ pub fn power_off(info: &BootInfo) -> Option<u32> {
     let tree = Fdt::new(info.tree.ok()?).ok()?;
     let token = integer(&tree.root().child("rtas")?, "power-off")?;
     u32::try_from(token).ok()
+}
+
+/// RTAS's tokens for other CPUs (PAPR 7.3.8).
+pub fn cpu_tokens(info: &BootInfo) -> Option<CpuTokens> {
+    let tree = Fdt::new(info.tree.ok()?).ok()?;
+    let rtas = tree.root().child("rtas")?;
+    let token = |name| u32::try_from(integer(&rtas, name)?).ok();
+    Some(CpuTokens {
+        start: token("start-cpu")?,
+        state: token("query-cpu-stopped-state")?,
+    })
+}
+
+/// What the hypervisor calls the CPUs of a node, its threads; else the node's own number.
+fn hardware_ids(root: &FdtNode<'static>) -> impl Iterator<Item = u32> {
+    cpu_nodes(root).flat_map(|node| {
+        let property =
+            (node.property("ibm,ppc-interrupt-server#s")).or_else(|| node.property("reg"));
+        let cells = property.map_or(&[][..], |property| property.value());
+        let (cells, _) = cells.as_chunks::<4>();
+        cells.iter().map(|&cell| u32::from_be_bytes(cell))
+    })
 }
 
 /// A property that is text: up to its first zero.

@@ -9,7 +9,7 @@ use crate as thread;
 use crate::{Activity, Thread};
 use alloc::vec::Vec;
 use consistency::Ranges;
-use core::{ops::Range, sync::atomic::Ordering};
+use core::ops::Range;
 use layout::TrapFrame;
 use machine::{arch, stack, text};
 use ppc64::insn;
@@ -62,7 +62,7 @@ fn look_at_caller(ranges: &Ranges, found: &mut Vec<u64>) {
     // SAFETY: the bounds are the kernel's stacks. Only this function and its callers
     // run on them now, and their frames stay as they are meanwhile.
     let frames = unsafe { arch::walk(r1, stack::bounds(r1)) };
-    let current = arch::cpu().current.load(Ordering::Relaxed) != 0;
+    let current = arch::current() != 0;
     let current = current.then(thread::current);
     look(frames, current.as_deref(), ranges, found);
 }

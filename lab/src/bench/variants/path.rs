@@ -8,7 +8,6 @@ use crate::{
     single_step::{self, At, Next},
 };
 use alloc::{format, vec::Vec};
-use core::sync::atomic::Ordering;
 use layout::TrapFrame;
 use machine::{arch, text};
 
@@ -47,7 +46,7 @@ pub(super) struct Path {
 /// with any arguments, and returns soon.
 pub(super) unsafe fn walk(function: u64) -> Result<Path, Problem> {
     let mut stops = Vec::with_capacity(MOST);
-    let toc = arch::cpu().entry.toc.load(Ordering::Relaxed);
+    let toc = arch::kernel_toc();
     let mut call = SanitisedCall::new(function, 0, toc, false);
     let mut visitor = |frame: &mut TrapFrame, at| {
         if stops.len() >= MOST {
@@ -59,7 +58,7 @@ pub(super) unsafe fn walk(function: u64) -> Result<Path, Problem> {
                 address: frame.nip,
                 word: text::read(frame.nip),
                 stack: frame.gpr[1],
-                floor: arch::cpu().entry.stack_floor.load(Ordering::Relaxed),
+                floor: arch::stack_floor(),
             });
         }
         Next::Step

@@ -3,7 +3,6 @@
 
 use super::{enable, isolated, remove};
 use crate::{check, exercises};
-use core::sync::atomic::Ordering;
 use lab::instruments::sanitiser::SanitisedCall;
 use machine::{arch, symbols};
 
@@ -13,7 +12,7 @@ const PATCH: &str = "exercise_epilogue";
 fn watched(axles: u64, weight: u64) -> super::Result<u64> {
     let function = exercises::toll as *const () as u64;
     let local = symbols::function_at(function).map_or(0, |entry| u64::from(entry.local_entry));
-    let toc = arch::cpu().entry.toc.load(Ordering::Relaxed);
+    let toc = arch::kernel_toc();
     let mut call = SanitisedCall::new(function, local, toc, false);
     call.arguments[..2].copy_from_slice(&[axles, weight]);
     // SAFETY: the function takes two numbers, and the TOC is its own.

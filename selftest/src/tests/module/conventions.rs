@@ -49,7 +49,7 @@ fn has_prefixed_instructions() -> bool {
 
 /// The TOC that the kernel's own code has in r2.
 fn kernels_toc() -> u64 {
-    arch::cpu().entry.toc.load(Ordering::Relaxed)
+    arch::kernel_toc()
 }
 
 /// The demonstration's module, loaded as expected. Calls a function of each kind

@@ -4,7 +4,6 @@
 
 use crate::check;
 use alloc::{format, string::String, vec::Vec};
-use core::sync::atomic::Ordering;
 use ftrace::{Filter, Flags, Ops};
 use lab::{
     instruments::sanitiser::SanitisedCall,
@@ -53,7 +52,7 @@ fn flush(start: u64, size: u64) -> Result<Vec<Step>, String> {
     let mut seen = Vec::with_capacity(2 * (size / BLOCK) as usize + 16);
     let entry = arch::flush_code as *const () as u64;
     let local = symbols::function_at(entry).map_or(0, |entry| u64::from(entry.local_entry));
-    let toc = arch::cpu().entry.toc.load(Ordering::Relaxed);
+    let toc = arch::kernel_toc();
     let mut call = SanitisedCall::new(entry, local, toc, false);
     call.arguments[..2].copy_from_slice(&[start, size]);
     let mut visitor = |frame: &mut TrapFrame, at| {

@@ -87,8 +87,8 @@ crate::selftest! {
     /// livepatch stack.
     fn floors_are_the_threads_own() {
         const RAISED: u64 = 4096;
-        let floor = || arch::cpu().entry.stack_floor.load(Ordering::Relaxed);
-        let set_floor = |floor| arch::cpu().entry.stack_floor.store(floor, Ordering::Relaxed);
+        let floor = || arch::stack_floor();
+        let set_floor = |floor| arch::set_stack_floor(floor);
         let seen = Arc::new(spin::Mutex::new(None));
         let found = seen.clone();
         let before = floor();

@@ -1,8 +1,8 @@
 //! 64-bit little-endian Power in a pseries partition, in real mode.
 //!
 //! What the rest of the kernel needs of it:
-//! - [`cpu()`]: this CPU's data, through r13;
 //! - [`interrupts_off`], which returns a guard, and [`interrupts_on`];
+//! - this CPU's data, through r13: [`InterruptsOff::cpu`], and [`current`] and others of one word;
 //! - [`timebase`], [`set_decrementer`];
 //! - [`hypervisor_call`], the only way out of the partition;
 //! - [`install_vectors`], with the handler that every interrupt is given to;
@@ -17,6 +17,7 @@ mod code;
 mod cpu;
 mod frame;
 mod hcall;
+mod ipi;
 mod registers;
 mod switch;
 mod vectors;
@@ -25,12 +26,18 @@ mod walk;
 pub use call::{Stack, call_on_stack};
 pub use capture::capture;
 pub use code::{flush_code, load_instruction, store_instruction, store_instruction_words};
-pub use cpu::{Cpu, cpu, start_cpu};
+pub use cpu::{
+    CPUS, Cpu, MOST_CPUS, current, fallback_stack, in_interrupt, kernel_toc, number,
+    set_in_interrupt, set_stack_floor, set_tracing, stack_bottom, stack_floor, stack_top,
+    start_cpu, tracing,
+};
 pub use frame::{close_frame_and_return, open_frame};
 pub use hcall::{cede, hypervisor_call, take_interrupts_in_little_endian};
+pub use ipi::{accept_ipis, send_ipi, take_ipi};
 pub use registers::{
     InterruptsOff, interrupts_are_on, interrupts_off, interrupts_on, machine_state,
-    processor_version, set_decrementer, stack_pointer, step_from_here, timebase, wait,
+    processor_version, set_decrementer, spin, stack_pointer, step_from_here, synchronise_fetch,
+    timebase, wait,
 };
 pub use switch::{LEAST_STACK, prepare_stack, switch_context};
 pub use vectors::{Handler, install_vectors, trap_return_words};

@@ -159,6 +159,23 @@ pub fn stack_pointer() -> u64 {
     value
 }
 
+/// Lets other CPUs run before this one goes on to look at what it waits for. Under QEMU
+/// with one thread for all CPUs it ends this CPU's turn, without which the awaited CPU would
+/// not run for tens of milliseconds; else it lowers the priority for a moment (ISA Book
+/// II, 3.2, yield).
+#[inline(always)]
+pub fn spin() {
+    // SAFETY: a hint.
+    unsafe { asm!("or 27, 27, 27", options(nomem, nostack, preserves_flags)) };
+}
+
+/// Drops what was fetched ahead: later instructions are fetched anew (ISA Book II, 1.7.1).
+#[inline(always)]
+pub fn synchronise_fetch() {
+    // SAFETY: changes nothing that an instruction does. No `nomem`: it is a barrier.
+    unsafe { asm!("isync", options(nostack, preserves_flags)) };
+}
+
 /// A hint that the CPU has nothing to do but wait for an interrupt or another
 /// CPU: lowers its priority for a moment (ISA Book II, 3.2).
 #[inline]

@@ -3,7 +3,7 @@
 //! The code is in `boot/src/vectors.S`: with translation off, an interrupt goes
 //! to a fixed physical address near zero, which firmware used until now.
 
-use super::{Stack, cpu};
+use super::{Cpu, Stack, interrupts_off};
 use core::{arch::asm, sync::atomic::Ordering};
 use layout::TrapFrame;
 use ppc64::vector;
@@ -41,17 +41,7 @@ unsafe fn copy_code(from: *const u32, to: u64, words: u64) {
 /// nothing else uses memory from 0x100 to 0x18000. `fallback` is never used for
 /// anything else.
 pub unsafe fn install_vectors(handler: Handler, fallback: &Stack) {
-    let toc: u64;
-    // SAFETY: reads r2, which is the kernel's TOC pointer in kernel code.
-    unsafe { asm!("mr {}, 2", out(reg) toc, options(nomem, nostack, preserves_flags)) };
-    let entry = &cpu().entry;
-    entry.toc.store(toc, Ordering::Relaxed);
-    entry
-        .handler
-        .store(handler as usize as u64, Ordering::Relaxed);
-    entry
-        .fallback_stack
-        .store(fallback.top(), Ordering::Relaxed);
+    interrupts_off().cpu().use_vectors(handler, fallback);
     // SAFETY: vectors.S lays out one slot for each vector of both ranges, one
     // range behind the other; the caller promises the destination.
     unsafe {
@@ -65,6 +55,23 @@ pub unsafe fn install_vectors(handler: Handler, fallback: &Stack) {
             vector::SCV_FIRST,
             (vector::SCV_END - vector::SCV_FIRST) / 4,
         );
+    }
+}
+
+impl Cpu {
+    /// Sets what interrupt entry uses on this CPU.
+    pub fn use_vectors(&self, handler: Handler, fallback: &Stack) {
+        let toc: u64;
+        // SAFETY: reads r2, which is the kernel's TOC pointer in kernel code.
+        unsafe { asm!("mr {}, 2", out(reg) toc, options(nomem, nostack, preserves_flags)) };
+        let entry = &self.entry;
+        entry.toc.store(toc, Ordering::Relaxed);
+        entry
+            .handler
+            .store(handler as usize as u64, Ordering::Relaxed);
+        entry
+            .fallback_stack
+            .store(fallback.top(), Ordering::Relaxed);
     }
 }
 

@@ -102,10 +102,7 @@ fn raise_the_floor(frame: &mut TrapFrame) {
     }
     let floor = frame.gpr[1] - distance;
     let next = floor - layout::INTERRUPT_ROOM as u64;
-    arch::cpu()
-        .entry
-        .stack_floor
-        .store(floor, Ordering::Relaxed);
+    arch::set_stack_floor(floor);
     // SAFETY: far below r1, where this handler does not get to; the thread's own stack.
     unsafe { (next as *mut [u64; 3]).write_volatile(UNTOUCHED) };
     NEXT.store(next, Ordering::Relaxed);

@@ -1,0 +1,290 @@
+//! The CPUs beside the one that boots: how they are started, and what one asks of another.
+//!
+//! A request is a bit in the other CPU's data, and an interrupt that makes it look
+//! ([`arch::send_ipi`]). Three things are asked:
+//! - to look whether a thread waits for a CPU ([`RESCHEDULE`]);
+//! - to take part in a *synchronisation* ([`synchronise`]): to say that it is in no section
+//!   that has kept interrupts off since before, and to fetch instructions anew;
+//! - to *pause* ([`pause_others`]), while this CPU reports a fault or gives the verdict.
+//!
+//! The latter two are waited for. A CPU that waits with interrupts off would not see what
+//! others ask of it, and two that wait for each other would wait for ever. So
+//! [`synchronise`] wants interrupts on, and nothing that keeps them off, such as an
+//! [`IrqLock`](crate::sync::IrqLock), may be held; and a CPU that waits for a lock pauses
+//! there ([`while_waiting`]).
+
+use crate::{
+    arch::{self, CPUS, Cpu, InterruptsOff, Stack},
+    platform, stack, time,
+};
+use core::{
+    fmt,
+    sync::atomic::{AtomicU32, AtomicU64, Ordering},
+    time::Duration,
+};
+
+/// To look whether a thread waits for a CPU.
+pub const RESCHEDULE: u32 = 1 << 0;
+const SYNCHRONISE: u32 = 1 << 1;
+const PAUSE: u32 = 1 << 2;
+
+/// The number of the last synchronisation that was begun.
+static ROUND: AtomicU64 = AtomicU64::new(0);
+/// The CPU that has others pause, by its number and one; zero if none has.
+static PAUSER: AtomicU32 = AtomicU32::new(0);
+/// How many CPUs pause.
+static PAUSED: AtomicU32 = AtomicU32::new(0);
+/// How many CPUs are up. They come up one by one and stay.
+static UP: AtomicU32 = AtomicU32::new(1);
+
+/// How long a CPU may take to come up, or to pause: it is given up then.
+const LONGEST: Duration = Duration::from_secs(5);
+
+/// How many CPUs run the kernel.
+#[must_use]
+#[inline]
+pub fn count() -> usize {
+    // Acquire: what was written before a CPU came up is seen by those that count it.
+    UP.load(Ordering::Acquire) as usize
+}
+
+/// Those that do, by number.
+pub fn all() -> impl Iterator<Item = &'static Cpu> {
+    CPUS.iter().filter(|cpu| cpu.is_up.load(Ordering::Acquire))
+}
+
+/// Why a CPU is not used.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum CpuError {
+    /// Firmware names no way to start CPUs.
+    NoService,
+    /// Firmware has refused, with this status (PAPR 7.3.8.3).
+    Refused(i32),
+    /// It was started, and has not come up.
+    Silent,
+    /// There is no memory for its stacks.
+    OutOfMemory,
+    /// The kernel has no room for as many.
+    TooMany,
+}
+
+impl fmt::Display for CpuError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoService => f.write_str("firmware names no service `start-cpu`"),
+            Self::Refused(status) => write!(f, "firmware does not start it, status {status}"),
+            Self::Silent => write!(f, "it has not come up within {LONGEST:?}"),
+            Self::OutOfMemory => f.write_str("no memory for its stacks"),
+            Self::TooMany => write!(f, "the kernel uses {} at most", arch::MOST_CPUS),
+        }
+    }
+}
+
+/// What a CPU runs when it comes up.
+static ENTRY: spin::Once<fn() -> !> = spin::Once::new();
+
+unsafe extern "C" {
+    /// `boot/src/entry.S`.
+    fn secondary_start();
+}
+
+/// What a CPU needs that is to be started.
+#[derive(Debug)]
+pub struct Resources {
+    /// What it runs on, its guard filled in.
+    pub stack: Stack,
+    /// The thread that it is then, as [`arch::current`] has it.
+    pub thread: u64,
+}
+
+/// Starts every CPU that the device tree names and that does not run yet, one by one.
+/// `prepare` is given the number of each and returns what it needs; the CPU then calls
+/// `entry` with interrupts off. `failed` is told the hardware ids of those that stay off.
+pub fn start_others(
+    handler: arch::Handler,
+    entry: fn() -> !,
+    mut prepare: impl FnMut(u32) -> Result<Resources, CpuError>,
+    mut failed: impl FnMut(u32, CpuError),
+) {
+    ENTRY.call_once(|| entry);
+    let own = CPUS[0].hardware_id.load(Ordering::Relaxed);
+    for &hardware_id in platform::get().hardware_ids.iter().filter(|&&id| id != own) {
+        let number = count();
+        let started = match CPUS.get(number) {
+            None => Err(CpuError::TooMany),
+            Some(cpu) => prepare(number as u32)
+                .and_then(|with| start(cpu, number, hardware_id, handler, &with)),
+        };
+        if let Err(error) = started {
+            failed(hardware_id, error);
+            // It may still come up; its stacks and its place are then lost.
+            if error == CpuError::Silent {
+                return;
+            }
+        }
+    }
+}
+
+fn start(
+    cpu: &'static Cpu,
+    number: usize,
+    hardware_id: u32,
+    handler: arch::Handler,
+    with: &Resources,
+) -> Result<(), CpuError> {
+    cpu.number.store(number as u64, Ordering::Relaxed);
+    cpu.hardware_id.store(hardware_id, Ordering::Relaxed);
+    cpu.current.store(with.thread, Ordering::Relaxed);
+    cpu.use_vectors(handler, &stack::fallback(number));
+    stack::use_stack_on(cpu, &with.stack, stack::lowest_floor(&with.stack));
+    // Address and argument are cells of 32 bits: the image lies below 4 GiB.
+    let entry = secondary_start as *const () as u32;
+    let argument = core::ptr::from_ref(cpu).addr() as u32;
+    platform::start_cpu(hardware_id, entry, argument)?;
+    let deadline = arch::timebase() + time::timebase_ticks(LONGEST);
+    // Acquire: pairs with its Release in `secondary_main`.
+    while !cpu.is_up.load(Ordering::Acquire) {
+        if arch::timebase() > deadline {
+            return Err(CpuError::Silent);
+        }
+        arch::spin();
+    }
+    // Release: pairs with `count`.
+    UP.fetch_add(1, Ordering::Release);
+    Ok(())
+}
+
+/// Where a further CPU enters Rust, with interrupts off.
+#[unsafe(no_mangle)]
+extern "C" fn secondary_main() -> ! {
+    let off = arch::interrupts_off();
+    arch::accept_ipis();
+    // Those before it have asked nothing of this CPU.
+    let round = ROUND.load(Ordering::Acquire);
+    off.cpu().synchronised.store(round, Ordering::Relaxed);
+    // Release: whoever sees it up sees its data.
+    off.cpu().is_up.store(true, Ordering::Release);
+    off.for_good();
+    let entry = ENTRY.get().expect("`start_others` has set it");
+    entry()
+}
+
+/// Asks something of a CPU.
+pub fn ask(cpu: &Cpu, request: u32) {
+    // Release: what was written before is seen by the CPU when it takes the request.
+    cpu.requests.fetch_or(request, Ordering::Release);
+    arch::send_ipi(cpu.hardware_id.load(Ordering::Relaxed));
+}
+
+/// Deals with an external interrupt. Says whether this CPU is to look for threads. Called by
+/// the interrupt handler.
+pub fn take_requests(off: &InterruptsOff) -> bool {
+    let cpu = off.cpu();
+    arch::take_ipi(cpu.hardware_id.load(Ordering::Relaxed));
+    // Acquire: pairs with `ask`.
+    let requests = cpu.requests.swap(0, Ordering::Acquire);
+    if requests & SYNCHRONISE != 0 {
+        take_part(cpu, ROUND.load(Ordering::Acquire));
+    }
+    if requests & PAUSE != 0 {
+        pause();
+    }
+    requests & RESCHEDULE != 0
+}
+
+/// Has this CPU taken part in the rounds up to `round`.
+fn take_part(cpu: &Cpu, round: u64) {
+    arch::synchronise_fetch();
+    // Release: what this CPU has read and done until now is over for whoever waits.
+    cpu.synchronised.fetch_max(round, Ordering::Release);
+}
+
+/// Returns when every CPU has passed a point at which it had interrupts on, and has fetched
+/// its instructions anew since.
+///
+/// So every section that keeps interrupts off, on any CPU, either was over by then or has
+/// seen all that was written before this call; and no CPU runs a word of code any more that
+/// was replaced before. Without it, a CPU could be just behind the load of a pointer, a
+/// number or a word of code that the caller has changed, and use what it has loaded at any
+/// later time.
+///
+/// # Panics
+/// When interrupts are off: the caller holds a lock, or is a handler.
+pub fn synchronise() {
+    arch::synchronise_fetch();
+    if count() == 1 {
+        return;
+    }
+    assert!(
+        arch::interrupts_are_on(),
+        "a CPU waits for others with interrupts off"
+    );
+    let round = {
+        let off = arch::interrupts_off();
+        // AcqRel: what was written before the round is seen by those who take part in it.
+        let round = ROUND.fetch_add(1, Ordering::AcqRel) + 1;
+        take_part(off.cpu(), round);
+        for cpu in all().filter(|cpu| !core::ptr::eq(*cpu, off.cpu())) {
+            ask(cpu, SYNCHRONISE);
+        }
+        round
+    };
+    for cpu in all() {
+        // Acquire: pairs with `take_part`.
+        while cpu.synchronised.load(Ordering::Acquire) < round {
+            arch::spin();
+        }
+    }
+}
+
+/// Waits until the others pause, for the report of a fault or the verdict. A second CPU that
+/// wants the same pauses itself first. Does nothing on the CPU that has them pause already.
+pub fn pause_others(off: &InterruptsOff) {
+    let me = off.cpu().number() + 1;
+    while let Err(other) = PAUSER.compare_exchange(0, me, Ordering::AcqRel, Ordering::Acquire) {
+        if other == me {
+            return;
+        }
+        pause();
+    }
+    for cpu in all().filter(|cpu| cpu.number() + 1 != me) {
+        ask(cpu, PAUSE);
+    }
+    let deadline = arch::timebase().saturating_add(pause_ticks());
+    while PAUSED.load(Ordering::Acquire) + 1 < count() as u32 {
+        if arch::timebase() > deadline {
+            // It has interrupts off and waits for no lock: the report comes without it.
+            return;
+        }
+        arch::spin();
+    }
+}
+
+/// The clock's frequency may not be known yet; then there is one CPU.
+fn pause_ticks() -> u64 {
+    platform::try_get().map_or(0, |_| time::timebase_ticks(LONGEST))
+}
+
+/// Lets them go on.
+pub fn resume_others() {
+    PAUSER.store(0, Ordering::Release);
+}
+
+/// Pauses for as long as another CPU wants it.
+fn pause() {
+    PAUSED.fetch_add(1, Ordering::AcqRel);
+    while ![0, arch::number() + 1].contains(&PAUSER.load(Ordering::Acquire)) {
+        arch::spin();
+    }
+    PAUSED.fetch_sub(1, Ordering::AcqRel);
+}
+
+/// What a CPU does between two looks at a lock that another holds. The holder may be the
+/// CPU that has the others pause, so this one pauses here.
+#[inline]
+pub fn while_waiting() {
+    if PAUSER.load(Ordering::Relaxed) != 0 {
+        pause();
+    }
+    arch::spin();
+}
