@@ -40,6 +40,26 @@ pub const BUILD_ID_BYTES: usize = 20;
 /// functions that it does not replace become the old ones again.
 pub const REPLACE: u32 = 1;
 
+/// What may be read from bytes that came from outside.
+///
+/// # Safety
+/// Every bit pattern is a value of the type.
+pub unsafe trait Plain: Copy {}
+
+// SAFETY: integers.
+unsafe impl Plain for u32 {}
+// SAFETY: a raw pointer.
+unsafe impl<T> Plain for *const T {}
+// SAFETY: integers and raw pointers.
+unsafe impl Plain for Info {}
+// SAFETY: integers, raw pointers, and in the callbacks pointers to functions: null
+// is none, and any other is one, which must be checked before it is called.
+unsafe impl Plain for Object {}
+// SAFETY: integers and raw pointers.
+unsafe impl Plain for Function {}
+// SAFETY: a raw pointer.
+unsafe impl Plain for Provided {}
+
 /// Text of the module's.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]

@@ -253,7 +253,7 @@ fn patches(lines: &mut Lines<'_>) -> usize {
         };
         let forced = if patch.is_pinned() { ", forced" } else { "" };
         lines.line(|out| write!(out, "{}: {state}{forced}", patch.name()));
-        for one in &patch.module.replacements {
+        for one in &patch.descriptor.replacements {
             let (old, new) = (path_of(one.old), path_of(one.new));
             lines.line(|out| write!(out, "    {old} {:#x} -> {new} {:#x}", one.old, one.new));
         }

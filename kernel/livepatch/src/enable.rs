@@ -2,7 +2,7 @@
 //! when something fails.
 
 use super::{
-    LivepatchError, Patch, objects,
+    LivepatchError, Patch, Target, objects,
     patch::MOST_TARGETS,
     patched::{self, Registered},
     registry::{Lock, REGISTRY},
@@ -62,7 +62,7 @@ fn try_enable(
     for (old, registered) in new {
         REGISTRY.lock().functions.insert(old, registered);
     }
-    let way = Way::In(&functions, module.replace);
+    let way = Way::In(&functions, patch.descriptor.replace);
     let result = transition::unsettle(lock, &patch, &way)
         .and_then(|()| transition::begin(lock, &patch, &way));
     if let Err(error) = result {
@@ -78,9 +78,9 @@ fn try_enable(
 /// Refuses what can't be a patch here.
 fn check(patch: &Patch) -> Result<(), LivepatchError> {
     let module = &patch.module;
-    let does_nothing =
-        |target: &loader::Target| target.functions.is_empty() && target.callbacks.is_empty();
-    if module.targets.iter().all(does_nothing) || module.targets.len() > MOST_TARGETS {
+    let targets = &patch.descriptor.targets;
+    let does_nothing = |target: &Target| target.functions.is_empty() && target.callbacks.is_empty();
+    if targets.iter().all(does_nothing) || targets.len() > MOST_TARGETS {
         return Err(LivepatchError::NothingToDo(module.name.clone()));
     }
     let variant = variants::current();

@@ -1,10 +1,11 @@
 //! Errors of live patching.
 
-use alloc::{string::String, vec::Vec};
+use alloc::{format, string::String, vec::Vec};
 use consistency::ModelError;
 use core::fmt;
 use ftrace::FtraceError;
 use klp::Convention;
+use loader::ModuleError;
 use machine::symbols::Place;
 
 /// Why a patch was not enabled, disabled, reversed or forced. Nothing has changed
@@ -193,5 +194,129 @@ impl fmt::Display for LivepatchError {
 impl From<ModelError> for LivepatchError {
     fn from(refused: ModelError) -> Self {
         Self::Model(refused)
+    }
+}
+
+/// Why what a module's descriptor says about a patch was refused.
+#[derive(Debug)]
+pub enum DescriptorError {
+    /// A text or a table is not in the module, or there is no memory for what it says.
+    Memory(ModuleError<'static>),
+    /// It has unknown flags.
+    Flags {
+        /// All of its flags.
+        found: u32,
+    },
+    /// A new function is not code of the module.
+    BadFunction {
+        /// The old function's path.
+        path: String,
+        /// Where the new one should be.
+        address: u64,
+    },
+    /// A callback is not code of the module.
+    BadCallback {
+        /// The module that it is about; none for the kernel.
+        object: Option<String>,
+        /// Which callback.
+        callback: &'static str,
+        /// Where it should be.
+        address: u64,
+    },
+    /// A system state is not in the module, or not aligned.
+    BadState {
+        /// Where it should be.
+        address: u64,
+    },
+    /// Two of its system states have one id.
+    SameState {
+        /// The id.
+        id: u32,
+    },
+    /// It patches an object twice.
+    SameObject {
+        /// The module that it patches; none for the kernel.
+        object: Option<String>,
+    },
+    /// It replaces a function twice.
+    SameFunction {
+        /// The old function's path, the second time.
+        path: String,
+        /// The module that it belongs to; none for the kernel.
+        object: Option<String>,
+    },
+    /// An old function is unknown or ambiguous.
+    OldFunction {
+        /// Which, and the candidates.
+        reason: String,
+    },
+}
+
+/// What a module patches.
+struct ObjectName<'a>(&'a Option<String>);
+
+impl fmt::Display for ObjectName<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            None => f.write_str("the kernel"),
+            Some(name) => write!(f, "module `{name}`"),
+        }
+    }
+}
+
+impl fmt::Display for DescriptorError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Memory(error) => error.fmt(f),
+            Self::Flags { found } => write!(
+                f,
+                "the descriptor's flags are {found:#x}, of which only {:#x} is known",
+                klp::info::REPLACE
+            ),
+            Self::BadFunction { path, address } => write!(
+                f,
+                "the new function for `{path}` at {address:#x} is not code of the module"
+            ),
+            Self::BadCallback {
+                object,
+                callback,
+                address,
+            } => write!(
+                f,
+                "the callback {callback} for {} at {address:#x} is not code of the module",
+                ObjectName(object)
+            ),
+            Self::BadState { address } => write!(
+                f,
+                "the state at {address:#x} is not in the module, or not at a multiple of 8"
+            ),
+            Self::SameState { id } => write!(f, "two states have the id {id}"),
+            Self::SameObject { object } => {
+                write!(f, "{} is listed twice as an object", ObjectName(object))
+            }
+            Self::SameFunction { path, object } => write!(
+                f,
+                "`{path}` of {} is replaced a second time",
+                ObjectName(object)
+            ),
+            Self::OldFunction { reason } => write!(f, "old function: {reason}"),
+        }
+    }
+}
+
+impl From<ModuleError<'static>> for DescriptorError {
+    fn from(error: ModuleError<'static>) -> Self {
+        Self::Memory(error)
+    }
+}
+
+impl From<DescriptorError> for ModuleError<'_> {
+    fn from(error: DescriptorError) -> Self {
+        match error {
+            DescriptorError::Memory(error) => error,
+            other => Self::Carried {
+                reason: format!("{other}"),
+            },
+        }
     }
 }

@@ -36,6 +36,7 @@
 //! `kernel/livepatch/`), and are written down in the crate `consistency`, which
 //! knows no threads. docs/livepatch.md explains them; what is different, docs/linux.md.
 //!
+//! - `descriptor`: what a module patches, as its descriptor says;
 //! - `patched`: a function's ways to what it runs now;
 //! - `registry`: which patches there are, and who may change that;
 //! - `enable`: a patch's way in and out; `transition`: from its begin to its end;
@@ -52,6 +53,7 @@
 extern crate alloc;
 
 mod convention;
+mod descriptor;
 mod enable;
 mod error;
 mod exports;
@@ -70,8 +72,9 @@ mod watch;
 mod worker;
 
 pub use convention::restore;
+pub use descriptor::{Descriptor, SystemState, Target, Wanted};
 pub use enable::{Options, disable, enable, load, unload};
-pub use error::LivepatchError;
+pub use error::{DescriptorError, LivepatchError};
 pub use patch::{Patch, Status};
 pub use registry::{each, find, is_busy, patches, way_of};
 pub use states::previous as previous_state;

@@ -2,7 +2,7 @@
 //! go under patches that are enabled already.
 
 use super::{
-    LivepatchError, Patch, enable, originals,
+    LivepatchError, Patch, Target, Wanted, enable, originals,
     patched::{self, Registered},
     registry::{Lock, REGISTRY},
     variants,
@@ -15,12 +15,12 @@ use alloc::{
 };
 use consistency::{Function, ModelError};
 use core::convert::Infallible;
-use loader::{Module, Target, Wanted};
+use loader::Module;
 use machine::symbols;
 
 /// The targets of a patch that are there, by index.
 pub(super) fn present(patch: &Patch) -> impl Iterator<Item = usize> {
-    let targets = patch.module.targets.iter().enumerate();
+    let targets = patch.descriptor.targets.iter().enumerate();
     targets.filter_map(|(index, target)| is_present(target).then_some(index))
 }
 
@@ -37,15 +37,9 @@ fn object_name(target: &Target) -> &str {
 
 /// What a patch replaces in a target that is there.
 pub(super) fn functions(patch: &Patch, index: usize) -> Result<Vec<Function>, LivepatchError> {
-    let target = &patch.module.targets[index];
+    let target = &patch.descriptor.targets[index];
     let Some(name) = &target.module else {
-        let found = patch.module.replacements.iter();
-        return Ok(found
-            .map(|one| Function {
-                old: one.old,
-                new: one.new,
-            })
-            .collect());
+        return Ok(patch.descriptor.replacements.clone());
     };
     let module = loader::find(name).ok_or_else(|| missing(name, "", "it is not loaded"))?;
     functions_in(patch, target, &module)
@@ -116,7 +110,7 @@ pub(super) fn pre_patch(patch: &Patch, present: &[usize]) -> Result<(), Livepatc
     for &index in present {
         let code = patch.pre_patch(index);
         if code != 0 {
-            let object = object_name(&patch.module.targets[index]).to_string();
+            let object = object_name(&patch.descriptor.targets[index]).to_string();
             return Err(LivepatchError::PrePatch { object, code });
         }
     }
@@ -173,7 +167,7 @@ fn apply(
     index: usize,
     module: &Module,
 ) -> Result<(), LivepatchError> {
-    let functions = functions_in(patch, &patch.module.targets[index], module)?;
+    let functions = functions_in(patch, &patch.descriptor.targets[index], module)?;
     must_have_sizes(&functions)?;
     pre_patch(patch, &[index])?;
     let new = register(&functions)?;
@@ -215,7 +209,7 @@ fn apply(
 fn patches_of(module: &str) -> Vec<(Arc<Patch>, usize)> {
     let registry = REGISTRY.lock();
     let of = |patch: &Arc<Patch>| {
-        let mut targets = patch.module.targets.iter();
+        let mut targets = patch.descriptor.targets.iter();
         let index = targets.position(|target| target.module.as_deref() == Some(module))?;
         Some((patch.clone(), index))
     };

@@ -4,14 +4,14 @@
 //! hand-off, which has just put down what the caller needs back: a second hand-off would
 //! take what the first has left in r2 and LR for the caller's own.
 
-use super::objects;
+use super::{Descriptor, Wanted, objects};
 use alloc::{string::String, vec, vec::Vec};
-use loader::{Module, Wanted};
+use loader::Module;
 
-/// What the module's function at `new` is to replace: each with its module, if that is
+/// What a patch's function at `new` is to replace: each with its module, if that is
 /// not the kernel.
-fn replaced_by(module: &Module, new: u64) -> impl Iterator<Item = (Option<&str>, &Wanted)> {
-    let all = module.targets.iter().flat_map(|target| {
+fn replaced_by(patch: &Descriptor, new: u64) -> impl Iterator<Item = (Option<&str>, &Wanted)> {
+    let all = patch.targets.iter().flat_map(|target| {
         let name = target.module.as_deref();
         target.functions.iter().map(move |wanted| (name, wanted))
     });
@@ -21,7 +21,8 @@ fn replaced_by(module: &Module, new: u64) -> impl Iterator<Item = (Option<&str>,
 /// Whether a module has its function at this address for a replacement, be it enabled
 /// as a patch or not.
 pub(super) fn is_replacement(module: &Module, address: u64) -> bool {
-    replaced_by(module, address).next().is_some()
+    let all = Descriptor::of(module);
+    replaced_by(&all, address).next().is_some()
 }
 
 /// The functions that the replacement function at `new` is for, by path: if those are
@@ -36,7 +37,7 @@ pub(super) fn of(new: u64) -> Vec<String> {
         let Some(module) = loader::at(new) else {
             continue;
         };
-        for (name, wanted) in replaced_by(&module, new) {
+        for (name, wanted) in replaced_by(&Descriptor::of(&module), new) {
             match replacement(name, wanted) {
                 Some(old) if all.contains(&old) => {}
                 Some(old) => all.push(old),

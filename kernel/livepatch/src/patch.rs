@@ -1,10 +1,11 @@
 //! A patch: a loaded module, and what is being done with it.
 
+use super::{Descriptor, Target};
 use alloc::sync::Arc;
 use consistency::PatchId;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use klp::Context;
-use loader::{Module, SystemState, Target};
+use loader::Module;
 
 /// Where a patch is on its way.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -23,6 +24,8 @@ pub struct Patch {
     pub(super) id: PatchId,
     /// Its module, which stays loaded as long as this lives.
     pub module: Arc<Module>,
+    /// What it patches.
+    pub descriptor: Arc<Descriptor>,
     /// Bit by bit for its targets: the pre-patch callback was called, and did not
     /// refuse. Only then are the other callbacks.
     called: AtomicU64,
@@ -38,6 +41,7 @@ impl Patch {
     pub(super) fn new(id: PatchId, module: Arc<Module>) -> Self {
         Self {
             id,
+            descriptor: Descriptor::of(&module),
             module,
             called: AtomicU64::new(0),
             forced: AtomicBool::new(false),
@@ -48,12 +52,6 @@ impl Patch {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.module.name
-    }
-
-    /// Its system state of this id.
-    #[must_use]
-    pub fn state(&self, id: u32) -> Option<&SystemState> {
-        self.module.state(id)
     }
 
     /// Whether its module must never go, since a transition was forced.
@@ -68,7 +66,7 @@ impl Patch {
 
     /// Calls a target's pre-patch callback. Anything but zero is a refusal.
     pub(super) fn pre_patch(&self, index: usize) -> i32 {
-        let target = &self.module.targets[index];
+        let target = &self.descriptor.targets[index];
         let code = (target.callbacks.pre_patch).map_or(0, |call| call(&Self::context(target)));
         if code == 0 {
             self.called.fetch_or(1 << index, Ordering::Relaxed);
@@ -81,21 +79,21 @@ impl Patch {
     }
 
     pub(super) fn post_patch(&self, index: usize) {
-        let target = &self.module.targets[index];
+        let target = &self.descriptor.targets[index];
         if let (Some(call), true) = (target.callbacks.post_patch, self.was_called(index)) {
             call(&Self::context(target));
         }
     }
 
     pub(super) fn pre_unpatch(&self, index: usize) {
-        let target = &self.module.targets[index];
+        let target = &self.descriptor.targets[index];
         if let (Some(call), true) = (target.callbacks.pre_unpatch, self.was_called(index)) {
             call(&Self::context(target));
         }
     }
 
     pub(super) fn post_unpatch(&self, index: usize) {
-        let target = &self.module.targets[index];
+        let target = &self.descriptor.targets[index];
         let called = self.called.fetch_and(!(1 << index), Ordering::Relaxed) & 1 << index != 0;
         if let (Some(call), true) = (target.callbacks.post_unpatch, called) {
             call(&Self::context(target));

@@ -8,13 +8,14 @@ use alloc::string::ToString;
 /// knows it in an older version. One that does not replace the earlier ones may
 /// leave their states alone.
 pub(super) fn are_compatible(patch: &Patch) -> Result<(), LivepatchError> {
+    let descriptor = &patch.descriptor;
     let registry = REGISTRY.lock();
     for earlier in &registry.patches {
-        for has in &earlier.module.states {
-            let found = patch.state(has.id).map(|state| state.version);
+        for has in &earlier.descriptor.states {
+            let found = descriptor.state(has.id).map(|state| state.version);
             let fits = match found {
                 Some(version) => version >= has.version,
-                None => !patch.module.replace,
+                None => !descriptor.replace,
             };
             if !fits {
                 return Err(LivepatchError::State {
@@ -40,5 +41,5 @@ pub fn previous(id: u32, caller: u64) -> Option<u64> {
     };
     let before = registry.patches.iter().rev();
     let mut others = before.filter(|patch| !is_callers(patch));
-    others.find_map(|patch| Some(patch.state(id)?.address))
+    others.find_map(|patch| Some(patch.descriptor.state(id)?.address))
 }

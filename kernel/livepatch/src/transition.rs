@@ -199,7 +199,7 @@ pub fn force() -> Result<(), LivepatchError> {
             "livepatch: '{}': forcing remaining threads; its module can't be unloaded any more",
             patch.name()
         );
-        let replaces = patch.module.replace
+        let replaces = patch.descriptor.replace
             && (registry.model().transition())
                 .is_some_and(|one| one.direction() == Direction::Enable);
         for one in &registry.patches {

@@ -2,7 +2,7 @@
 //! them, and reverses patches whose functions fault.
 
 use super::{
-    LivepatchError, faults, objects,
+    LivepatchError, descriptor, faults, objects,
     registry::{Lock, REGISTRY},
     switching, transition,
 };
@@ -31,7 +31,7 @@ pub fn start() -> Result<(), OutOfMemory> {
     *WORKER.lock() = Some(worker.thread().clone());
     thread::on_safe_point(switching::at_safe_point);
     let _ = isolation::judged_by(faults::attribute);
-    loader::notify(objects::coming, objects::going);
+    loader::notify(descriptor::describe, objects::coming, objects::going);
     Ok(())
 }
 

@@ -54,53 +54,10 @@ pub enum ModuleError<'a> {
         /// How many there may be.
         most: u64,
     },
-    /// The descriptor has unknown flags.
-    Flags {
-        /// All of its flags.
-        found: u32,
-    },
-    /// A new function is not code of the module.
-    BadFunction {
-        /// The old function's path.
-        path: String,
-        /// Where the new one should be.
-        address: u64,
-    },
-    /// A callback is not code of the module.
-    BadCallback {
-        /// The module that it is about; none for the kernel.
-        object: Option<String>,
-        /// Which callback.
-        callback: &'static str,
-        /// Where it should be.
-        address: u64,
-    },
     /// A provided function is not code of the module.
     BadProvided {
         /// Where it should be.
         address: u64,
-    },
-    /// A system state is not in the module, or not aligned.
-    BadState {
-        /// Where it should be.
-        address: u64,
-    },
-    /// Two of its system states have one id.
-    SameState {
-        /// The id.
-        id: u32,
-    },
-    /// It patches an object twice.
-    SameObject {
-        /// The module that it patches; none for the kernel.
-        object: Option<String>,
-    },
-    /// It replaces a function twice.
-    SameFunction {
-        /// The old function's path, the second time.
-        path: String,
-        /// The module that it belongs to; none for the kernel.
-        object: Option<String>,
     },
     /// It was built for another kernel.
     BuildId {
@@ -134,9 +91,9 @@ pub enum ModuleError<'a> {
         /// The processor's version, the upper half of PVR.
         found: u32,
     },
-    /// An old function is unknown or ambiguous.
-    OldFunction {
-        /// Which, and the candidates.
+    /// What it carries for others is refused.
+    Carried {
+        /// Why, in their words.
         reason: String,
     },
     /// Its patchable functions are not as recorded, or their sites could not be brought
@@ -184,18 +141,6 @@ impl fmt::Display for Hex<'_> {
     }
 }
 
-/// What a module patches.
-struct ObjectName<'a>(&'a Option<String>);
-
-impl fmt::Display for ObjectName<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            None => f.write_str("the kernel"),
-            Some(name) => write!(f, "module `{name}`"),
-        }
-    }
-}
-
 impl fmt::Display for ModuleError<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -229,51 +174,10 @@ impl fmt::Display for ModuleError<'_> {
                     "the descriptor lists {found} {what}, and {most} are the most"
                 )
             }
-            Self::Flags { found } => {
-                write!(
-                    f,
-                    "the descriptor's flags are {found:#x}, of which only {:#x} is known",
-                    klp::info::REPLACE
-                )
-            }
-            Self::BadFunction { path, address } => {
-                write!(
-                    f,
-                    "the new function for `{path}` at {address:#x} is not code of the module"
-                )
-            }
-            Self::BadCallback {
-                object,
-                callback,
-                address,
-            } => {
-                write!(
-                    f,
-                    "the callback {callback} for {} at {address:#x} is not code of the module",
-                    ObjectName(object)
-                )
-            }
             Self::BadProvided { address } => {
                 write!(
                     f,
                     "the provided function at {address:#x} is not code of the module"
-                )
-            }
-            Self::BadState { address } => {
-                write!(
-                    f,
-                    "the state at {address:#x} is not in the module, or not at a multiple of 8"
-                )
-            }
-            Self::SameState { id } => write!(f, "two states have the id {id}"),
-            Self::SameObject { object } => {
-                write!(f, "{} is listed twice as an object", ObjectName(object))
-            }
-            Self::SameFunction { path, object } => {
-                write!(
-                    f,
-                    "`{path}` of {} is replaced a second time",
-                    ObjectName(object)
                 )
             }
             Self::BuildId {
@@ -309,8 +213,7 @@ impl fmt::Display for ModuleError<'_> {
                 f,
                 "module `{name}` is PC-relative, which takes a POWER10; this processor's version is {found:#x}"
             ),
-            Self::OldFunction { reason } => write!(f, "old function: {reason}"),
-            Self::Sites { reason } => f.write_str(reason),
+            Self::Carried { reason } | Self::Sites { reason } => f.write_str(reason),
             Self::Ftrace(error) => error.fmt(f),
             Self::Misnamed { file, name } => write!(
                 f,

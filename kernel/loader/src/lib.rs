@@ -1,9 +1,10 @@
 //! Patch modules: relocatable ELF files with a TOC of their own, as Linux's `.ko`.
 //!
 //! [`load`] places a module in code memory, applies its relocations (the crate
-//! `modload` does both, without `unsafe`), and checks everything that its
-//! descriptor says. Only then does the kernel take notice of it: its symbols are
-//! looked up, its sites can be traced. A refusal leaves nothing behind.
+//! `modload` does both, without `unsafe`), and identifies it by its descriptor. What it
+//! patches is none of the loader's business: that is read by whoever was named to
+//! [`notify`], and carried by the module. Only then does the kernel take notice of it: its
+//! symbols are looked up, its sites can be traced. A refusal leaves nothing behind.
 #![no_std]
 
 extern crate alloc;
@@ -15,18 +16,22 @@ mod error;
 mod expected;
 mod exports;
 mod files;
+mod memory;
 
-pub use descriptor::{Descriptor, build_id, read as read_descriptor};
-pub use descriptor::{Replacement, SystemState, Target, Wanted};
+pub use descriptor::{build_id, identify};
 pub use error::ModuleError;
 pub use expected::{TocChoice, expect, expected};
 pub use exports::{Export, exports};
 pub use files::{File, InitrdError, files, files_for_current, find_file, initrd_error, start};
+pub use memory::Memory;
 
 use alloc::{format, string::String, sync::Arc, vec::Vec};
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::{
+    any::Any,
+    sync::atomic::{AtomicBool, Ordering},
+};
 use ftrace::Site;
-use klp::Convention;
+use klp::{Convention, Info};
 use machine::{
     debugger,
     mm::code::CodeBlock,
@@ -49,21 +54,13 @@ pub struct Module {
     pub convention: Convention,
     /// Which TOC it was relocated against.
     pub toc_choice: TocChoice,
-    /// Whether it takes the place of all patches before it.
-    pub replace: bool,
-    /// What it patches: the kernel, if at all, and other modules. Functions of those
-    /// are looked up when both modules are there.
-    pub targets: Vec<Target>,
-    /// What it replaces of the kernel's: the functions of that target, looked up.
-    pub replacements: Vec<Replacement>,
-    /// Its system states.
-    pub states: Vec<SystemState>,
     /// How many stubs its outside calls need.
     pub stubs: usize,
     /// How many relocations were applied, by type.
     pub relocations: Vec<(&'static str, u32)>,
     /// How many sites it has.
     pub sites: usize,
+    carried: Carried,
     block: CodeBlock,
 }
 
@@ -81,17 +78,10 @@ impl Module {
         (self.convention, self.toc_choice) == expected()
     }
 
-    /// What it patches in another module, or with none in the kernel.
+    /// What was [read](Describe) from its descriptor when it was loaded, if that is a `T`.
     #[must_use]
-    pub fn target(&self, module: Option<&str>) -> Option<&Target> {
-        let mut targets = self.targets.iter();
-        targets.find(|target| target.module.as_deref() == module)
-    }
-
-    /// Its system state of this id.
-    #[must_use]
-    pub fn state(&self, id: u32) -> Option<&SystemState> {
-        self.states.iter().find(|state| state.id == id)
+    pub fn carried<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
+        self.carried.clone()?.downcast().ok()
     }
 
     /// The global entry of one of its functions, by path.
@@ -136,17 +126,23 @@ pub fn find(name: &str) -> Option<Arc<Module>> {
     loaded.iter().find(|module| module.name == name).cloned()
 }
 
+/// What a module carries for the owner of what its descriptor says beside its identity.
+pub type Carried = Option<Arc<dyn Any + Send + Sync>>;
+
+/// Called for a module that has been placed and identified, and that no code can find yet,
+/// to read and check the rest of its descriptor. It may refuse the module.
+pub type Describe = fn(&Memory, &Info) -> Result<Carried, ModuleError<'static>>;
 /// Called for a module that has been loaded, before any code can call into it. It may
 /// refuse the module, with a reason.
 pub type Coming = fn(&Arc<Module>) -> Result<(), String>;
 /// Called for a module that goes away, when no thread is in it any more.
 pub type Going = fn(&Module);
 
-static NOTIFIED: spin::Once<(Coming, Going)> = spin::Once::new();
+static NOTIFIED: spin::Once<(Describe, Coming, Going)> = spin::Once::new();
 
 /// Sets what is called when modules come and go. Once.
-pub fn notify(coming: Coming, going: Going) {
-    NOTIFIED.call_once(|| (coming, going));
+pub fn notify(describe: Describe, coming: Coming, going: Going) {
+    NOTIFIED.call_once(|| (describe, coming, going));
 }
 
 /// The right to let modules come and go: one thread at a time has it. So a name that is free
@@ -195,7 +191,7 @@ pub fn load_far(file: &[u8]) -> Result<Arc<Module>, ModuleError<'_>> {
 
 fn load_at<'a>(
     file: &'a [u8],
-    name: Option<&'a str>,
+    file_name: Option<&'a str>,
     far: bool,
 ) -> Result<Arc<Module>, ModuleError<'a>> {
     let plan = modload::Module::parse(file).map_err(ModuleError::File)?;
@@ -218,25 +214,22 @@ fn load_at<'a>(
     };
     let placed = placed.map_err(ModuleError::File)?;
     let section = |name| placed.section(name);
-    let info = descriptor::read(
-        &block.range(),
-        &placed.text,
-        section(klp::info::SECTION),
-        convention,
-    )?;
-    if let Some(file) = name.filter(|name| *name != info.name) {
-        let name = info.name;
+    // SAFETY: the block is this function's until the module has it, and was written.
+    let memory = unsafe { Memory::new(block.range(), placed.text.clone()) };
+    let (name, info) = identify(&memory, section(klp::info::SECTION), convention)?;
+    let carried = match NOTIFIED.get() {
+        Some((describe, ..)) => describe(&memory, &info)?,
+        None => None,
+    };
+    if let Some(file) = file_name.filter(|file| *file != name) {
         return Err(ModuleError::Misnamed { file, name });
     }
-    if loaded().iter().any(|module| module.name == info.name) {
-        return Err(ModuleError::Loaded(info.name));
+    if find(&name).is_some() {
+        return Err(ModuleError::Loaded(name));
     }
     // A module that claims to restore r2 must have been proved to.
-    if info.convention != Convention::Plain && info.seal != klp::seal::of(plan.code()) {
-        return Err(ModuleError::NotProved {
-            name: info.name,
-            convention: info.convention,
-        });
+    if convention != Convention::Plain && info.seal != klp::seal::of(plan.code()) {
+        return Err(ModuleError::NotProved { name, convention });
     }
     block.flush();
 
@@ -257,17 +250,14 @@ fn load_at<'a>(
         }
     };
     let module = Arc::new(Module {
-        name: info.name,
+        name,
         toc: placed.toc,
-        convention: info.convention,
+        convention,
         toc_choice,
-        replace: info.replace,
-        targets: info.targets,
-        replacements: info.replacements,
-        states: info.states,
         stubs: placed.stubs().count(),
         relocations: placed.relocations().collect(),
         sites,
+        carried,
         block,
     });
     LOADED.lock().push(module.clone());
@@ -278,7 +268,7 @@ fn load_at<'a>(
         module.range(),
         module.toc
     );
-    if let Some((coming, _)) = NOTIFIED.get()
+    if let Some((_, coming, _)) = NOTIFIED.get()
         && let Err(reason) = coming(&module)
     {
         let name = module.name.clone();
@@ -397,7 +387,7 @@ pub fn unload(name: &str) -> Result<(), ModuleError<'_>> {
         loaded.insert(place, module);
         return Err(ModuleError::Running(name));
     }
-    if let Some((_, going)) = NOTIFIED.get() {
+    if let Some((.., going)) = NOTIFIED.get() {
         going(&module);
     }
     debugger::module_gone(&range);

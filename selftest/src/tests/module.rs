@@ -16,6 +16,7 @@ use lab::{
     targets,
 };
 use layout::CallFrame;
+use livepatch::Descriptor;
 use loader::{File, Module, ModuleError};
 use machine::mm;
 
@@ -37,15 +38,25 @@ fn with_demo<T>(body: impl FnOnce(&Module) -> Result<T, String>) -> Result<T, St
     result
 }
 
+/// The global entry of the function that replaces `old` of the kernel's.
+fn replacement(module: &Module, old: &str) -> Result<u64, String> {
+    let descriptor = Descriptor::of(module);
+    let mut functions = descriptor
+        .target(None)
+        .into_iter()
+        .flat_map(|target| &target.functions);
+    let new = functions.find(|one| one.path == old).map(|one| one.new);
+    new.ok_or_else(|| format!("`{old}` is not replaced"))
+}
+
 /// Calls the function that replaces `old`, as after a hand-off, and checks that r1
 /// comes back.
 fn hand_over(module: &Module, old: &str, arguments: &[u64]) -> Result<HandedOver, String> {
-    let replacement = module.replacements.iter().find(|one| one.path == old);
-    let replacement = replacement.ok_or_else(|| format!("`{old}` is not replaced"))?;
+    let new = replacement(module, old)?;
     let mut call = HandedOver::default();
     call.arguments[..arguments.len()].copy_from_slice(arguments);
     // SAFETY: a function of the module, with the arguments of the one it replaces.
-    unsafe { instruments::handed_over(replacement.new, &mut call) };
+    unsafe { instruments::handed_over(new, &mut call) };
     check!(
         call.stack_moved == 0,
         "{old}: r1 has moved by {:#x}",
@@ -179,8 +190,7 @@ crate::selftest! {
     /// that a trampoline is about to enter.
     fn running_code_stays() {
         let module = load(demo()?.bytes)?;
-        let new = module.replacements.iter().find(|one| one.path == "lab::targets::is_even");
-        let new = new.map(|one| one.new).ok_or("`is_even` is not replaced")?;
+        let new = replacement(&module, "lab::targets::is_even")?;
         // Only the list has a reference to it now.
         drop(module);
         ftrace::register(&PULL, &Filter::only(&["kinds::is_even"])).map_err(|error| format!("{error}"))?;
@@ -207,7 +217,7 @@ crate::selftest! {
             check!(sentence.contains(&format!("{twin:#x}")), "{twin:#x} is not in: {sentence}");
         }
         let module = load(loader::find_file("position")?.bytes)?;
-        let old = module.replacements.first().map(|one| one.old);
+        let old = Descriptor::of(&module).replacements.first().map(|one| one.old);
         drop(module);
         loader::unload("position").map_err(|error| format!("{error}"))?;
         check!(old == twins.get(1).copied(), "replaces {old:x?}, the twins are {twins:x?}");
@@ -224,7 +234,8 @@ crate::selftest! {
             let range = module.range();
             check!((range.start..range.end + 0x8000).contains(&module.toc), "TOC {:#x} of {range:x?}", module.toc);
             check!(module.stubs >= 3, "{} stubs", module.stubs);
-            check!(module.replacements.len() == 8, "{:?}", module.replacements);
+            let patch = Descriptor::of(module);
+            check!(patch.replacements.len() == 8, "{patch:?}");
             check!(module.sites > 10, "{} sites", module.sites);
             Ok(())
         })

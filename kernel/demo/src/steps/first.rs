@@ -70,7 +70,8 @@ impl Stage {
         heading("3. Patch two_percent is enabled, and threads switch one by one");
         let patch = self.begin(2, || enable("two_percent"))?;
         self.until_all_but(2)?;
-        let new = patch.module.replacements.first().map_or(0, |one| one.new);
+        let mut functions = patch.descriptor.replacements.iter();
+        let new = functions.next().map_or(0, |one| one.new);
         let range = patch.module.range();
         println!(
             "  Its module is at {:#x} to {:#x}, its TOC pointer is {:#x}, its function at {new:#x}.",

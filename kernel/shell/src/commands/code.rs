@@ -241,7 +241,7 @@ fn shown(address: u64, word: u32) -> String {
 /// Whether an address is the start of a patched function's stub.
 fn is_stub(address: u64) -> bool {
     livepatch::patches().iter().any(|(patch, _)| {
-        let mut functions = patch.module.replacements.iter();
+        let mut functions = patch.descriptor.replacements.iter();
         functions.any(|one| livepatch::way_of(one.old).is_some_and(|(start, _)| start == address))
     })
 }

@@ -8,6 +8,7 @@ use crate::{
 };
 use alloc::{format, string::String, sync::Arc, vec::Vec};
 use core::fmt::Write;
+use livepatch::Descriptor;
 use loader::Module;
 use machine::{
     console::{Painted, Tone},
@@ -74,7 +75,7 @@ fn modules(session: &mut Session, _: &[&str]) -> Outcome {
         let range = format!("{:#x} to {:#x}", range.start, range.end);
         let patch = match livepatch::find(&module.name) {
             Some((_, status)) => format!("{status:?}").to_ascii_lowercase(),
-            None if module.targets.is_empty() => "none".into(),
+            None if Descriptor::of(module).targets.is_empty() => "none".into(),
             None => "not enabled".into(),
         };
         writeln!(
@@ -130,7 +131,8 @@ pub fn loaded(name: &str) -> Result<(Arc<Module>, bool), CommandError> {
 
 /// What a module would replace, for the reader.
 pub fn replaces(module: &Module) -> String {
-    let targets = module.targets.iter();
+    let descriptor = Descriptor::of(module);
+    let targets = descriptor.targets.iter();
     let count: usize = targets.map(|target| target.functions.len()).sum();
     match count {
         0 => "replaces no function".into(),

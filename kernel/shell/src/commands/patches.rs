@@ -92,7 +92,7 @@ fn patches(session: &mut Session, _: &[&str]) -> Outcome {
             "{name}: {status}{pinned}; handed over by `{}`",
             variants::current().name
         )?;
-        for replacement in &patch.module.replacements {
+        for replacement in &patch.descriptor.replacements {
             writeln!(
                 out,
                 "  {} -> {}",
@@ -100,7 +100,7 @@ fn patches(session: &mut Session, _: &[&str]) -> Outcome {
                 Path(replacement.new)
             )?;
         }
-        for target in &patch.module.targets {
+        for target in &patch.descriptor.targets {
             let Some(module) = &target.module else {
                 continue;
             };

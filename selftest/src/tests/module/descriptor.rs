@@ -8,7 +8,8 @@ use core::{
     sync::atomic::{AtomicU64, Ordering},
 };
 use klp::{Callback, Callbacks, Context, Function, Info, Object, Provided, State, Text};
-use loader::{Replacement, Wanted, build_id, read_descriptor};
+use livepatch::{Descriptor, Wanted};
+use loader::{Memory, ModuleError, build_id, identify};
 use machine::symbols;
 use memmap::Range;
 
@@ -92,15 +93,20 @@ impl Fake {
         }
     }
 
-    /// Reads the descriptor of so many bytes. Yields what is patched, or the
+    /// Reads the descriptor of so many bytes. Yields the name and what is patched, or the
     /// sentence.
-    fn read(&self, bytes: u64) -> Result<loader::Descriptor, String> {
+    fn read(&self, bytes: u64) -> Result<(String, Descriptor), String> {
         let range = self.range();
         let code = range.start + offset_of!(Self, code) as u64;
         let code = code..code + size_of_val(&self.code) as u64;
         let section = range.start..range.start + bytes;
-        read_descriptor(&range, &code, Some(section), klp::CONVENTION)
-            .map_err(|error| format!("{error}"))
+        // SAFETY: all of it is here, and not written to meanwhile.
+        let memory = unsafe { Memory::new(range, code) };
+        let read = || -> Result<_, ModuleError<'static>> {
+            let (name, info) = identify(&memory, Some(section), klp::CONVENTION)?;
+            Ok((name, Descriptor::read(&memory, &info)?))
+        };
+        read().map_err(|error| format!("{error}"))
     }
 }
 
@@ -296,8 +302,8 @@ crate::selftest! {
     /// thing each, is read as it is.
     fn a_good_one_is_read() {
         let fake = Fake::new();
-        let found = fake.read(size_of::<Info>() as u64)?;
-        check!(found.name == "fake" && !found.replace, "{found:?}");
+        let (name, found) = fake.read(size_of::<Info>() as u64)?;
+        check!(name == "fake" && !found.replace, "{found:?}");
         let modules: Vec<_> = found.targets.iter().map(|target| target.module.as_deref()).collect();
         check!(modules == [None, Some("other")], "{modules:?}");
         let ids: Vec<_> = found.states.iter().map(|state| (state.id, state.version)).collect();
@@ -313,7 +319,7 @@ crate::selftest! {
         fake.functions[0].position = 2;
         (fake.objects[0].function_count, fake.objects[1].function_count) = (0, 2);
         fake.objects[1].functions = fake.functions.as_ptr();
-        let found = fake.read(size_of::<Info>() as u64)?;
+        let (_, found) = fake.read(size_of::<Info>() as u64)?;
         let positions: Vec<_> = found.targets[1].functions.iter().map(|one| one.position).collect();
         check!(positions == [2, 0], "{positions:?}");
         Ok(())
@@ -369,22 +375,22 @@ crate::selftest! {
             let new = module.function(new).ok_or_else(|| format!("no `{new}`"))?;
             Ok(Wanted { path: path.into(), position, new })
         };
-        let modules: Vec<_> = module.targets.iter().map(|target| target.module.as_deref()).collect();
+        let described = Descriptor::of(&module);
+        let modules: Vec<_> = described.targets.iter().map(|target| target.module.as_deref()).collect();
         check!(modules == [None, Some("other"), Some("another")], "{modules:?}");
-        let [kernel, other, another] = &module.targets[..] else { return Err("not three".into()) };
+        let [kernel, other, another] = &described.targets[..] else { return Err("not three".into()) };
         let expected = vec![wanted("c_leaf", 0, "described::leaf")?, wanted("twins::same", 2, "described::same")?];
         check!(kernel.functions == expected, "{kernel:?}");
         let expected = vec![wanted("other::work", 1, "described::leaf")?];
         check!(other.functions == expected && another.functions.is_empty(), "{other:?} {another:?}");
         let old = |path, position| symbols::find_position(path, position).map(|symbol| symbol.address);
-        let expected: Vec<_> = kernel.functions.iter().map(|one| Replacement {
-            path: one.path.clone(),
-            old: old(&one.path, one.position as usize).unwrap_or(0),
-            new: one.new,
+        let expected: Vec<_> = kernel.functions.iter().map(|one| {
+            (old(&one.path, one.position as usize).unwrap_or(0), one.new)
         }).collect();
-        check!(module.replacements == expected, "{:?}", module.replacements);
-        check!(module.replace && module.target(Some("missing")).is_none(), "{module:?}");
-        callbacks_of(&module)?;
+        let found: Vec<_> = described.replacements.iter().map(|one| (one.old, one.new)).collect();
+        check!(found == expected, "{found:x?}");
+        check!(described.replace && described.target(Some("missing")).is_none(), "{described:?}");
+        callbacks_of(&described)?;
         let twice = module.function("described::twice").ok_or("nothing is provided")?;
         // SAFETY: the global entry of a function of this type.
         let twice = unsafe { core::mem::transmute::<usize, extern "C" fn(u64) -> u64>(twice as usize) };
@@ -395,17 +401,17 @@ crate::selftest! {
 }
 
 /// Calls the callbacks of `described`, and looks at its state.
-fn callbacks_of(module: &loader::Module) -> Result<(), String> {
-    let state = module.state(0x6c65_6e67).ok_or("the state is missing")?;
+fn callbacks_of(described: &Descriptor) -> Result<(), String> {
+    let state = described.state(0x6c65_6e67).ok_or("the state is missing")?;
     check!(
-        state.version == 3 && module.states.len() == 2,
+        state.version == 3 && described.states.len() == 2,
         "{:?}",
-        module.states
+        described.states
     );
     let data = (state.address as usize + offset_of!(State, data)) as *const AtomicU64;
     // SAFETY: a state of the module, which stays.
     let data = unsafe { &*data };
-    let of = |name| module.target(name).map(|target| target.callbacks);
+    let of = |name| described.target(name).map(|target| target.callbacks);
     let (Some(kernel), Some(other), Some(another)) =
         (of(None), of(Some("other")), of(Some("another")))
     else {
