@@ -68,14 +68,17 @@ impl Lock {
         if REGISTRY.lock().owner == Some(me) {
             return Err(LivepatchError::FromCallback);
         }
-        CHANGED.wait_until(|| {
+        let take = || {
             let mut registry = REGISTRY.lock();
             let free = registry.owner.is_none();
             if free {
                 registry.owner = Some(me);
             }
             free
-        });
+        };
+        if !take() {
+            CHANGED.wait_until(take);
+        }
         Ok(Self(()))
     }
 }

@@ -9,7 +9,7 @@ use super::{
     watch::{self, Event},
     worker,
 };
-use alloc::{string::ToString, sync::Arc, vec::Vec};
+use alloc::{sync::Arc, vec::Vec};
 use consistency::{Code, Direction, Function, ModelError, Patches, Ranges};
 use core::{convert::Infallible, sync::atomic::Ordering};
 use machine::{arch, debugger, symbols};
@@ -272,8 +272,7 @@ pub(super) fn end(lock: &Lock) {
 
 fn log_ending(patch: &Patch, enabled: bool) {
     let way = if enabled { "patching" } else { "unpatching" };
-    let name = patch.name().to_string();
-    log::info!("livepatch: '{name}': completing {way} transition");
+    log::info!("livepatch: '{}': completing {way} transition", patch.name());
 }
 
 /// Waits until no transition runs.

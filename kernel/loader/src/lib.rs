@@ -155,7 +155,10 @@ static CHANGED: WaitQueue = WaitQueue::new();
 impl Change {
     /// Waits for it. A thread that has it already waits for good.
     fn wait() -> Self {
-        CHANGED.wait_until(|| !IS_CHANGING.swap(true, Ordering::Relaxed));
+        let take = || !IS_CHANGING.swap(true, Ordering::Relaxed);
+        if !take() {
+            CHANGED.wait_until(take);
+        }
         Self(())
     }
 }
