@@ -1,6 +1,6 @@
-//! What a module patches, by its descriptor: read when the module is placed, before the
-//! kernel takes notice of it. The loader has identified the module, and keeps what is read
-//! here for as long as it is loaded.
+//! What a module patches, by its descriptor: bytes that came from outside. They are read
+//! and checked when the module is placed, before any code can find it; the loader has
+//! identified it, and lets it carry what was read.
 
 use super::DescriptorError;
 use alloc::{format, string::String, sync::Arc, vec::Vec};
@@ -66,7 +66,7 @@ pub struct Descriptor {
 }
 
 impl Descriptor {
-    /// What a loaded module patches.
+    /// What a loaded module patches; nothing, if it is an ordinary one.
     #[must_use]
     pub fn of(module: &Module) -> Arc<Self> {
         module.carried().unwrap_or_default()
@@ -113,10 +113,8 @@ impl Descriptor {
 /// [`DescriptorError`], as a refusal of the module.
 pub(super) fn describe(memory: &Memory, info: &Info) -> Result<Carried, ModuleError<'static>> {
     let descriptor = Descriptor::read(memory, info)?;
-    Ok(match descriptor.targets[..] {
-        [] => None,
-        _ => Some(Arc::new(descriptor)),
-    })
+    let is_patch = !descriptor.targets.is_empty();
+    Ok(is_patch.then(|| Arc::new(descriptor) as _))
 }
 
 /// What is patched, object by object.

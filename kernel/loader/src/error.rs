@@ -91,9 +91,9 @@ pub enum ModuleError<'a> {
         /// The processor's version, the upper half of PVR.
         found: u32,
     },
-    /// What it carries for others is refused.
+    /// What its descriptor says beside its identity is refused.
     Carried {
-        /// Why, in their words.
+        /// Why, in the words of the crate that has read it.
         reason: String,
     },
     /// Its patchable functions are not as recorded, or their sites could not be brought

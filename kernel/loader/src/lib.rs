@@ -2,9 +2,9 @@
 //!
 //! [`load`] places a module in code memory, applies its relocations (the crate
 //! `modload` does both, without `unsafe`), and identifies it by its descriptor. What it
-//! patches is none of the loader's business: that is read by whoever was named to
-//! [`notify`], and carried by the module. Only then does the kernel take notice of it: its
-//! symbols are looked up, its sites can be traced. A refusal leaves nothing behind.
+//! patches is not known here: the crate that owns patches reads and checks that
+//! ([`Describe`]), and the module carries it. Only then does the kernel take notice of it:
+//! its symbols are looked up, its sites can be traced. A refusal leaves nothing behind.
 #![no_std]
 
 extern crate alloc;
@@ -78,7 +78,7 @@ impl Module {
         (self.convention, self.toc_choice) == expected()
     }
 
-    /// What was [read](Describe) from its descriptor when it was loaded, if that is a `T`.
+    /// What was [read](Describe) in its descriptor when it was loaded, if that is a `T`.
     #[must_use]
     pub fn carried<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
         self.carried.clone()?.downcast().ok()
@@ -126,11 +126,12 @@ pub fn find(name: &str) -> Option<Arc<Module>> {
     loaded.iter().find(|module| module.name == name).cloned()
 }
 
-/// What a module carries for the owner of what its descriptor says beside its identity.
+/// What a module carries for the crate that reads the rest of its descriptor; often nothing.
 pub type Carried = Option<Arc<dyn Any + Send + Sync>>;
 
-/// Called for a module that has been placed and identified, and that no code can find yet,
-/// to read and check the rest of its descriptor. It may refuse the module.
+/// Called for a module that has been placed and identified, to read and check the rest of
+/// its descriptor. No code can find the module yet. It may refuse the module, which then
+/// leaves nothing behind.
 pub type Describe = fn(&Memory, &Info) -> Result<Carried, ModuleError<'static>>;
 /// Called for a module that has been loaded, before any code can call into it. It may
 /// refuse the module, with a reason.
@@ -220,10 +221,8 @@ fn load_at<'a>(
     // SAFETY: the block is this function's until the module has it, and was written.
     let memory = unsafe { Memory::new(block.range(), placed.text.clone()) };
     let (name, info) = identify(&memory, section(klp::info::SECTION), convention)?;
-    let carried = match NOTIFIED.get() {
-        Some((describe, ..)) => describe(&memory, &info)?,
-        None => None,
-    };
+    let notified = NOTIFIED.get();
+    let carried = notified.map_or(Ok(None), |(describe, ..)| describe(&memory, &info))?;
     if let Some(file) = file_name.filter(|file| *file != name) {
         return Err(ModuleError::Misnamed { file, name });
     }

@@ -41,10 +41,8 @@ fn with_demo<T>(body: impl FnOnce(&Module) -> Result<T, String>) -> Result<T, St
 /// The global entry of the function that replaces `old` of the kernel's.
 fn replacement(module: &Module, old: &str) -> Result<u64, String> {
     let descriptor = Descriptor::of(module);
-    let mut functions = descriptor
-        .target(None)
-        .into_iter()
-        .flat_map(|target| &target.functions);
+    let kernel = descriptor.target(None).into_iter();
+    let mut functions = kernel.flat_map(|target| &target.functions);
     let new = functions.find(|one| one.path == old).map(|one| one.new);
     new.ok_or_else(|| format!("`{old}` is not replaced"))
 }
