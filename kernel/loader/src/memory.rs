@@ -57,7 +57,7 @@ impl Memory {
         what: &'static str,
         (first, found): (*const T, u64),
         most: u64,
-    ) -> Result<impl ExactSizeIterator<Item = T> + use<T>, ModuleError<'static>> {
+    ) -> Result<impl ExactSizeIterator<Item = T>, ModuleError<'static>> {
         if found > most {
             return Err(ModuleError::TooMany { what, found, most });
         }
@@ -65,8 +65,8 @@ impl Memory {
         if found > 0 && !self.holds(address, found * size_of::<T>() as u64) {
             return Err(ModuleError::BadTable { what, address });
         }
-        // SAFETY: the whole table is inside the module's memory, and is read without
-        // asking for alignment; whatever is there is a `T`.
+        // SAFETY: the whole table is inside the module's memory, which the iterator borrows,
+        // and is read without asking for alignment; whatever is there is a `T`.
         Ok((0..found as usize).map(move |index| unsafe { first.add(index).read_unaligned() }))
     }
 
