@@ -53,6 +53,11 @@ impl Ranges {
         (address < range.end).then_some(range.start)
     }
 
+    /// Where they start, ascending.
+    pub fn starts(&self) -> impl Iterator<Item = Code> {
+        self.ranges.iter().map(|range| range.start)
+    }
+
     /// The number of ranges.
     #[must_use]
     pub const fn len(&self) -> usize {

@@ -16,7 +16,10 @@ use core::{
 };
 use machine::{arch, symbols, text};
 use ppc64::insn;
-use thread::{Activity, Thread, backtrace};
+use thread::{
+    Activity, Thread,
+    backtrace::{self, Step},
+};
 
 /// Bytes of text at a time.
 const ROOM: usize = 16 * 1024;
@@ -176,10 +179,15 @@ fn thread_line(out: &mut Lines<'_>, thread: &Thread) -> fmt::Result {
     if thread.activity() == Activity::Running {
         return out.write_str("here");
     }
+    // The scheduler's lock is free: see `view`.
+    backtrace::steps_of(thread, |steps| callers(out, steps))
+}
+
+/// The innermost functions, but for those by which all threads give way.
+fn callers(out: &mut Lines<'_>, steps: &mut dyn Iterator<Item = Step>) -> fmt::Result {
     let mut shown = 0;
     let mut last = ArrayString::<PATH>::new();
-    // SAFETY: everything is halted, and so is this thread, which does not run.
-    for step in unsafe { backtrace::steps_of(thread) } {
+    for step in steps {
         let path = path_of(step.place());
         // How it gave way is the same for all.
         let begins = path.trim_start_matches('<');

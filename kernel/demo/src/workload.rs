@@ -242,11 +242,12 @@ pub fn until_answered(rate: usize) -> bool {
     until(|| count(TELLER) > before[0] && count(CLOCK) > before[1])
 }
 
-/// Waits until each thread sleeps but the caller and the teller, which never does, so
-/// that all of them can be looked at. Says whether they do.
+/// Waits until each thread sleeps but the caller, the teller, which never does, and what idle
+/// CPUs run; so all of them can be looked at. Says whether they do.
 pub fn until_asleep(handles: &[Handle]) -> bool {
     let awake = [thread::current().id(), handles[TELLER].thread().id()];
-    let sleeps = |one: &Thread| one.state() == State::Asleep || awake.contains(&one.id());
+    let sleeps =
+        |one: &Thread| one.state() == State::Asleep || one.is_idle() || awake.contains(&one.id());
     until(|| thread::all().all(|one| sleeps(&one)))
 }
 

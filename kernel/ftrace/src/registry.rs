@@ -8,7 +8,7 @@ use super::{
 use alloc::{sync::Arc, vec::Vec};
 use arrayvec::ArrayVec;
 use core::fmt;
-use machine::sync::IrqLock;
+use machine::{arch, cpus, sync::IrqLock};
 use memmap::Range;
 
 /// All there is to know about ops and sites.
@@ -86,8 +86,16 @@ fn attach(
         registry.registered.push(ops);
     }
     drop(registry);
+    settle();
     retired::reclaim();
     result.map(|()| chosen.len())
+}
+
+/// Waits until every CPU runs the sites as they were written, if it may wait.
+fn settle() {
+    if arch::interrupts_are_on() {
+        cpus::synchronise();
+    }
 }
 
 /// Detaches `ops` from all functions. When this returns, its callback is not
@@ -163,7 +171,10 @@ pub fn set_enabled(on: bool) -> Result<(), FtraceError> {
     if let (Some(ops), false) = (needed, on) {
         return Err(FtraceError::Needed(ops.name));
     }
-    registry.sets.set_live(on)
+    registry.sets.set_live(on)?;
+    drop(registry);
+    settle();
+    Ok(())
 }
 
 /// Whether tracing is on.

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 use core::ops::Range;
-use machine::{arch, mm::code::CodeBlock, sync::IrqLock};
+use machine::{arch, cpus, mm::code::CodeBlock, sync::IrqLock};
 use thread::backtrace;
 
 /// Retired code.
@@ -39,6 +39,13 @@ pub fn reclaim() {
         (ranges, retired.next)
     };
     if ranges.is_empty() {
+        return;
+    }
+    // Or a CPU that has fetched a way there before it was written over could take it after its
+    // thread was looked at.
+    if arch::interrupts_are_on() {
+        cpus::synchronise();
+    } else if cpus::count() > 1 {
         return;
     }
     let held = backtrace::held(&ranges);

@@ -109,8 +109,8 @@ impl Registered {
         drop(unsafe { Box::from_raw(patched) });
     }
 
-    /// Sets what calls run. Interrupts are off for all functions together, or a
-    /// thread could see some of a patch and not the rest.
+    /// Sets what calls run on either side. Calls read one of them, of which the other CPUs
+    /// see to it that it does not change meanwhile: see [`Lock::change`](super::registry::Lock::change).
     pub fn publish(&self, choice: Choice) {
         for (code, side) in self.codes.iter().zip([false, true]) {
             code.store(choice.of(side), Ordering::Relaxed);
@@ -218,10 +218,10 @@ pub fn sides() -> Sides {
     }
 }
 
-/// Sets the number of the running transition. Interrupts are off, together with
-/// [`Registered::publish`].
-pub fn set_number(number: u64) {
-    NUMBER.store(number, Ordering::Relaxed);
+/// Sets the number of the running transition, and returns the last one.
+pub fn set_number(number: u64) -> u64 {
+    // Relaxed: what comes after it waits for every CPU.
+    NUMBER.swap(number, Ordering::Relaxed)
 }
 
 /// The settled stub: the trampoline's end for calls that all go to `code`.
@@ -272,7 +272,8 @@ extern "C" fn divert(_: u64, _: u64, ops: &Ops, frame: &mut CallFrame) {
     // SAFETY: `Registered::new` alone makes an ops with this callback, inside a
     // `Patched` whose address it has exposed, and which lives until no trampoline calls it.
     let patched = unsafe { &*ptr::with_exposed_provenance::<Patched>(patched) };
-    // Off, so that number, side and code are of one moment.
+    // Off, so that number, state and code are of one moment: on this CPU the thread does not
+    // switch in between, and whoever changes them on another waits for this section.
     let off = arch::interrupts_off();
     let patch_state = thread::with_current(Thread::patch_state).unwrap_or(0);
     let is_new = PatchState(patch_state).is_of(NUMBER.load(Ordering::Relaxed));

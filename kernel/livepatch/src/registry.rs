@@ -7,7 +7,7 @@ use super::{
 use alloc::{collections::BTreeMap, string::ToString, sync::Arc, vec::Vec};
 use consistency::{Code, PatchId, Patches, Phase, Ranges, Transition};
 use loader::Module;
-use machine::{arch, sync::IrqLock};
+use machine::{arch, cpus, sync::IrqLock};
 use thread::WaitQueue;
 
 /// What is known of all patches.
@@ -21,8 +21,6 @@ pub(super) struct Registry {
     pub patches: Vec<Arc<Patch>>,
     /// Modules that stay for good.
     pub pinned: Vec<Arc<Module>>,
-    /// What threads need to know to switch, while a transition runs.
-    pub pending: Option<Arc<Pending>>,
     /// The thread that owns the livepatch lock.
     owner: Option<u32>,
     last_id: u32,
@@ -37,12 +35,19 @@ pub(super) struct Pending {
     pub leaving: Ranges,
 }
 
+/// What threads need to know to switch, while a transition runs.
+///
+/// A switch is made under this lock, from the look at what the transition wants to the
+/// change of the thread's state. So none is made by what no longer holds: after a change of
+/// this, or its end, threads switch by the new one or not at all. Before the scheduler's
+/// lock, which is taken to look at a thread.
+pub(super) static PENDING: IrqLock<Option<Arc<Pending>>> = IrqLock::new(None);
+
 pub(super) static REGISTRY: IrqLock<Registry> = IrqLock::new(Registry {
     model: None,
     functions: BTreeMap::new(),
     patches: Vec::new(),
     pinned: Vec::new(),
-    pending: None,
     owner: None,
     last_id: 0,
 });
@@ -99,9 +104,15 @@ impl Lock {
         // What stays is decided by the patches that there are, not by those that were.
         model.shrink_to_fit();
         let model = Arc::new(model);
-        let mut registry = REGISTRY.lock();
-        registry.model = Some(model);
-        registry.publish();
+        let is_new = {
+            let mut registry = REGISTRY.lock();
+            registry.model = Some(model);
+            registry.publish_number()
+        };
+        if is_new {
+            cpus::synchronise();
+        }
+        REGISTRY.lock().publish_codes();
         Ok(result)
     }
 }
@@ -158,20 +169,30 @@ impl Registry {
         }
     }
 
-    /// Lets calls see what the model now says: number and codes at one moment, for the lock
-    /// keeps interrupts off.
+    /// Lets calls see the number of the running transition: the first half of what they see
+    /// of a change. Says whether it is another than before.
     ///
-    /// The number comes first, so that the codes could follow one by one without harm. No
-    /// thread has a new transition's number before it may switch, which it may only after
-    /// [`publish`](super::transition::publish): until then all are on its old side, whose codes
-    /// are those that they have run. Codes first would be wrong at once: threads that have
-    /// switched in the last transition still have the number that is published, so the new
-    /// codes of each function would be theirs as soon as they are there.
-    fn publish(&self) {
+    /// A call looks at the number, at its thread's state and at one of the function's two codes,
+    /// with interrupts off ([`divert`](patched)). When a transition begins, all threads are on
+    /// its old side, and the codes of that side are what they have run until now. The new
+    /// side's codes may be written one by one, for no call reads them: no thread has the new
+    /// number before it may switch, and it may only after
+    /// [`publish`](super::transition::publish).
+    ///
+    /// But a call that still goes by the *last* number may find its thread on that one's new
+    /// side, and would read a code that is written meanwhile. So between number and codes every
+    /// CPU must have left the calls that it was in: [`cpus::synchronise`]. The same wait sees to
+    /// it that no CPU jumps past the trampoline by a word of the site that was replaced before.
+    fn publish_number(&self) -> bool {
+        self.model().transition().is_some_and(|transition| {
+            let number = transition.number();
+            patched::set_number(number) != number
+        })
+    }
+
+    /// Lets calls see what functions they run, on either side: the second half.
+    fn publish_codes(&self) {
         debug_assert!(!arch::interrupts_are_on());
-        if let Some(transition) = self.model().transition() {
-            patched::set_number(transition.number());
-        }
         // Both ascend, so one pass does: interrupts are off.
         let mut choices = self.model().functions().peekable();
         for (old, function) in &self.functions {

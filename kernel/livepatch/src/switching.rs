@@ -2,16 +2,16 @@
 //! that is tried: at a safe point, while the thread is off the CPU, or by force.
 
 use super::{
-    registry::{Lock, Pending, REGISTRY},
+    registry::{Lock, PENDING, Pending},
     watch::{self, Event, How},
     worker,
 };
 use consistency::{PatchState, Ranges};
 use core::{
     fmt,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
 };
-use machine::{arch, symbols::Path};
+use machine::symbols::Path;
 use thread::{
     Thread,
     backtrace::{self, Unreliable},
@@ -38,16 +38,22 @@ impl fmt::Display for Blocked {
     }
 }
 
+/// Whether it is the running thread.
+fn is_me(thread: &Thread) -> bool {
+    thread::with_current(Thread::id) == Some(thread.id())
+}
+
 /// What blocks a thread: it may switch where no function that the transition leaves is on
-/// its stack. Interrupts are off.
+/// its stack.
 pub(super) fn blocked_by(thread: &Thread, leaving: &Ranges) -> Option<Blocked> {
-    let is_me = thread::with_current(Thread::id) == Some(thread.id());
-    let found = if is_me {
+    blocked(if is_me(thread) {
         backtrace::check_running(thread, leaving)
     } else {
-        // SAFETY: interrupts are off, and the thread is not the running one.
-        unsafe { backtrace::check(thread, leaving) }
-    };
+        backtrace::check(thread, leaving)
+    })
+}
+
+fn blocked(found: Result<backtrace::Found, Unreliable>) -> Option<Blocked> {
     match found {
         Ok(None) => None,
         Ok(Some(function)) => Some(Blocked::Function { function }),
@@ -67,17 +73,46 @@ fn switch(thread: &Thread, pending: &Pending, how: How) {
     watch::tell(&Event::Switched { thread, how });
 }
 
-/// Switches a thread if it can switch. Says whether it has, now or before.
+/// Switches a thread if it can switch. Says whether it has, now or before. `pending` is what
+/// [`PENDING`] holds, which is locked.
+///
+/// The running thread looks at its own stack. Another one is looked at, and switched, while
+/// no CPU can take it up; one that runs on another CPU never is: it switches itself.
 fn try_switch(thread: &Thread, pending: &Pending, how: How) -> bool {
     if has_switched(thread, pending) {
         return true;
     }
-    let _off = arch::interrupts_off();
-    let is_free = blocked_by(thread, &pending.leaving).is_none();
-    if is_free {
-        switch(thread, pending, how);
+    let switch_if = |found| {
+        let is_free = blocked(found).is_none();
+        if is_free {
+            switch(thread, pending, how);
+        }
+        is_free
+    };
+    if is_me(thread) {
+        return switch_if(backtrace::check_running(thread, &pending.leaving));
     }
-    is_free
+    thread.look(|activity| {
+        // SAFETY: this is the look, and that is what it has found.
+        switch_if(unsafe { backtrace::check_as(thread, activity, &pending.leaving) })
+    })
+}
+
+/// What the transition wants of a thread's state: its number, twice, and one if the number is
+/// what is *not* wanted, as after a reversal. For a quick look; [`PENDING`] is what holds.
+static WANTED: AtomicU64 = AtomicU64::new(0);
+
+/// Sets it, with [`PENDING`] locked.
+pub(super) fn set_wanted(pending: Option<&Pending>) {
+    let wanted = pending.map_or(0, |pending| {
+        2 * pending.transition.number() + u64::from(pending.transition.reversed())
+    });
+    WANTED.store(wanted, Ordering::Relaxed);
+}
+
+fn is_as_wanted(state: PatchState) -> bool {
+    let wanted = WANTED.load(Ordering::Relaxed);
+    state.is_of(wanted / 2) == wanted.is_multiple_of(2)
 }
 
 /// How many threads had still to switch at the last look, less those that have
@@ -86,18 +121,15 @@ static REMAINING: AtomicUsize = AtomicUsize::new(0);
 
 /// Looks at all threads once. Says how many have still to switch.
 pub(super) fn try_all(_: &Lock) -> usize {
-    let Some(pending) = REGISTRY.lock().pending.clone() else {
-        return 0;
-    };
-    let me = thread::with_current(Thread::id);
     let remaining = thread::all()
         .filter(|thread| {
-            let how = if Some(thread.id()) == me {
+            let how = if is_me(thread) {
                 How::Itself
             } else {
                 How::Asleep
             };
-            !try_switch(thread, &pending, how)
+            let pending = PENDING.lock();
+            (pending.as_ref()).is_some_and(|pending| !try_switch(thread, pending, how))
         })
         .count();
     REMAINING.store(remaining, Ordering::Relaxed);
@@ -107,16 +139,18 @@ pub(super) fn try_all(_: &Lock) -> usize {
 /// The running thread is at a safe point. Its stack is looked at all the same: a
 /// safe point inside a function that is being left is none.
 pub(super) fn at_safe_point() {
-    // Off, so that the transition is not turned round or ended between the look
-    // at where it goes and the switch.
-    let off = arch::interrupts_off();
-    let pending = REGISTRY.lock().pending.clone();
-    let switched = pending.and_then(|pending| {
-        thread::with_current(|thread| {
-            !has_switched(thread, &pending) && try_switch(thread, &pending, How::SafePoint)
+    // Most have: they take no lock, which all CPUs would want at once.
+    if thread::with_current(|thread| is_as_wanted(PatchState(thread.patch_state()))) == Some(true) {
+        return;
+    }
+    let switched = {
+        let pending = PENDING.lock();
+        pending.as_ref().and_then(|pending| {
+            thread::with_current(|thread| {
+                !has_switched(thread, pending) && try_switch(thread, pending, How::SafePoint)
+            })
         })
-    });
-    drop(off);
+    };
     // Threads that were made since then have not been counted.
     let one_less = |remaining: usize| Some(remaining.saturating_sub(1));
     if switched == Some(true)
@@ -128,12 +162,12 @@ pub(super) fn at_safe_point() {
 
 /// Switches all threads whatever they do.
 pub(super) fn by_force(_: &Lock) {
-    let Some(pending) = REGISTRY.lock().pending.clone() else {
-        return;
-    };
     for thread in thread::all() {
-        if !has_switched(&thread, &pending) {
-            switch(&thread, &pending, How::Forced);
+        let pending = PENDING.lock();
+        if let Some(pending) = pending.as_ref()
+            && !has_switched(&thread, pending)
+        {
+            switch(&thread, pending, How::Forced);
         }
     }
 }

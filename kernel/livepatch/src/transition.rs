@@ -4,7 +4,7 @@
 use super::{
     LivepatchError, Patch, objects,
     patched::{self, Registered},
-    registry::{CHANGED, Lock, Pending, REGISTRY},
+    registry::{CHANGED, Lock, PENDING, Pending, REGISTRY},
     switching,
     watch::{self, Event},
     worker,
@@ -12,7 +12,7 @@ use super::{
 use alloc::{sync::Arc, vec::Vec};
 use consistency::{Code, Direction, Function, ModelError, Patches, Ranges};
 use core::{convert::Infallible, sync::atomic::Ordering};
-use machine::{arch, debugger, symbols};
+use machine::{debugger, symbols};
 
 /// What a transition is about.
 pub(super) enum Way<'a> {
@@ -75,11 +75,12 @@ pub(super) fn publish(_: &Lock, tell: impl FnOnce()) {
             leaving: Ranges::new(model.leaving().iter().copied().map(range_of)),
         }))
     });
-    // Off, so that no thread switches by the new one before it is told.
-    let off = arch::interrupts_off();
-    let before = core::mem::replace(&mut REGISTRY.lock().pending, pending);
+    // Told under the lock, so before any thread switches by the new one.
+    let mut place = PENDING.lock();
+    let before = core::mem::replace(&mut *place, pending);
+    switching::set_wanted(place.as_deref());
     tell();
-    drop(off);
+    drop(place);
     // Not under the lock.
     drop(before);
 }
@@ -227,7 +228,7 @@ pub(super) fn end(lock: &Lock) {
         return;
     };
     let enabled = completed.transition.ends_enabled();
-    let before = REGISTRY.lock().pending.take();
+    let before = PENDING.lock().take();
     drop(before);
     thread::set_pending(false);
     // One by one, so that interrupts are not off for all of them together: until it

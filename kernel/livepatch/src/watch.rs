@@ -2,13 +2,13 @@
 //! block it and why.
 
 use super::{
-    registry::REGISTRY,
+    registry::{PENDING, REGISTRY},
     switching::{self, Blocked},
 };
 use alloc::{string::String, string::ToString, sync::Arc, vec::Vec};
 use consistency::Direction;
 use core::fmt;
-use machine::{arch, sync::Hook};
+use machine::sync::Hook;
 use thread::Thread;
 
 /// How a thread has switched.
@@ -124,18 +124,16 @@ pub struct Progress {
 /// How far each thread is, by number; nothing while no transition runs.
 #[must_use]
 pub fn progress() -> Vec<Progress> {
-    let Some(pending) = REGISTRY.lock().pending.clone() else {
+    let Some(pending) = PENDING.lock().clone() else {
         return Vec::new();
     };
     let look = |thread: Arc<Thread>| {
-        let off = arch::interrupts_off();
         let switched = switching::has_switched(&thread, &pending);
         let blocked = if switched {
             None
         } else {
             switching::blocked_by(&thread, &pending.leaving)
         };
-        drop(off);
         Progress {
             thread,
             switched,

@@ -1,15 +1,16 @@
 //! The CPUs beside the one that boots: how they are started, and what one asks of another.
 //!
 //! A request is a bit in the other CPU's data, and an interrupt that makes it look
-//! ([`arch::send_ipi`]). Three things are asked:
+//! ([`arch::send_ipi`]). Four things are asked:
 //! - to look whether a thread waits for a CPU ([`RESCHEDULE`]);
 //! - to take part in a *synchronisation* ([`synchronise`]): to say that it is in no section
 //!   that has kept interrupts off since before, and to fetch instructions anew;
+//! - to call a function ([`call_on`]);
 //! - to *pause* ([`pause_others`]), while this CPU reports a fault or gives the verdict.
 //!
-//! The latter two are waited for. A CPU that waits with interrupts off would not see what
+//! All but the first are waited for. A CPU that waits with interrupts off would not see what
 //! others ask of it, and two that wait for each other would wait for ever. So
-//! [`synchronise`] wants interrupts on, and nothing that keeps them off, such as an
+//! [`synchronise`] and [`call_on`] want interrupts on, and nothing that keeps them off, such as an
 //! [`IrqLock`](crate::sync::IrqLock), may be held; and a CPU that waits for a lock pauses
 //! there ([`while_waiting`]).
 
@@ -18,15 +19,17 @@ use crate::{
     platform, stack, time,
 };
 use core::{
-    fmt,
-    sync::atomic::{AtomicU32, AtomicU64, Ordering},
+    fmt, ptr,
+    sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering},
     time::Duration,
 };
+use spin::mutex::SpinMutex;
 
 /// To look whether a thread waits for a CPU.
 pub const RESCHEDULE: u32 = 1 << 0;
 const SYNCHRONISE: u32 = 1 << 1;
 const PAUSE: u32 = 1 << 2;
+const CALL: u32 = 1 << 3;
 
 /// The number of the last synchronisation that was begun.
 static ROUND: AtomicU64 = AtomicU64::new(0);
@@ -139,7 +142,7 @@ fn start(
     stack::use_stack_on(cpu, &with.stack, stack::lowest_floor(&with.stack));
     // Address and argument are cells of 32 bits: the image lies below 4 GiB.
     let entry = secondary_start as *const () as u32;
-    let argument = core::ptr::from_ref(cpu).addr() as u32;
+    let argument = ptr::from_ref(cpu).addr() as u32;
     platform::start_cpu(hardware_id, entry, argument)?;
     let deadline = arch::timebase() + time::timebase_ticks(LONGEST);
     // Acquire: pairs with its Release in `secondary_main`.
@@ -186,6 +189,9 @@ pub fn take_requests(off: &InterruptsOff) -> bool {
     if requests & SYNCHRONISE != 0 {
         take_part(cpu, ROUND.load(Ordering::Acquire));
     }
+    if requests & CALL != 0 {
+        make_call();
+    }
     if requests & PAUSE != 0 {
         pause();
     }
@@ -224,7 +230,7 @@ pub fn synchronise() {
         // AcqRel: what was written before the round is seen by those who take part in it.
         let round = ROUND.fetch_add(1, Ordering::AcqRel) + 1;
         take_part(off.cpu(), round);
-        for cpu in all().filter(|cpu| !core::ptr::eq(*cpu, off.cpu())) {
+        for cpu in all().filter(|cpu| !ptr::eq(*cpu, off.cpu())) {
             ask(cpu, SYNCHRONISE);
         }
         round
@@ -234,6 +240,59 @@ pub fn synchronise() {
         while cpu.synchronised.load(Ordering::Acquire) < round {
             arch::spin();
         }
+    }
+}
+
+/// A call that one CPU makes for another.
+struct Call<'a> {
+    function: &'a (dyn Fn() + Sync),
+    is_done: AtomicBool,
+}
+
+/// The call that is asked for; null if none is.
+static CALLED: AtomicPtr<Call<'static>> = AtomicPtr::new(ptr::null_mut());
+/// Held by the thread that asks, over the wait. It leaves interrupts on.
+static CALLER: SpinMutex<(), LetOthersRun> = SpinMutex::new(());
+
+/// What a CPU does that waits for [`CALLER`]: it takes requests meanwhile.
+struct LetOthersRun;
+
+impl spin::RelaxStrategy for LetOthersRun {
+    fn relax() {
+        arch::spin();
+    }
+}
+
+/// Has the CPU of this number call a function in its interrupt handler, and waits for it.
+///
+/// # Panics
+/// When interrupts are off, or there is no such CPU.
+pub fn call_on(number: u32, function: &(dyn Fn() + Sync)) {
+    assert!(
+        arch::interrupts_are_on(),
+        "a CPU waits for another with interrupts off"
+    );
+    let _one = CALLER.lock();
+    let call = Call {
+        function,
+        is_done: AtomicBool::new(false),
+    };
+    // Release: the CPU that finds it finds it whole.
+    CALLED.store(ptr::from_ref(&call).cast_mut().cast(), Ordering::Release);
+    ask(&CPUS[number as usize], CALL);
+    while !call.is_done.load(Ordering::Acquire) {
+        arch::spin();
+    }
+}
+
+fn make_call() {
+    let call = CALLED.swap(ptr::null_mut(), Ordering::AcqRel);
+    // SAFETY: null, or a call whose maker waits until it is done.
+    if let Some(call) = unsafe { call.as_ref() } {
+        (call.function)();
+        // Release: what the function has written is seen by the CPU that waits. The call is
+        // not looked at afterwards.
+        call.is_done.store(true, Ordering::Release);
     }
 }
 

@@ -35,7 +35,7 @@
 //! - [`stack`], [`fault`]: stacks, their guards, and the report when all is lost;
 //! - [`debugger`]: functions that a debugger has breakpoints at.
 #![no_std]
-#![feature(allocator_api)]
+#![feature(allocator_api, fn_ptr_trait)]
 
 extern crate alloc;
 

@@ -4,7 +4,13 @@ use crate::{
     arch::{self, InterruptsOff},
     cpus,
 };
-use core::ops::{Deref, DerefMut};
+use core::{
+    marker::{FnPtr, PhantomData},
+    mem,
+    ops::{Deref, DerefMut},
+    ptr,
+    sync::atomic::{AtomicPtr, Ordering},
+};
 use spin::{
     RelaxStrategy,
     mutex::{SpinMutex, SpinMutexGuard},
@@ -119,38 +125,52 @@ impl<T> DerefMut for IrqGuard<'_, T> {
 
 /// A function that one part of the kernel sets and another calls, so that the second
 /// need not know the first.
+///
+/// One word, and no lock: every CPU may look at it all the time, and none waits. A CPU that
+/// has just looked may still call what was set before.
 #[derive(Debug)]
-pub struct Hook<F>(IrqLock<Option<F>>);
+pub struct Hook<F>(AtomicPtr<()>, PhantomData<F>);
 
-impl<F: Copy> Hook<F> {
+impl<F: FnPtr> Hook<F> {
     /// Nothing to call yet.
     #[must_use]
     #[inline]
     pub const fn new() -> Self {
-        Self(IrqLock::new(None))
+        Self(AtomicPtr::new(ptr::null_mut()), PhantomData)
     }
 
     /// Sets what is called.
     #[inline]
     pub fn set(&self, function: Option<F>) {
-        *self.0.lock() = function;
+        self.replace(function);
     }
 
     /// Sets what is called, and returns what was.
     #[inline]
     pub fn replace(&self, function: Option<F>) -> Option<F> {
-        core::mem::replace(&mut *self.0.lock(), function)
+        let word = function.map_or(ptr::null_mut(), |function| {
+            function.addr().cast_mut().cast()
+        });
+        // AcqRel: what the function needs is there before it is found.
+        Self::function(self.0.swap(word, Ordering::AcqRel))
     }
 
-    /// What is to be called, outside the lock.
+    /// What is to be called.
     #[must_use]
     #[inline]
     pub fn get(&self) -> Option<F> {
-        *self.0.lock()
+        // Acquire: pairs with `replace`.
+        Self::function(self.0.load(Ordering::Acquire))
+    }
+
+    #[inline]
+    fn function(word: *mut ()) -> Option<F> {
+        // SAFETY: not null, so it was made from an `F` in `replace`, a function pointer.
+        (!word.is_null()).then(|| unsafe { mem::transmute_copy::<*mut (), F>(&word) })
     }
 }
 
-impl<F: Copy> Default for Hook<F> {
+impl<F: FnPtr> Default for Hook<F> {
     #[inline]
     fn default() -> Self {
         Self::new()

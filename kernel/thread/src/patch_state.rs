@@ -2,6 +2,7 @@
 //! it may switch to another set of functions. What that takes is for
 //! `livepatch` to know.
 
+use super::scheduler;
 use core::sync::atomic::{AtomicBool, Ordering};
 use machine::sync::Hook;
 
@@ -25,8 +26,11 @@ pub fn on_safe_point(hook: fn()) {
     HOOK.set(Some(hook));
 }
 
-/// Says whether safe points count now.
-#[inline]
+/// Says whether safe points count now. If so, CPUs that sleep are woken: what they run when
+/// nothing else wants to has a safe point too.
 pub fn set_pending(pending: bool) {
     PENDING.store(pending, Ordering::Relaxed);
+    if pending {
+        scheduler::wake_idle();
+    }
 }

@@ -345,6 +345,14 @@ pub(super) fn wake(thread: &Thread) {
     scheduler.wake(thread.id);
 }
 
+/// Wakes all CPUs that sleep.
+pub(super) fn wake_idle() {
+    let mut scheduler = SCHEDULER.lock();
+    while scheduler.sleeping != 0 {
+        scheduler.wake_a_cpu();
+    }
+}
+
 impl Scheduler {
     /// Makes room for one thread more.
     fn reserve(&mut self) -> Result<(), OutOfMemory> {
@@ -412,14 +420,22 @@ impl Scheduler {
         }
         thread.set_state(State::Ready);
         self.ready.push_back(thread);
-        // One of the CPUs that have nothing to do takes it; each is asked once.
         if self.sleeping != 0 {
-            let number = self.sleeping.trailing_zeros();
-            self.sleeping &= !(1 << number);
-            if number != arch::number() {
-                cpus::ask(&arch::CPUS[number as usize], cpus::RESCHEDULE);
-            }
+            self.wake_a_cpu();
         }
+    }
+
+    /// Wakes one of the CPUs that sleep.
+    fn wake_a_cpu(&mut self) {
+        let own = arch::number();
+        if self.sleeping & 1 << own != 0 {
+            // Its sleep has ended by the interrupt that this is called from.
+            self.sleeping &= !(1 << own);
+            return;
+        }
+        let number = self.sleeping.trailing_zeros();
+        self.sleeping &= !(1 << number);
+        cpus::ask(&arch::CPUS[number as usize], cpus::RESCHEDULE);
     }
 }
 

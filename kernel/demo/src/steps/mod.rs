@@ -276,14 +276,13 @@ struct Holder {
 
 /// How many calls of the bank's functions are on a thread's stack.
 fn depth(thread: &Thread) -> usize {
-    let _off = arch::interrupts_off();
-    // SAFETY: the thread is not the running one, and does not run meanwhile.
-    let steps = unsafe { backtrace::steps_of(thread) };
     let is_balance = |place: u64| {
         let path = format!("{}", symbols::Path(place));
         path.ends_with("::balance") || path.ends_with("::grown")
     };
-    steps.filter(|step| is_balance(step.place())).count()
+    backtrace::steps_of(thread, |steps| {
+        steps.filter(|step| is_balance(step.place())).count()
+    })
 }
 
 /// Enables a patch from the initrd.

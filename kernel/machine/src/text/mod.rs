@@ -4,6 +4,10 @@
 //! new word. A transaction of such changes is checked as
 //! a whole before any of it is written; then each word is written, made visible
 //! to instruction fetch, and read back.
+//!
+//! Other CPUs see the new words sooner or later, each by itself. Whoever relies on them,
+//! because code is to be freed that the old words lead to, waits with
+//! [`cpus::synchronise`](crate::cpus::synchronise): for that it must hold no lock.
 
 use crate::{arch, mm, symbols::Place, sync::IrqLock};
 use core::fmt;
@@ -18,8 +22,7 @@ unsafe extern "C" {
     static __trap_end: u8;
 }
 
-/// One transaction at a time. It keeps interrupts off, so nothing runs on this
-/// CPU between the check and the write.
+/// One transaction at a time: the words that are checked are those that are overwritten.
 static WRITER: IrqLock<()> = IrqLock::new(());
 
 /// Why code was not changed, or not as asked.

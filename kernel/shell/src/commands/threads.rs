@@ -11,7 +11,6 @@ use crate::{
 use alloc::{format, vec::Vec};
 use core::fmt::Write;
 use machine::{
-    arch,
     console::{Painted, Tone},
     symbols::Place,
 };
@@ -115,14 +114,9 @@ fn bt(session: &mut Session, arguments: &[&str]) -> Outcome {
         let count = backtrace::here(&mut own);
         steps.extend(backtrace::folded(own[..count].iter().copied()));
     } else {
-        // Off, and without memory from the heap: the thread stays where it is.
-        let _off = arch::interrupts_off();
-        // SAFETY: interrupts are off, so nothing but this runs, and the thread is
-        // another one.
-        let found = unsafe { backtrace::steps_of(&thread) };
-        for folded in backtrace::folded(found).take(STEPS) {
-            steps.push(folded);
-        }
+        backtrace::steps_of(&thread, |found| {
+            steps.extend(backtrace::folded(found).take(STEPS));
+        });
     }
     for folded in &steps {
         let step = folded.step;

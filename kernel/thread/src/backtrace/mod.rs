@@ -11,7 +11,7 @@ mod returns;
 mod steps;
 
 pub use reach::{any_in, caller_is_in, held};
-pub use reliable::{Found, Unreliable, check, check_running};
+pub use reliable::{Found, Unreliable, check, check_as, check_running};
 pub use returns::{Real, Returns, set_return_hook, set_returns};
 pub use steps::{InTrampoline, set_trampolines};
 
@@ -93,19 +93,18 @@ pub unsafe fn steps(r1: u64, interrupted: bool) -> impl Iterator<Item = Step> {
     told(steps)
 }
 
-/// The steps of a thread that does not run, from where it gave way outwards; none
-/// for the running one.
-///
-/// # Safety
-/// The thread does not run while the steps are taken.
-pub unsafe fn steps_of(thread: &Thread) -> impl Iterator<Item = Step> {
-    let r1 = match thread.activity() {
-        Activity::Waiting(r1) | Activity::Preempted(r1) => r1,
-        Activity::Running => 0,
-    };
-    // SAFETY: the thread's own stack, on which nothing happens, says the caller.
-    let frames = unsafe { arch::walk(r1, [thread.stack().range()]) };
-    told(Steps::new(frames, Resolver::new(Some(thread))))
+/// Shows `see` the steps of a thread that does not run, from where it gave way outwards; none
+/// of one that runs. Meanwhile it can't go on; see [`Thread::look`] for what `see` may do.
+pub fn steps_of<T>(thread: &Thread, see: impl FnOnce(&mut dyn Iterator<Item = Step>) -> T) -> T {
+    thread.look(|activity| {
+        let r1 = match activity {
+            Activity::Waiting(r1) | Activity::Preempted(r1) => r1,
+            Activity::Running => 0,
+        };
+        // SAFETY: the thread's own stack, on which nothing happens: it can't go on.
+        let frames = unsafe { arch::walk(r1, [thread.stack().range()]) };
+        see(&mut told(Steps::new(frames, Resolver::new(Some(thread)))))
+    })
 }
 
 /// What is told of a walk.

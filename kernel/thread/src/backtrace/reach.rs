@@ -6,12 +6,12 @@ use super::{
     steps::{Seen, Steps},
 };
 use crate as thread;
-use crate::{Activity, Thread};
+use crate::{Activity, State, Thread};
 use alloc::vec::Vec;
 use consistency::Ranges;
 use core::ops::Range;
 use layout::TrapFrame;
-use machine::{arch, stack, text};
+use machine::{arch, cpus, stack, sync::IrqLock, text};
 use ppc64::insn;
 
 /// Instructions to look through for a function's end.
@@ -29,7 +29,11 @@ pub fn any_in(ranges: &[Range<u64>]) -> bool {
 /// be trampolines, and do not overlap.
 ///
 /// A thread that has been looked at can run on. So the answer is only of use if no
-/// thread can enter the code anew, because nothing leads there any more.
+/// thread can enter the code anew, because nothing leads there any more, and no CPU has
+/// fetched a way to it before ([`cpus::synchronise`]). A thread that runs on another CPU is
+/// looked at by that CPU, in an interrupt. With interrupts off that can't be waited for; then
+/// such a thread may be in all of the code.
+///
 /// Interrupts are off for one thread at a time.
 #[inline(never)]
 #[must_use]
@@ -40,7 +44,10 @@ pub fn held(ranges: &[Range<u64>]) -> Vec<u64> {
     }
     let ranges = Ranges::new(ranges.iter().cloned());
     look_at_caller(&ranges, &mut found);
-    for thread in thread::all() {
+    // Another CPU's handler adds to it, and takes no memory there.
+    found.reserve(ranges.len());
+    let me = thread::with_current(Thread::id);
+    for thread in thread::all().filter(|thread| Some(thread.id()) != me) {
         look_at(&thread, &ranges, &mut found);
     }
     found
@@ -68,16 +75,41 @@ fn look_at_caller(ranges: &Ranges, found: &mut Vec<u64>) {
 }
 
 fn look_at(thread: &Thread, ranges: &Ranges, found: &mut Vec<u64>) {
-    let _off = arch::interrupts_off();
-    match thread.activity() {
-        Activity::Running => {}
-        Activity::Waiting(r1) | Activity::Preempted(r1) => {
-            // SAFETY: the thread's own stack, and the thread does not run while
-            // interrupts are off.
-            let frames = unsafe { arch::walk(r1, [thread.stack().range()]) };
-            look(frames, Some(thread), ranges, found);
+    loop {
+        let runs_on = thread.look(|activity| match activity {
+            Activity::Running => Some(thread.cpu()),
+            Activity::Waiting(r1) | Activity::Preempted(r1) => {
+                // SAFETY: the thread's own stack, and the thread can't go on.
+                let frames = unsafe { arch::walk(r1, [thread.stack().range()]) };
+                look(frames, Some(thread), ranges, found);
+                None
+            }
+        });
+        match runs_on {
+            None => return,
+            Some(_) if matches!(thread.state(), State::Ended | State::Stopped) => return,
+            Some(_) if !arch::interrupts_are_on() => {
+                ranges.starts().for_each(|start| take(start, found));
+                return;
+            }
+            Some(cpu) if look_at_running(thread, cpu, ranges, found) => return,
+            // It has left that CPU meanwhile.
+            Some(_) => {}
         }
     }
+}
+
+/// Has a CPU look at the thread that it runs. Says whether it was this one.
+fn look_at_running(thread: &Thread, cpu: u32, ranges: &Ranges, found: &mut Vec<u64>) -> bool {
+    let found = IrqLock::new((false, found));
+    cpus::call_on(cpu, &|| {
+        if thread::with_current(Thread::id) == Some(thread.id()) {
+            let mut found = found.lock();
+            found.0 = true;
+            look_at_caller(ranges, found.1);
+        }
+    });
+    found.lock().0
 }
 
 /// Looks at return addresses, at every one that is kept elsewhere, at the function that a

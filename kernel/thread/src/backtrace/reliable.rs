@@ -27,6 +27,11 @@ pub enum Unreliable {
         /// Where.
         at: u64,
     },
+    /// The thread runs on another CPU, with this number.
+    Runs {
+        /// Which.
+        cpu: u32,
+    },
     /// A frame that an interrupt has left is on the stack.
     InterruptFrame {
         /// Where the interrupted code goes on.
@@ -51,6 +56,7 @@ impl fmt::Display for Unreliable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::Interrupted { at } => write!(f, "interrupted in {}", Place(at)),
+            Self::Runs { cpu } => write!(f, "it runs on CPU {cpu}"),
             Self::InterruptFrame { at } => write!(f, "an interrupt of {} on its stack", Place(at)),
             Self::HookedReturn => f.write_str("a hooked return that leads nowhere"),
             Self::UnknownCode { at } => write!(f, "unknown code at {at:#x} on its stack"),
@@ -63,15 +69,28 @@ impl fmt::Display for Unreliable {
 /// that were looked for, by where its range starts; or none.
 pub type Found = Option<u64>;
 
-/// Looks for code in `wanted` on the stack of a thread that does not run.
+/// Looks for code in `wanted` on the stack of another thread than the running one.
+///
+/// # Errors
+/// When its stack can't be relied on.
+pub fn check(thread: &Thread, wanted: &Ranges) -> Result<Found, Unreliable> {
+    // SAFETY: this is what `look` says of the thread.
+    thread.look(|activity| unsafe { check_as(thread, activity, wanted) })
+}
+
+/// The same, for a look at the thread that has found it doing this.
 ///
 /// # Errors
 /// When its stack can't be relied on.
 ///
 /// # Safety
-/// The thread does not run meanwhile, and is not the running one: interrupts are off.
-pub unsafe fn check(thread: &Thread, wanted: &Ranges) -> Result<Found, Unreliable> {
-    match thread.activity() {
+/// Called by the closure of a [`Thread::look`] at `thread`, which has given it `activity`.
+pub unsafe fn check_as(
+    thread: &Thread,
+    activity: Activity,
+    wanted: &Ranges,
+) -> Result<Found, Unreliable> {
+    match activity {
         Activity::Waiting(r1) => {
             // SAFETY: nothing happens on the stack, says the caller.
             unsafe { look(thread, r1, wanted) }
@@ -84,7 +103,7 @@ pub unsafe fn check(thread: &Thread, wanted: &Ranges) -> Result<Found, Unreliabl
                 .map_or(0, |trap| trap.nip);
             Err(Unreliable::Interrupted { at })
         }
-        Activity::Running => Err(Unreliable::Interrupted { at: 0 }),
+        Activity::Running => Err(Unreliable::Runs { cpu: thread.cpu() }),
     }
 }
 

@@ -27,15 +27,11 @@ type Looked = Result<backtrace::Found, Unreliable>;
 /// Looks for code on another thread's stack.
 fn look(thread: &Thread, wanted: &[Range<u64>]) -> Looked {
     let wanted = Ranges::new(wanted.iter().cloned());
-    let _off = arch::interrupts_off();
-    // SAFETY: interrupts are off, and it is not the running thread.
-    unsafe { backtrace::check(thread, &wanted) }
+    backtrace::check(thread, &wanted)
 }
 
 fn steps(thread: &Thread) -> Vec<Step> {
-    let _off = arch::interrupts_off();
-    // SAFETY: interrupts are off, so the thread does not run.
-    unsafe { backtrace::steps_of(thread) }.collect()
+    backtrace::steps_of(thread, |steps| steps.collect())
 }
 
 /// A thread that is parked ten calls deep.
