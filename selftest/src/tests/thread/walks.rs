@@ -212,7 +212,7 @@ crate::selftest! {
         let message = found.err().map_or(String::new(), |error| format!("{error}"));
         check!(message.starts_with("interrupted in selftest::tests::thread::walks::"), "{message}");
         check!(steps.iter().any(|step| matches!(step.what, What::Interrupted(_))), "{steps:x?}");
-        check!(own == Err(Unreliable::Interrupted { at: 0 }), "the running thread: {own:x?}");
+        check!(own == Err(Unreliable::Runs { cpu: 0 }), "the running thread: {own:x?}");
         Ok(())
     }
 
