@@ -1,15 +1,9 @@
 //! Calls that the ABI sanitiser makes, in a trial.
 
 use super::fixtures::{Finding, ensure, trial};
-use crate::instruments::sanitiser::{Deviation, SanitisedCall, What};
+use crate::instruments::sanitiser::{Deviation, SanitisedCall, What, kernel_toc};
 use alloc::{string::String, vec::Vec};
 use core::fmt::Write;
-use machine::{arch, symbols};
-
-/// The kernel's TOC pointer.
-pub fn kernel_toc() -> u64 {
-    arch::kernel_toc()
-}
 
 /// How the caller reaches the function.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -65,10 +59,11 @@ impl Call {
 
     /// Makes it, in the running thread.
     pub fn make(&self) -> Seen {
-        let entry = symbols::function_at(self.function);
-        let local = entry.map_or(0, |entry| u64::from(entry.local_entry));
-        let mut call = SanitisedCall::new(self.function, local, self.toc, self.by == By::Pointer);
-        call.arguments[..self.arguments.len()].copy_from_slice(&self.arguments);
+        let new = match self.by {
+            By::Local => SanitisedCall::local,
+            By::Pointer => SanitisedCall::through_pointer,
+        };
+        let mut call = new(self.function, self.toc, &self.arguments);
         // SAFETY: the cases pass what their functions take, with a TOC that the
         // function has or does not need.
         unsafe { call.make() };

@@ -6,11 +6,11 @@ use super::{
         fixtures::{self, Finding, Outcome, Way, both_ways, check_way, ensure, pass},
         functions,
         gate::deadline,
-        watched::{Call, Seen, kernel_toc},
+        watched::{Call, Seen},
     },
     toc::{MORE, is_register},
 };
-use crate::instruments::sanitiser::What;
+use crate::instruments::sanitiser::{What, kernel_toc};
 use alloc::string::ToString;
 use ftrace::{Filter, Ops};
 use machine::{arch, sync::IrqLock, time};

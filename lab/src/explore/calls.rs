@@ -1,10 +1,10 @@
 //! Calls of the patched function: their callers, and what is expected and found of each.
 
 use super::functions;
-use crate::instruments::sanitiser::{Deviation, SanitisedCall};
+use crate::instruments::sanitiser::{Deviation, SanitisedCall, kernel_toc};
 use arrayvec::ArrayVec;
 use livepatch::{Status, variants};
-use machine::{arch, symbols};
+use machine::arch;
 use thread::Thread;
 
 /// What the function is called with.
@@ -35,21 +35,16 @@ pub enum Caller {
 }
 
 fn toc_of(caller: Caller) -> u64 {
-    let kernels = arch::kernel_toc();
     match variants::current().toc {
-        variants::Toc::Kernels => kernels,
-        _ => kernels + caller as u64,
+        variants::Toc::Kernels => kernel_toc(),
+        _ => kernel_toc() + caller as u64,
     }
 }
 
 /// A call that is ready to be made.
 pub fn prepared(caller: Caller) -> SanitisedCall {
     let function = functions::value as *const () as u64;
-    let entry = symbols::function_at(function);
-    let local = entry.map_or(0, |entry| u64::from(entry.local_entry));
-    let mut call = SanitisedCall::new(function, local, toc_of(caller), false);
-    call.arguments[0] = ARGUMENT;
-    call
+    SanitisedCall::local(function, toc_of(caller), &[ARGUMENT])
 }
 
 /// What came of a call that was made.

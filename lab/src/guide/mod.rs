@@ -33,7 +33,7 @@ mod words;
 pub use known::{is_related, names as functions};
 pub use situation::Way;
 
-use crate::instruments::sanitiser::{SanitisedCall, What, sanitised_home};
+use crate::instruments::sanitiser::{SanitisedCall, What, kernel_toc, sanitised_home};
 use alloc::{format, string::String, vec::Vec};
 use core::fmt::{self, Write};
 use disasm::Line as Disassembled;
@@ -42,7 +42,7 @@ use klp::Convention;
 use known::Known;
 use line::Line;
 use livepatch::variants::{self, Variant};
-use machine::{arch, console, symbols};
+use machine::{console, symbols};
 use map::Map;
 use report::{Record, Verdict};
 use situation::Situation;
@@ -155,8 +155,7 @@ pub fn step(function: &str, way: Way, out: &mut dyn Write) -> Result<Outcome, St
 
 /// A's r2: a local caller has that of the function's own module.
 fn toc_of(function: u64) -> u64 {
-    let kernels = || arch::kernel_toc();
-    loader::at(function).map_or_else(kernels, |module| module.toc)
+    loader::at(function).map_or_else(kernel_toc, |module| module.toc)
 }
 
 fn stepped(
@@ -168,8 +167,7 @@ fn stepped(
 ) -> Result<Outcome, StepError> {
     let old = site.function();
     let toc = toc_of(old);
-    let local = symbols::function_at(old).map_or(0, |entry| u64::from(entry.local_entry));
-    let mut call = SanitisedCall::new(old, local, toc, false);
+    let mut call = SanitisedCall::local(old, toc, &[]);
     let mut room = [0_u64; 16];
     let first = usize::from(known.hidden);
     if known.hidden {

@@ -4,13 +4,9 @@
 pub mod abi;
 pub mod calls;
 pub mod damage;
-mod handed_over;
-mod kept;
 pub mod probe;
 pub mod sanitiser;
 mod soak;
 pub mod specimen;
 
-pub use handed_over::{HandedOver, handed_over};
-pub use kept::{Kept, kept};
 pub use soak::register_soak;

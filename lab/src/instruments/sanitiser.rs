@@ -2,14 +2,20 @@
 //! with everything under watch that it must give back. What is wrong afterwards is
 //! told by name, and not suffered.
 
+use alloc::{format, string::String, vec::Vec};
 use core::{
     arch::global_asm,
     fmt,
     mem::{offset_of, size_of},
 };
 use layout::{CpuEntry, FrameHeader};
-use machine::arch::{self, close_frame_and_return, open_frame};
+use machine::{
+    arch::{self, close_frame_and_return, open_frame},
+    symbols,
+};
 use ppc64::{msr, spr};
+
+pub use machine::arch::kernel_toc;
 
 /// Most arguments of a watched call.
 pub const ARGUMENTS: usize = 20;
@@ -30,10 +36,15 @@ pub struct SanitisedCall {
     /// Not zero: every instruction of the call traps (MSR[SE]), the first being the
     /// call itself.
     step: u64,
+    /// What register n holds at the call, minus n, for r14 to r31.
+    pattern: u64,
+    /// What CR holds at the call.
+    condition: u32,
+    /// What the reserved word of the caller's frame holds at the call. (24(r1) holds r2,
+    /// as that of a caller through a pointer does.)
+    reserved: u32,
     /// r1 of the caller's frame.
     frame: u64,
-    /// r1 of the frame around it, which keeps what the ABI asks of the caller itself.
-    outer: u64,
     /// The watched call around this one.
     around: u64,
     /// Afterwards: r0 to r31, but for r12, and CR.
@@ -87,12 +98,10 @@ impl fmt::Display for Deviation {
 
 /// The bits of CR2, CR3 and CR4.
 const KEPT_FIELDS: u64 = 0x00ff_f000;
-/// What CR holds at the call.
-const CR_PATTERN: u64 = 0x7654_3210;
-/// What the reserved word of the caller's frame holds at the call. (24(r1) holds r2,
-/// as that of a caller through a pointer does.)
+/// What is in CR, the reserved word and r14 to r31 if nothing else is asked for, and
+/// what the caller's own doublewords hold.
+const CR_PATTERN: u32 = 0x7654_3210;
 const RESERVED_PATTERN: u32 = 0x1212;
-/// What register n holds at the call, plus n; and the caller's own doublewords.
 const REGISTER_PATTERN: u64 = 0x5a00;
 const OWN_PATTERN: u64 = 0x6b00;
 
@@ -105,10 +114,10 @@ pub(super) struct CallerFrame {
     pub(super) own: [u64; CANARIES],
 }
 
-/// The frame around it, which keeps the nonvolatile registers.
+/// The same, and what the ABI asks of the caller itself.
 #[repr(C, align(16))]
-struct OuterFrame {
-    header: FrameHeader,
+struct WholeFrame {
+    caller: CallerFrame,
     nonvolatile: [u64; 18],
 }
 
@@ -116,7 +125,6 @@ unsafe extern "C" {
     fn sanitised_call_asm(call: *mut SanitisedCall);
     fn sanitised_call_home();
 }
-
 /// Where watched calls return to: the instruction behind the call.
 #[must_use]
 pub fn sanitised_home() -> u64 {
@@ -124,28 +132,53 @@ pub fn sanitised_home() -> u64 {
 }
 
 impl SanitisedCall {
-    /// A call of the function at the global entry `function`, with `toc` in r2. Its local
-    /// entry is `local_entry` bytes behind. Through a pointer, the call enters the global
-    /// entry; locally, the local one.
+    /// A local call of the function at the global entry `function`, by a caller with `toc`
+    /// in r2: it enters the local entry.
     #[must_use]
-    pub fn new(function: u64, local_entry: u64, toc: u64, through_pointer: bool) -> Self {
-        let entry = if through_pointer {
-            function
-        } else {
-            function + local_entry
-        };
+    pub fn local(function: u64, toc: u64, arguments: &[u64]) -> Self {
+        let symbol = symbols::function_at(function);
+        let local = symbol.map_or(0, |symbol| u64::from(symbol.local_entry));
+        Self::through_pointer(function + local, toc, arguments)
+    }
+
+    /// The same by a call through a pointer: it enters the global entry.
+    #[must_use]
+    pub fn through_pointer(function: u64, toc: u64, arguments: &[u64]) -> Self {
+        let mut all = [0; ARGUMENTS];
+        all[..arguments.len()].copy_from_slice(arguments);
         Self {
-            entry,
+            entry: function,
             toc,
-            arguments: [0; ARGUMENTS],
+            arguments: all,
             step: 0,
+            pattern: REGISTER_PATTERN,
+            condition: CR_PATTERN,
+            reserved: RESERVED_PATTERN,
             frame: 0,
-            outer: 0,
             around: 0,
             gpr: [0; 32],
             cr: 0,
             seen: CallerFrame::default(),
         }
+    }
+
+    /// A call of a replacement function, by its global entry, as a hand-off leads there
+    /// from a local call: the caller has the kernel's TOC and does not care for r2, and
+    /// 12(r1) holds TOC minus return address for [`klp::Convention::Epilogue`].
+    #[must_use]
+    pub fn handed_over(function: u64, arguments: &[u64]) -> Self {
+        let mut call = Self::through_pointer(function, kernel_toc(), arguments);
+        call.reserved = call.toc.wrapping_sub(sanitised_home()) as u32;
+        call
+    }
+
+    /// Gives r14 to r31 and CR other values, so that calls of several threads differ in
+    /// them.
+    #[must_use]
+    pub fn with_pattern(mut self, pattern: u64) -> Self {
+        self.pattern = pattern;
+        self.condition = pattern as u32;
+        self
     }
 
     /// Traps at every instruction from the call on.
@@ -161,6 +194,29 @@ impl SanitisedCall {
         // SAFETY: as the caller promises; whatever the function does to registers,
         // the assembly puts them back.
         unsafe { sanitised_call_asm(self) };
+    }
+
+    /// Makes the call, and returns r3 and r4.
+    ///
+    /// # Errors
+    /// What it did wrong, but for the two words of the caller's frame that the hand-off of
+    /// some variants may write: 12(r1) and 24(r1).
+    ///
+    /// # Safety
+    /// As for [`Self::make`].
+    pub unsafe fn make_checked(&mut self) -> Result<[u64; 2], String> {
+        // SAFETY: as the caller promises.
+        unsafe { self.make() };
+        let mut wrong = Vec::new();
+        self.deviations(|one| match one.what {
+            What::Reserved | What::TocSave => {}
+            _ => wrong.push(format!("{one}")),
+        });
+        if wrong.is_empty() {
+            Ok(self.results())
+        } else {
+            Err(wrong.join(", "))
+        }
     }
 
     /// What the function returned: r3 and r4.
@@ -198,17 +254,19 @@ impl SanitisedCall {
         let here = core::ptr::from_ref(arch::interrupts_off().cpu()).addr() as u64;
         compare(What::Register(13), self.gpr[13], here);
         for n in 14..32 {
-            let expected = REGISTER_PATTERN + n as u64;
+            let expected = self.pattern.wrapping_add(u64::from(n));
             compare(What::Register(n), self.gpr[usize::from(n)], expected);
         }
         let fields = self.cr & KEPT_FIELDS;
-        compare(What::ConditionFields, fields, CR_PATTERN & KEPT_FIELDS);
+        let expected = u64::from(self.condition) & KEPT_FIELDS;
+        compare(What::ConditionFields, fields, expected);
         let seen = &self.seen;
-        compare(What::BackChain, seen.header.back_chain, self.outer);
+        let around = self.frame + size_of::<WholeFrame>() as u64;
+        compare(What::BackChain, seen.header.back_chain, around);
         compare(
             What::Reserved,
             u64::from(seen.header.reserved),
-            u64::from(RESERVED_PATTERN),
+            u64::from(self.reserved),
         );
         compare(What::TocSave, seen.header.toc_save, self.toc);
         for (n, found) in (0..).zip(seen.own) {
@@ -222,8 +280,8 @@ impl SanitisedCall {
 // On entry: r3 = a SanitisedCall.
 // On exit: it is filled in. Clobbers: what the ABI lets a function clobber, whatever
 // the function that is called does; r1, r2 and r13 are put back.
-// Stack: an OuterFrame and, below it, the CallerFrame that is under watch. Which call
-// is being watched stands in the CpuEntry, and is the running thread's.
+// Stack: one WholeFrame, whose lower part is under watch. Which call is being watched
+// stands in the CpuEntry, and is the running thread's.
 //
 // sanitised_call_home: the instruction behind the call. Nothing but SPRG1 is trusted
 // there.
@@ -233,13 +291,10 @@ global_asm!(
     ".balign 16",
     "sanitised_call_asm:",
     open_frame!(),
-    "std 1, {outer}(3)",
+    "std 1, {call_frame}(3)",
     "ld 4, {watched}(13)",
     "std 4, {around}(3)",
     "std 3, {watched}(13)",
-    "",
-    "stdu 1, -{frame_size}(1)",
-    "std 1, {call_frame}(3)",
     ".set n, 0",
     ".rept {arguments}",
     "ld 0, {argument} + 8 * n(3)",
@@ -252,14 +307,14 @@ global_asm!(
     "std 0, {own} + 8 * n(1)",
     ".set n, n + 1",
     ".endr",
-    "li 0, {reserved_pattern}",
+    "lwz 0, {reserved_pattern}(3)",
     "stw 0, {reserved}(1)",
-    "lis 0, {cr_pattern}@h",
-    "ori 0, 0, {cr_pattern}@l",
+    "lwz 0, {condition}(3)",
     "mtcr 0",
+    "ld 11, {pattern}(3)",
     ".set n, 14",
     ".rept 18",
-    "li n, {register_pattern} + n",
+    "addi n, 11, n",
     ".set n, n + 1",
     ".endr",
     "ld 12, {entry}(3)",
@@ -303,14 +358,14 @@ global_asm!(
     "ld 4, {call_frame}(3)",
     "addi 4, 4, -8",
     "addi 5, 3, {seen} - 8",
-    "li 0, {frame_size} / 8",
+    "li 0, {seen_size} / 8",
     "mtctr 0",
     "1: ldu 0, 8(4)",
     "stdu 0, 8(5)",
     "bdnz 1b",
     "ld 4, {around}(3)",
     "std 4, {watched}(13)",
-    "ld 1, {outer}(3)",
+    "ld 1, {call_frame}(3)",
     "ld 2, {kernel_toc}(13)",
     close_frame_and_return!(),
     ".size sanitised_call_asm, . - sanitised_call_asm",
@@ -318,14 +373,13 @@ global_asm!(
     cr_save = const offset_of!(FrameHeader, cr_save),
     toc_save = const offset_of!(FrameHeader, toc_save),
     reserved = const offset_of!(FrameHeader, reserved),
-    frame = const size_of::<OuterFrame>(),
-    nonvolatile = const offset_of!(OuterFrame, nonvolatile),
-    frame_size = const size_of::<CallerFrame>(),
+    frame = const size_of::<WholeFrame>(),
+    nonvolatile = const offset_of!(WholeFrame, nonvolatile),
+    seen_size = const size_of::<CallerFrame>(),
     parameter = const offset_of!(CallerFrame, parameters),
     own = const offset_of!(CallerFrame, own),
     arguments = const ARGUMENTS,
     canaries = const CANARIES,
-    outer = const offset_of!(SanitisedCall, outer),
     call_frame = const offset_of!(SanitisedCall, frame),
     around = const offset_of!(SanitisedCall, around),
     argument = const offset_of!(SanitisedCall, arguments),
@@ -338,9 +392,9 @@ global_asm!(
     watched = const offset_of!(CpuEntry, watched),
     kernel_toc = const offset_of!(CpuEntry, toc),
     own_pattern = const OWN_PATTERN,
-    reserved_pattern = const RESERVED_PATTERN,
-    cr_pattern = const CR_PATTERN,
-    register_pattern = const REGISTER_PATTERN,
+    reserved_pattern = const offset_of!(SanitisedCall, reserved),
+    condition = const offset_of!(SanitisedCall, condition),
+    pattern = const offset_of!(SanitisedCall, pattern),
     se = const msr::SE,
     se_shift = const msr::SE.trailing_zeros(),
     sprg1 = const spr::SPRG1,

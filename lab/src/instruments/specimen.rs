@@ -7,20 +7,8 @@ use core::{
     sync::atomic::AtomicU64,
 };
 use layout::FrameHeader;
-use machine::arch::{close_frame_and_return, open_frame};
-
-/// The frame of `keep_nonvolatile`.
-#[repr(C, align(16))]
-struct KeepFrame {
-    header: FrameHeader,
-    /// The caller's r14 to r31.
-    nonvolatile: [u64; 18],
-    /// r2, and the pattern.
-    keep: [u64; 2],
-}
 
 unsafe extern "C" {
-    fn keep_nonvolatile(function: extern "C" fn(), pattern: u64) -> u64;
     fn spin_holding(value: u64, until: *const AtomicU64, seen: *const AtomicU64);
     fn end_slowly(until: *const AtomicU64);
     fn end_slowly_inner();
@@ -28,15 +16,6 @@ unsafe extern "C" {
     fn end_slowly_end();
     fn relay();
     fn relay_end();
-}
-
-/// Calls `function` with patterns of its own in all nonvolatile registers: `pattern`
-/// plus the number in r14 to r31, its low four bits in CR2, CR3 and CR4. Returns a
-/// bit for each that the call has changed: its number, 0 for CR, 2 for r2, and 13.
-#[must_use]
-pub fn call_and_compare(function: extern "C" fn(), pattern: u64) -> u64 {
-    // SAFETY: follows the ABI.
-    unsafe { keep_nonvolatile(function, pattern) }
 }
 
 /// Sets `seen` and waits until `until` is not zero, with `value` in r20 and in no
@@ -75,12 +54,6 @@ pub fn relay_words() -> &'static [u32] {
     unsafe { core::slice::from_raw_parts(start, words) }
 }
 
-// keep_nonvolatile(function, pattern) -> changed
-//
-// On entry: r3 = a function's global entry, r4 = a pattern.
-// On exit: r3 = a bit for each register that the call has changed.
-// Clobbers: what the ABI lets a function clobber. Stack: one KeepFrame.
-//
 // spin_holding(value, until, seen)
 //
 // On entry: r3 = a value, r4 = address of a flag, r5 = address of another.
@@ -96,63 +69,6 @@ pub fn relay_words() -> &'static [u32] {
 //
 // On entry: r3 = a function's global entry. Stack: one frame header.
 global_asm!(
-    ".globl keep_nonvolatile",
-    ".type keep_nonvolatile, @function",
-    ".balign 16",
-    "keep_nonvolatile:",
-    open_frame!(),
-    "std 2, {keep}(1)",
-    "std 4, {keep} + 8(1)",
-    // CR2 to CR4, each the pattern's low four bits.
-    "clrldi 5, 4, 60",
-    "sldi 6, 5, 12",
-    "sldi 7, 5, 16",
-    "sldi 8, 5, 20",
-    "or 6, 6, 7",
-    "or 6, 6, 8",
-    "mtcr 6",
-    ".set n, 14",
-    ".rept 18",
-    "addi n, 4, n",
-    ".set n, n + 1",
-    ".endr",
-    "mr 12, 3",
-    "mtctr 12",
-    "bctrl",
-    "mfcr 5",
-    "ld 4, {keep} + 8(1)",
-    "li 3, 0",
-    ".set n, 14",
-    ".rept 18",
-    "addi 6, 4, n",
-    "cmpd 6, n",
-    "beq 2f",
-    "li 7, 1",
-    "sldi 7, 7, n",
-    "or 3, 3, 7",
-    "2:",
-    ".set n, n + 1",
-    ".endr",
-    "clrldi 6, 4, 60",
-    "sldi 7, 6, 12",
-    "sldi 8, 6, 16",
-    "sldi 9, 6, 20",
-    "or 7, 7, 8",
-    "or 7, 7, 9",
-    "rlwinm 5, 5, 0, 8, 19",
-    "cmpd 5, 7",
-    "beq 2f",
-    "ori 3, 3, 1",
-    "2:",
-    "ld 6, {keep}(1)",
-    "cmpd 6, 2",
-    "beq 2f",
-    "ori 3, 3, 1 << 2",
-    "2:",
-    "ld 2, {keep}(1)",
-    close_frame_and_return!(),
-    ".size keep_nonvolatile, . - keep_nonvolatile",
-    "",
     ".globl spin_holding",
     ".type spin_holding, @function",
     ".balign 16",
@@ -223,9 +139,5 @@ global_asm!(
     "relay_end:",
     ".size relay, . - relay",
     lr_save = const offset_of!(FrameHeader, lr_save),
-    cr_save = const offset_of!(FrameHeader, cr_save),
     header = const size_of::<FrameHeader>(),
-    frame = const size_of::<KeepFrame>(),
-    nonvolatile = const offset_of!(KeepFrame, nonvolatile),
-    keep = const offset_of!(KeepFrame, keep),
 );

@@ -7,20 +7,12 @@ use lab::{
     single_step::{self, At, Fault, Next},
 };
 use layout::TrapFrame;
-use machine::{arch, symbols};
+use machine::symbols;
 use ppc64::msr;
 
 /// What is done at a stop, in the interrupt handler. What it leaves in the frame is what
 /// the call goes on with.
 pub type Visit = fn(&mut TrapFrame);
-
-/// A local call of a function of the kernel's, by its global entry.
-pub fn local_call(function: u64) -> SanitisedCall {
-    let entry = symbols::function_at(function);
-    let local = entry.map_or(0, |entry| u64::from(entry.local_entry));
-    let toc = arch::kernel_toc();
-    SanitisedCall::new(function, local, toc, false)
-}
 
 /// Makes a call in steps, in the running thread. Gives back the fault that ended it, if
 /// one did.

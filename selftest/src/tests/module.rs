@@ -12,7 +12,7 @@ use alloc::{format, string::String, sync::Arc, vec::Vec};
 use core::sync::atomic::{AtomicU64, Ordering};
 use ftrace::{Callback, Filter, Flags, Ops};
 use lab::{
-    instruments::{self, HandedOver},
+    instruments::sanitiser::{SanitisedCall, What, kernel_toc},
     targets,
 };
 use layout::CallFrame;
@@ -38,41 +38,29 @@ fn with_demo<T>(body: impl FnOnce(&Module) -> Result<T, String>) -> Result<T, St
     result
 }
 
-/// The global entry of the function that replaces `old` of the kernel's.
-fn replacement(module: &Module, old: &str) -> Result<u64, String> {
-    let descriptor = Descriptor::of(module);
-    let kernel = descriptor.target(None).into_iter();
-    let mut functions = kernel.flat_map(|target| &target.functions);
-    let new = functions.find(|one| one.path == old).map(|one| one.new);
-    new.ok_or_else(|| format!("`{old}` is not replaced"))
-}
-
-/// Calls the function that replaces `old`, as after a hand-off, and checks that r1
-/// comes back.
-fn hand_over(module: &Module, old: &str, arguments: &[u64]) -> Result<HandedOver, String> {
-    let new = replacement(module, old)?;
-    let mut call = HandedOver::default();
-    call.arguments[..arguments.len()].copy_from_slice(arguments);
+/// Calls the function that replaces `old`, as after a hand-off, and checks that it keeps
+/// the ABI but for r2.
+fn hand_over(module: &Module, old: &str, arguments: &[u64]) -> Result<SanitisedCall, String> {
+    let replacement = module.replacements.iter().find(|one| one.path == old);
+    let replacement = replacement.ok_or_else(|| format!("`{old}` is not replaced"))?;
+    let mut call = SanitisedCall::handed_over(replacement.new, arguments);
     // SAFETY: a function of the module, with the arguments of the one it replaces.
-    unsafe { instruments::handed_over(new, &mut call) };
-    check!(
-        call.stack_moved == 0,
-        "{old}: r1 has moved by {:#x}",
-        call.stack_moved
-    );
+    unsafe { call.make() };
+    let mut wrong = Vec::new();
+    call.deviations(|one| wrong.extend((one.what != What::Register(2)).then_some(one)));
+    check!(wrong.is_empty(), "{old}: {wrong:x?}");
     Ok(call)
 }
 
 /// The same, and checks that r2 comes back too.
 fn call(module: &Module, old: &str, arguments: &[u64]) -> Result<[u64; 2], String> {
     let call = hand_over(module, old, arguments)?;
+    let (before, after) = (kernel_toc(), call.toc_after());
     check!(
-        call.toc_after == call.toc_before,
-        "{old}: r2 is {:#x} instead of {:#x}",
-        call.toc_after,
-        call.toc_before
+        after == before,
+        "{old}: r2 is {after:#x} instead of {before:#x}"
     );
-    Ok(call.results)
+    Ok(call.results())
 }
 
 /// Calls a function of each kind with [`call`] or one like it, and checks that it
@@ -192,15 +180,14 @@ crate::selftest! {
         // Only the list has a reference to it now.
         drop(module);
         ftrace::register(&PULL, &Filter::only(&["kinds::is_even"])).map_err(|error| format!("{error}"))?;
-        let mut call = HandedOver::default();
-        call.arguments[0] = 4;
+        let mut call = SanitisedCall::handed_over(new, &[4]);
         // SAFETY: `is_even` takes an integer.
-        unsafe { instruments::handed_over(new, &mut call) };
+        let results = unsafe { call.make_checked() };
         ftrace::unregister(&PULL).map_err(|error| format!("{error}"))?;
         loader::unload("kinds").map_err(|error| format!("{error}"))?;
         let pulled = PULLED.load(Ordering::Relaxed);
         check!(pulled == 1, "unloading a running module was not refused as that ({pulled})");
-        check!(call.results[0] == 1, "is_even: {}", call.results[0]);
+        check!(results.as_ref().is_ok_and(|results| results[0] == 1), "is_even: {results:?}");
         Ok(())
     }
 
@@ -225,10 +212,7 @@ crate::selftest! {
     /// A module is loaded under a TOC of its own.
     fn modules_have_their_own_toc() {
         with_demo(|module| {
-            let mut call = HandedOver::default();
-            // SAFETY: `nothing` takes no arguments.
-            unsafe { instruments::handed_over(targets::nothing as *const () as u64, &mut call) };
-            check!(call.toc_before != module.toc, "both TOCs are {:#x}", module.toc);
+            check!(kernel_toc() != module.toc, "both TOCs are {:#x}", module.toc);
             let range = module.range();
             check!((range.start..range.end + 0x8000).contains(&module.toc), "TOC {:#x} of {range:x?}", module.toc);
             check!(module.stubs >= 3, "{} stubs", module.stubs);

@@ -8,22 +8,19 @@ use ftrace::Filter;
 use lab::{
     instruments::{
         damage::{DAMAGE, damage_address},
-        sanitiser::SanitisedCall,
+        sanitiser::{SanitisedCall, kernel_toc},
     },
     targets,
 };
-use machine::{arch, symbols, sync::IrqLock};
+use machine::{arch, sync::IrqLock};
 use tracing::graph;
 
-/// The kernel's TOC pointer.
-fn kernel_toc() -> u64 {
-    machine::arch::kernel_toc()
-}
-
 fn call(function: u64, through_pointer: bool, arguments: &[u64]) -> (Vec<String>, [u64; 2]) {
-    let local = symbols::function_at(function).map_or(0, |entry| u64::from(entry.local_entry));
-    let mut call = SanitisedCall::new(function, local, kernel_toc(), through_pointer);
-    call.arguments[..arguments.len()].copy_from_slice(arguments);
+    let new = match through_pointer {
+        true => SanitisedCall::through_pointer,
+        false => SanitisedCall::local,
+    };
+    let mut call = new(function, kernel_toc(), arguments);
     // SAFETY: the tests pass what their functions take.
     unsafe { call.make() };
     let mut found = Vec::new();
@@ -85,8 +82,7 @@ selftest! {
     fn damage() {
         let address = damage_address();
         for (kind, &expected) in DAMAGE.iter().enumerate() {
-            let mut call = SanitisedCall::new(address, 0, kernel_toc(), false);
-            call.arguments[0] = kind as u64;
+            let mut call = SanitisedCall::local(address, kernel_toc(), &[kind as u64]);
             let off = arch::interrupts_off();
             // SAFETY: the function damages what the call then puts right; interrupts are
             // off, so no other code needs r1 or r13 meanwhile.
@@ -106,8 +102,7 @@ selftest! {
         let function = targets::c_leaf as *const () as u64;
         let filter = Filter::only(&["c_leaf"]);
         ftrace::register(&graph::OPS, &filter).map_err(|error| format!("{error}"))?;
-        let mut call = SanitisedCall::new(function, 0, FOREIGN, false);
-        call.arguments[0] = 7;
+        let mut call = SanitisedCall::local(function, FOREIGN, &[7]);
         {
             // No other code needs r2 meanwhile.
             let _off = arch::interrupts_off();

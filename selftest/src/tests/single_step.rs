@@ -1,11 +1,13 @@
 //! Calls in single steps: what is carried out in the CPU's place, and what is given up.
 
-use super::in_steps;
 use crate::check;
 use alloc::format;
 use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering::Relaxed};
 use ftrace::Filter;
-use lab::single_step::{self, At, Next};
+use lab::{
+    instruments::sanitiser::{SanitisedCall, kernel_toc},
+    single_step::{self, At, Next},
+};
 use layout::TrapFrame;
 use machine::text;
 use ppc64::{insn, vector};
@@ -53,7 +55,7 @@ crate::selftest! {
     /// A stepped store-conditional stores if memory holds what the load has found, and
     /// fails if it does not: then the loop around it is gone through once more.
     fn reservations_are_kept() {
-        let mut call = in_steps::local_call(add_two as *const () as u64);
+        let mut call = SanitisedCall::local(add_two as *const () as u64, kernel_toc(), &[]);
         let mut stores = 0;
         let mut visitor = |frame: &mut TrapFrame, at| {
             let atomic = insn::atomic(text::read(frame.nip));
@@ -79,7 +81,7 @@ crate::selftest! {
     /// What the graph tracer keeps of a call that is given up goes with it. What is
     /// traced afterwards would return to that call's caller.
     fn hooked_calls_are_forgotten() {
-        let mut call = in_steps::local_call(lost as *const () as u64);
+        let mut call = SanitisedCall::local(lost as *const () as u64, kernel_toc(), &[]);
         let filter = Filter::only(&["selftest::tests::single_step::lost"]);
         ftrace::register(&graph::OPS, &filter).map_err(|error| format!("{error}"))?;
         // At full speed from the first instruction on.

@@ -4,7 +4,7 @@
 
 use super::super::Problem;
 use crate::{
-    instruments::sanitiser::SanitisedCall,
+    instruments::sanitiser::{SanitisedCall, kernel_toc},
     single_step::{self, At, Next},
 };
 use alloc::{format, vec::Vec};
@@ -46,8 +46,7 @@ pub(super) struct Path {
 /// with any arguments, and returns soon.
 pub(super) unsafe fn walk(function: u64) -> Result<Path, Problem> {
     let mut stops = Vec::with_capacity(MOST);
-    let toc = arch::kernel_toc();
-    let mut call = SanitisedCall::new(function, 0, toc, false);
+    let mut call = SanitisedCall::local(function, kernel_toc(), &[]);
     let mut visitor = |frame: &mut TrapFrame, at| {
         if stops.len() >= MOST {
             // The rest at full speed: the call is known to come back.

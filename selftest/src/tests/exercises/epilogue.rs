@@ -3,18 +3,15 @@
 
 use super::{enable, isolated, remove};
 use crate::{check, exercises};
-use lab::instruments::sanitiser::SanitisedCall;
-use machine::{arch, symbols};
+use lab::instruments::sanitiser::{SanitisedCall, kernel_toc};
 
 const PATCH: &str = "exercise_epilogue";
 
 /// A call with everything under watch, r2 first. Its result is what is returned.
 fn watched(axles: u64, weight: u64) -> super::Result<u64> {
     let function = exercises::toll as *const () as u64;
-    let local = symbols::function_at(function).map_or(0, |entry| u64::from(entry.local_entry));
-    let toc = arch::kernel_toc();
-    let mut call = SanitisedCall::new(function, local, toc, false);
-    call.arguments[..2].copy_from_slice(&[axles, weight]);
+    let toc = kernel_toc();
+    let mut call = SanitisedCall::local(function, toc, &[axles, weight]);
     // SAFETY: the function takes two numbers, and the TOC is its own.
     unsafe { call.make() };
     let found = call.toc_after();

@@ -11,7 +11,10 @@ use core::{
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
     time::Duration,
 };
-use lab::{instruments, targets::live};
+use lab::{
+    instruments::sanitiser::{SanitisedCall, kernel_toc},
+    targets::live,
+};
 use machine::{console, sync::IrqLock};
 use report::Record;
 use thread::Handle;
@@ -99,14 +102,12 @@ impl Drop for Callers {
 fn call(shared: &Shared, busy: bool) {
     while !shared.stop.load(Ordering::Relaxed) {
         thread::safe_point();
+        let mut call = SanitisedCall::local(live::one as *const () as u64, kernel_toc(), &[1]);
         // SAFETY: a function of the kernel with one argument.
-        let kept = unsafe { instruments::kept(live::one as *const () as u64, 1) };
+        let results = unsafe { call.make_checked() };
         shared.calls.fetch_add(1, Ordering::Relaxed);
-        if (kept.lost, kept.result) != (0, 12) {
-            let mistake = format!(
-                "a call has returned {} instead of 12, and has lost registers {:#x} (r0 to r31, CR2 to CR4)",
-                kept.result, kept.lost
-            );
+        if results.as_ref().map(|[result, _]| *result) != Ok(12) {
+            let mistake = format!("a call has not returned 12: {results:x?}");
             shared.mistake.lock().get_or_insert(mistake);
             return;
         }

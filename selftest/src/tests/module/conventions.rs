@@ -9,6 +9,7 @@ use core::{
 };
 use ftrace::{Callback, Filter, Flags, Ops};
 use klp::Convention;
+use lab::instruments::sanitiser::kernel_toc;
 use layout::CallFrame;
 use loader::{Module, TocChoice, expect, expected};
 use machine::arch;
@@ -47,11 +48,6 @@ fn has_prefixed_instructions() -> bool {
     arch::processor_version() >> 16 >= spr::POWER10
 }
 
-/// The TOC that the kernel's own code has in r2.
-fn kernels_toc() -> u64 {
-    arch::kernel_toc()
-}
-
 /// The demonstration's module, loaded as expected. Calls a function of each kind
 /// and gives r2 afterwards to `after`.
 fn called(
@@ -65,19 +61,14 @@ fn called(
         check!(module.convention == convention, "{:?}", module.convention);
         every_kind(|old, arguments| {
             let call = hand_over(module, old, arguments)?;
-            check!(
-                call.toc_before == kernels_toc(),
-                "{old}: called with r2 {:#x}",
-                call.toc_before
-            );
-            after(module, old, call.toc_after)?;
-            Ok(call.results)
+            after(module, old, call.toc_after())?;
+            Ok(call.results())
         })
     })
 }
 
 fn comes_back(_: &Module, old: &str, after: u64) -> Result<(), String> {
-    let before = kernels_toc();
+    let before = kernel_toc();
     check!(
         after == before,
         "{old}: r2 is {after:#x} instead of {before:#x}"
@@ -131,7 +122,7 @@ crate::selftest! {
     /// Plain functions leave their own TOC in r2, or have not touched it.
     fn plain_leaves_its_own_toc() {
         called(Convention::Plain, TocChoice::Own, |module, old, after| {
-            let before = kernels_toc();
+            let before = kernel_toc();
             check!(module.toc != before, "both TOCs are {before:#x}");
             check!([before, module.toc].contains(&after), "{old}: r2 is {after:#x}");
             // All but this one use a static, or call.
@@ -144,12 +135,12 @@ crate::selftest! {
     /// a module finds through it is found.
     fn shared_toc_never_changes() {
         called(Convention::Plain, TocChoice::Kernels, |module, old, after| {
-            check!(module.toc == kernels_toc(), "the module's TOC is {:#x}", module.toc);
+            check!(module.toc == kernel_toc(), "the module's TOC is {:#x}", module.toc);
             comes_back(module, old, after)
         })?;
         let _expectation = Expectation::new(Convention::Plain, TocChoice::Kernels);
         let shared = with_demo(seen)?;
-        check!(shared == kernels_toc(), "r2 within is {shared:#x}");
+        check!(shared == kernel_toc(), "r2 within is {shared:#x}");
         expect(Convention::Plain, TocChoice::Own);
         let (own, seen) = with_demo(|module| Ok((module.toc, seen(module)?)))?;
         check!(seen == own && own != shared, "r2 within is {seen:#x}, the TOC {own:#x}");
@@ -167,7 +158,7 @@ crate::selftest! {
         // vector.
         let found = unsafe { (core::ptr::read_volatile(12 as *const i32), core::ptr::read_volatile(16 as *const u64)) };
         let wrong = found.1.wrapping_add_signed(found.0.into());
-        check!(wrong != kernels_toc(), "by chance, {wrong:#x} is right");
+        check!(wrong != kernel_toc(), "by chance, {wrong:#x} is right");
         called(Convention::AsPosted, TocChoice::Own, |_, old, after| {
             check!(after == wrong, "{old}: r2 is {after:#x} instead of {wrong:#x}");
             Ok(())

@@ -12,7 +12,7 @@ use ftrace::{Filter, Flags, Ops};
 use lab::instruments::{sanitiser::SanitisedCall, specimen};
 use layout::{CallFrame, TrapFrame};
 use loader::{Module, ModuleError};
-use machine::{arch, mm, symbols, sync::IrqLock, text};
+use machine::{arch, mm, sync::IrqLock, text};
 use ppc64::insn;
 use thread::{Handle, State, Thread, backtrace};
 use tracing::graph;
@@ -126,8 +126,7 @@ crate::selftest! {
         let text = |error| format!("{error}");
         let module = module()?;
         let outer = function(&module, "cases_target::inner")?;
-        let local = symbols::function_at(outer).map_or(0, |entry| u64::from(entry.local_entry));
-        let mut call = SanitisedCall::new(outer, local, module.toc, false);
+        let mut call = SanitisedCall::local(outer, module.toc, &[]);
         drop(module);
         ftrace::register(&TRACER, &Filter::only(&["cases_target::inner"])).map_err(text)?;
         *SAID.lock() = None;

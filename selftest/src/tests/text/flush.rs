@@ -6,11 +6,11 @@ use crate::check;
 use alloc::{format, string::String, vec::Vec};
 use ftrace::{Filter, Flags, Ops};
 use lab::{
-    instruments::sanitiser::SanitisedCall,
+    instruments::sanitiser::{SanitisedCall, kernel_toc},
     single_step::{self, At, Next},
 };
 use layout::{CallFrame, TrapFrame};
-use machine::{arch, mm::code::CodeBlock, symbols, sync::IrqLock, text};
+use machine::{arch, mm::code::CodeBlock, sync::IrqLock, text};
 
 /// Size of a cache block on every CPU that is supported, in bytes.
 const BLOCK: u64 = 128;
@@ -51,10 +51,7 @@ fn step(word: u32, gpr: &[u64; 32]) -> Option<Step> {
 fn flush(start: u64, size: u64) -> Result<Vec<Step>, String> {
     let mut seen = Vec::with_capacity(2 * (size / BLOCK) as usize + 16);
     let entry = arch::flush_code as *const () as u64;
-    let local = symbols::function_at(entry).map_or(0, |entry| u64::from(entry.local_entry));
-    let toc = arch::kernel_toc();
-    let mut call = SanitisedCall::new(entry, local, toc, false);
-    call.arguments[..2].copy_from_slice(&[start, size]);
+    let mut call = SanitisedCall::local(entry, kernel_toc(), &[start, size]);
     let mut visitor = |frame: &mut TrapFrame, at| {
         if seen.len() == seen.capacity() {
             return Next::GiveUp;

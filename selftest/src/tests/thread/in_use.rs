@@ -10,7 +10,10 @@ use core::{
     sync::atomic::{AtomicU64, Ordering},
 };
 use ftrace::{Filter, Flags, Ops};
-use lab::functions;
+use lab::{
+    functions,
+    instruments::sanitiser::{SanitisedCall, kernel_toc, sanitised_home},
+};
 use layout::{CallFrame, TrapFrame};
 use machine::{
     symbols::{self, Place},
@@ -100,7 +103,7 @@ fn seen_from(begins: Option<u64>, function: u64, wanted: Range<u64>) -> super::s
 
 /// Calls a function of one argument in single steps, and checks that nothing is missed.
 fn never_misses(visit: in_steps::Visit, function: u64, wanted: Range<u64>) -> super::super::Result {
-    let mut call = in_steps::local_call(function);
+    let mut call = SanitisedCall::local(function, kernel_toc(), &[]);
     call.arguments[0] = 5;
     *WANTED.lock() = wanted.clone();
     for count in [&LOOKS, &MISSES] {
@@ -124,7 +127,7 @@ fn never_misses(visit: in_steps::Visit, function: u64, wanted: Range<u64>) -> su
 
 /// The same for the caller itself, which is the ABI sanitiser.
 pub fn caller_is_seen(function: u64) -> super::super::Result {
-    let home = lab::instruments::sanitiser::sanitised_home();
+    let home = sanitised_home();
     seen_from(None, function, code_around(home)?)
 }
 
@@ -177,7 +180,7 @@ crate::selftest! {
         let text = |error| format!("{error}");
         let [outer, inner] = [lab::targets::outer as *const () as u64, lab::targets::inner as *const () as u64];
         let (code, site) = (code_around(inner)?, ftrace::find_site(inner).ok_or("the function has no site")?);
-        *CALLERS.lock() = [code_around(outer)?, code_around(lab::instruments::sanitiser::sanitised_home())?];
+        *CALLERS.lock() = [code_around(outer)?, code_around(sanitised_home())?];
         ftrace::register(&graph::OPS, &Filter::only(&["lab::targets::outer", "lab::targets::inner"])).map_err(text)?;
         // Behind the site, where the call has been hooked.
         let result = never_misses(look_at_report, outer, site.ip()..code.end);

@@ -14,7 +14,7 @@ use core::{
 use ftrace::{Flags, Ops};
 use lab::{
     functions::{self, DEPTH},
-    instruments,
+    instruments::sanitiser::{SanitisedCall, kernel_toc},
     single_step::Fault,
 };
 use layout::{CallFrame, TrapFrame};
@@ -155,7 +155,7 @@ crate::selftest! {
             let module = load("cases-target")?;
             let caller = module.function("cases_target::calls_kernel");
             let caller = caller.ok_or("the module has no such function")?;
-            let mut call = instruments::sanitiser::SanitisedCall::new(caller, 0, 0, true);
+            let mut call = SanitisedCall::through_pointer(caller, 0, &[]);
             drop(module);
             FIRST.store(new_leaf()?, Ordering::Relaxed);
             *SAID.lock() = None;
@@ -200,7 +200,7 @@ crate::selftest! {
         const FRAME: u64 = 32;
         with_livepatch_stack(|| {
             for distance in (0..2 * FRAME + ENTRY).step_by(8) {
-                let mut call = in_steps::local_call(in_use::leaf());
+                let mut call = SanitisedCall::local(in_use::leaf(), kernel_toc(), &[]);
                 DISTANCE.store(distance, Ordering::Relaxed);
                 // SAFETY: the function takes a number.
                 let fault = unsafe { in_steps::make(&mut call, raise_the_floor) };

@@ -8,7 +8,10 @@ use core::{
     hint::black_box,
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
 };
-use lab::{instruments, targets as common};
+use lab::{
+    instruments::sanitiser::{SanitisedCall, kernel_toc},
+    targets as common,
+};
 use machine::sync::IrqLock;
 use thread::Handle;
 
@@ -191,14 +194,8 @@ fn round(random: &mut Random, counts: &Counts) -> Result<(), String> {
 
 /// Calls a function with everything that it has to keep under watch.
 fn kept(function: extern "C" fn(u64) -> u64, argument: u64) -> Result<u64, String> {
+    let call = SanitisedCall::local(function as usize as u64, kernel_toc(), &[argument]);
     // SAFETY: a function of the kernel with one argument.
-    let kept = unsafe { instruments::kept(function as usize as u64, argument) };
-    if kept.lost == 0 {
-        Ok(kept.result)
-    } else {
-        Err(format!(
-            "a call has lost registers: {:#x} (r0 to r31, CR2 to CR4)",
-            kept.lost
-        ))
-    }
+    let results = unsafe { call.with_pattern(argument).make_checked() };
+    results.map(|[result, _]| result)
 }
