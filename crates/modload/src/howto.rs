@@ -3,7 +3,8 @@
 //! storage and inline PLT calls. Of those for prefixed instructions there are the
 //! ones that are relative to the program counter, as compilers make them.
 
-use crate::references::KINDS;
+use crate::{names::*, references::KINDS};
+use object::elf::*;
 
 /// What a relocation computes. S is the symbol's address, A the addend, P the
 /// place's address, G the address of the GOT entry for S + A.
@@ -126,59 +127,59 @@ pub(crate) fn howto(kind: u32) -> Option<Howto> {
 /// be made use of.
 #[rustfmt::skip]
 const fn meaning(kind: u32) -> Option<Howto> {
-    let (value, part, field) = match kind {
-        0 => (Value::Nothing, Part::Whole, Field::None),      // NONE
-        1 => (Value::Absolute, Part::Whole, Field::Either32), // ADDR32
-        3 => (Value::Absolute, Part::Whole, Field::Half16),   // ADDR16
-        4 => (Value::Absolute, Part::Lo, Field::Half16),      // ADDR16_LO
-        5 => (Value::Absolute, Part::Hi, Field::Half16),      // ADDR16_HI
-        6 => (Value::Absolute, Part::Ha, Field::Half16),      // ADDR16_HA
-        10 => (Value::Call, Part::Whole, Field::Low24),       // REL24
-        11 => (Value::Conditional, Part::Whole, Field::Low14),// REL14
-        14 => (Value::Got, Part::Whole, Field::Half16),       // GOT16
-        15 => (Value::Got, Part::Lo, Field::Half16),          // GOT16_LO
-        16 => (Value::Got, Part::Hi, Field::Half16),          // GOT16_HI
-        17 => (Value::Got, Part::Ha, Field::Half16),          // GOT16_HA
-        24 => (Value::Absolute, Part::Whole, Field::Either32),// UADDR32
-        25 => (Value::Absolute, Part::Whole, Field::Half16),  // UADDR16
-        26 => (Value::Relative, Part::Whole, Field::Signed32),// REL32
-        38 => (Value::Absolute, Part::Whole, Field::Doubleword),// ADDR64
-        39 => (Value::Absolute, Part::Higher, Field::Half16), // ADDR16_HIGHER
-        40 => (Value::Absolute, Part::HigherA, Field::Half16),// ADDR16_HIGHERA
-        41 => (Value::Absolute, Part::Highest, Field::Half16),// ADDR16_HIGHEST
-        42 => (Value::Absolute, Part::HighestA, Field::Half16),// ADDR16_HIGHESTA
-        43 => (Value::Absolute, Part::Whole, Field::Doubleword),// UADDR64
-        44 => (Value::Relative, Part::Whole, Field::Doubleword),// REL64
-        47 => (Value::TocRelative, Part::Whole, Field::Half16),// TOC16
-        48 => (Value::TocRelative, Part::Lo, Field::Half16),  // TOC16_LO
-        49 => (Value::TocRelative, Part::Hi, Field::Half16),  // TOC16_HI
-        50 => (Value::TocRelative, Part::Ha, Field::Half16),  // TOC16_HA
-        51 => (Value::Toc, Part::Whole, Field::Doubleword),   // TOC
-        56 => (Value::Absolute, Part::Whole, Field::Half16Ds),// ADDR16_DS
-        57 => (Value::Absolute, Part::Lo, Field::Half16Ds),   // ADDR16_LO_DS
-        58 => (Value::Got, Part::Whole, Field::Half16Ds),     // GOT16_DS
-        59 => (Value::Got, Part::Lo, Field::Half16Ds),        // GOT16_LO_DS
-        63 => (Value::TocRelative, Part::Whole, Field::Half16Ds),// TOC16_DS
-        64 => (Value::TocRelative, Part::Lo, Field::Half16Ds),// TOC16_LO_DS
-        109 => (Value::Nothing, Part::Whole, Field::None),    // TOCSAVE
-        110 => (Value::Absolute, Part::High, Field::Half16),  // ADDR16_HIGH
-        111 => (Value::Absolute, Part::HighA, Field::Half16), // ADDR16_HIGHA
-        116 => (Value::CallWithoutToc, Part::Whole, Field::Low24),// REL24_NOTOC
-        118 => (Value::Nothing, Part::Whole, Field::None),    // ENTRY
-        123 => (Value::Nothing, Part::Whole, Field::None),    // PCREL_OPT
-        124 => (Value::CallWithoutToc, Part::Whole, Field::Low24), // REL24_P9NOTOC
-        132 => (Value::Relative, Part::Whole, Field::Prefixed34),// PCREL34
-        133 => (Value::GotRelative, Part::Whole, Field::Prefixed34),// GOT_PCREL34
-        240 => (Value::Relative, Part::High, Field::Half16),  // REL16_HIGH
-        241 => (Value::Relative, Part::HighA, Field::Half16), // REL16_HIGHA
-        242 => (Value::Relative, Part::Higher, Field::Half16),// REL16_HIGHER
-        243 => (Value::Relative, Part::HigherA, Field::Half16),// REL16_HIGHERA
-        244 => (Value::Relative, Part::Highest, Field::Half16),// REL16_HIGHEST
-        245 => (Value::Relative, Part::HighestA, Field::Half16),// REL16_HIGHESTA
-        249 => (Value::Relative, Part::Whole, Field::Half16), // REL16
-        250 => (Value::Relative, Part::Lo, Field::Half16),    // REL16_LO
-        251 => (Value::Relative, Part::Hi, Field::Half16),    // REL16_HI
-        252 => (Value::Relative, Part::Ha, Field::Half16),    // REL16_HA
+    let (value, part, field) = match RelocationType(kind) {
+        R_PPC64_NONE => (Value::Nothing, Part::Whole, Field::None),
+        R_PPC64_ADDR32 => (Value::Absolute, Part::Whole, Field::Either32),
+        R_PPC64_ADDR16 => (Value::Absolute, Part::Whole, Field::Half16),
+        R_PPC64_ADDR16_LO => (Value::Absolute, Part::Lo, Field::Half16),
+        R_PPC64_ADDR16_HI => (Value::Absolute, Part::Hi, Field::Half16),
+        R_PPC64_ADDR16_HA => (Value::Absolute, Part::Ha, Field::Half16),
+        R_PPC64_REL24 => (Value::Call, Part::Whole, Field::Low24),
+        R_PPC64_REL14 => (Value::Conditional, Part::Whole, Field::Low14),
+        R_PPC64_GOT16 => (Value::Got, Part::Whole, Field::Half16),
+        R_PPC64_GOT16_LO => (Value::Got, Part::Lo, Field::Half16),
+        R_PPC64_GOT16_HI => (Value::Got, Part::Hi, Field::Half16),
+        R_PPC64_GOT16_HA => (Value::Got, Part::Ha, Field::Half16),
+        R_PPC64_UADDR32 => (Value::Absolute, Part::Whole, Field::Either32),
+        R_PPC64_UADDR16 => (Value::Absolute, Part::Whole, Field::Half16),
+        R_PPC64_REL32 => (Value::Relative, Part::Whole, Field::Signed32),
+        R_PPC64_ADDR64 => (Value::Absolute, Part::Whole, Field::Doubleword),
+        R_PPC64_ADDR16_HIGHER => (Value::Absolute, Part::Higher, Field::Half16),
+        R_PPC64_ADDR16_HIGHERA => (Value::Absolute, Part::HigherA, Field::Half16),
+        R_PPC64_ADDR16_HIGHEST => (Value::Absolute, Part::Highest, Field::Half16),
+        R_PPC64_ADDR16_HIGHESTA => (Value::Absolute, Part::HighestA, Field::Half16),
+        R_PPC64_UADDR64 => (Value::Absolute, Part::Whole, Field::Doubleword),
+        R_PPC64_REL64 => (Value::Relative, Part::Whole, Field::Doubleword),
+        R_PPC64_TOC16 => (Value::TocRelative, Part::Whole, Field::Half16),
+        R_PPC64_TOC16_LO => (Value::TocRelative, Part::Lo, Field::Half16),
+        R_PPC64_TOC16_HI => (Value::TocRelative, Part::Hi, Field::Half16),
+        R_PPC64_TOC16_HA => (Value::TocRelative, Part::Ha, Field::Half16),
+        R_PPC64_TOC => (Value::Toc, Part::Whole, Field::Doubleword),
+        R_PPC64_ADDR16_DS => (Value::Absolute, Part::Whole, Field::Half16Ds),
+        R_PPC64_ADDR16_LO_DS => (Value::Absolute, Part::Lo, Field::Half16Ds),
+        R_PPC64_GOT16_DS => (Value::Got, Part::Whole, Field::Half16Ds),
+        R_PPC64_GOT16_LO_DS => (Value::Got, Part::Lo, Field::Half16Ds),
+        R_PPC64_TOC16_DS => (Value::TocRelative, Part::Whole, Field::Half16Ds),
+        R_PPC64_TOC16_LO_DS => (Value::TocRelative, Part::Lo, Field::Half16Ds),
+        R_PPC64_TOCSAVE => (Value::Nothing, Part::Whole, Field::None),
+        R_PPC64_ADDR16_HIGH => (Value::Absolute, Part::High, Field::Half16),
+        R_PPC64_ADDR16_HIGHA => (Value::Absolute, Part::HighA, Field::Half16),
+        R_PPC64_REL24_NOTOC => (Value::CallWithoutToc, Part::Whole, Field::Low24),
+        R_PPC64_ENTRY => (Value::Nothing, Part::Whole, Field::None),
+        R_PPC64_PCREL_OPT => (Value::Nothing, Part::Whole, Field::None),
+        R_PPC64_REL24_P9NOTOC => (Value::CallWithoutToc, Part::Whole, Field::Low24),
+        R_PPC64_PCREL34 => (Value::Relative, Part::Whole, Field::Prefixed34),
+        R_PPC64_GOT_PCREL34 => (Value::GotRelative, Part::Whole, Field::Prefixed34),
+        R_PPC64_REL16_HIGH => (Value::Relative, Part::High, Field::Half16),
+        R_PPC64_REL16_HIGHA => (Value::Relative, Part::HighA, Field::Half16),
+        R_PPC64_REL16_HIGHER => (Value::Relative, Part::Higher, Field::Half16),
+        R_PPC64_REL16_HIGHERA => (Value::Relative, Part::HigherA, Field::Half16),
+        R_PPC64_REL16_HIGHEST => (Value::Relative, Part::Highest, Field::Half16),
+        R_PPC64_REL16_HIGHESTA => (Value::Relative, Part::HighestA, Field::Half16),
+        R_PPC64_REL16 => (Value::Relative, Part::Whole, Field::Half16),
+        R_PPC64_REL16_LO => (Value::Relative, Part::Lo, Field::Half16),
+        R_PPC64_REL16_HI => (Value::Relative, Part::Hi, Field::Half16),
+        R_PPC64_REL16_HA => (Value::Relative, Part::Ha, Field::Half16),
         _ => return None,
     };
     Some(Howto { value, part, field })
