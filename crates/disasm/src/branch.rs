@@ -6,7 +6,7 @@
 
 use core::fmt::{self, Display, Formatter};
 use powerpc::{CRBit, CRField};
-use ppc64::insn;
+use ppc64::{insn, opcode};
 
 /// A branch, without what it leads to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -30,10 +30,10 @@ enum Form {
 
 /// The branch that a word is, if it is one.
 pub fn decode(word: u32) -> Option<Branch> {
-    let form = match word >> 26 {
-        16 | 18 => Form::Direct,
+    let form = match opcode::primary(word) {
+        opcode::BC | opcode::B => Form::Direct,
         // A hint in BH is not shown, and so not taken for a branch.
-        19 => match word & 0xfffe {
+        opcode::XL => match word & 0xfffe {
             0x0020 => Form::Lr,
             0x0420 => Form::Ctr,
             _ => return None,
@@ -42,7 +42,8 @@ pub fn decode(word: u32) -> Option<Branch> {
     };
     Some(Branch {
         form,
-        condition: (word >> 26 != 18).then_some((word >> 21 & 31, word >> 16 & 31)),
+        condition: (opcode::primary(word) != opcode::B)
+            .then_some((word >> 21 & 31, word >> 16 & 31)),
         link: word & 1 != 0,
         absolute: form == Form::Direct && word & 2 != 0,
     })
@@ -53,7 +54,7 @@ pub const fn target(address: u64, word: u32) -> Option<u64> {
     if let Some(branch) = insn::branch_target(address, word) {
         return Some(branch.target);
     }
-    if word >> 26 != 16 {
+    if opcode::primary(word) != opcode::BC {
         return None;
     }
     let displacement = (word as u16 & 0xfffc).cast_signed();

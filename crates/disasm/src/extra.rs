@@ -2,6 +2,7 @@
 
 use core::fmt::{self, Display, Formatter};
 use powerpc::{CRBit, GPR};
+use ppc64::opcode;
 
 /// An operand.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -38,7 +39,7 @@ pub fn decode(word: u32) -> Option<(&'static str, [Operand; 4])> {
         0x4400_0022 => return Some(("sc", [Number(1), No, No, No])),
         _ => {}
     }
-    if word >> 26 != 31 {
+    if opcode::primary(word) != opcode::X {
         return None;
     }
     // `isel` (3.3.15) has one more operand where the others have opcode.
@@ -48,7 +49,7 @@ pub fn decode(word: u32) -> Option<(&'static str, [Operand; 4])> {
     let indexed = [rt, ra, rb, No];
     let unary = [ra, rt, No, No];
     // The extended opcode and Rc.
-    match (word >> 1 & 0x3ff, word & 1, field(11)) {
+    match (opcode::extended(word), word & 1, field(11)) {
         // Load and reserve, store conditional (Book II, 4.6.2). EH, the hint
         // in the lowest bit of the loads, is not known here.
         (52, 0, _) => Some(("lbarx", indexed)),

@@ -5,6 +5,7 @@ use crate::howto::{Field, Value, howto};
 use crate::place::Placing;
 use crate::references::Relocation;
 use crate::{LoadError, Place};
+use ppc64::opcode;
 
 /// A section that relocations are applied to.
 pub(crate) struct Target<'a> {
@@ -127,7 +128,7 @@ fn check_instruction<'a>(
     }
     let bytes = image.get(at..).and_then(<[u8]>::first_chunk);
     let found = bytes.map_or(0, |bytes| u32::from_le_bytes(*bytes));
-    if found >> 26 != 1 || found & RELATIVE == 0 {
+    if opcode::primary(found) != opcode::PREFIX || found & RELATIVE == 0 {
         return Err(LoadError::NotPrefixed {
             relocation: relocation.name(),
             place,

@@ -5,11 +5,11 @@ use crate::place::Placing;
 use crate::references::{Relocation, needs_stub};
 use crate::stub::{RESTORE, WITHOUT_SAVE};
 use crate::{LoadError, Place};
-use ppc64::insn;
+use ppc64::{
+    insn,
+    opcode::{B, BC, primary},
+};
 
-/// Primary opcodes of the branches with a displacement (ISA, Book I, 2.4).
-const I_FORM: u32 = 18;
-const B_FORM: u32 = 16;
 /// The address is absolute: AA.
 const ABSOLUTE: u32 = 2;
 /// The address behind the branch goes to LR: LK.
@@ -31,10 +31,10 @@ impl<'a> Placing<'_, 'a> {
         let symbol = relocation.symbol as usize;
         let found = word(image, at).map_or(0, |word| u32::from_le_bytes(*word));
         let opcode = match howto.value {
-            Value::Conditional => B_FORM,
-            _ => I_FORM,
+            Value::Conditional => BC,
+            _ => B,
         };
-        if found >> 26 != opcode || found & ABSOLUTE != 0 {
+        if primary(found) != opcode || found & ABSOLUTE != 0 {
             return Err(LoadError::NotABranch {
                 relocation: relocation.name(),
                 place,
@@ -45,7 +45,7 @@ impl<'a> Placing<'_, 'a> {
         let has_toc = howto.value != Value::CallWithoutToc;
         if has_toc && symbols.loses_toc(symbol) {
             let name = symbols.name(symbol);
-            if opcode != I_FORM || found & LINK == 0 {
+            if opcode != B || found & LINK == 0 {
                 return Err(LoadError::NotACall { place, found, name });
             }
             let found = match behind.and_then(|at| word(image, at)) {
@@ -84,7 +84,7 @@ impl<'a> Placing<'_, 'a> {
         let mut none = [0; 4];
         let word = word(image, at).unwrap_or(&mut none);
         let found = u32::from_le_bytes(*word);
-        if found >> 26 != I_FORM || found & ABSOLUTE != 0 || found & LINK == 0 {
+        if primary(found) != B || found & ABSOLUTE != 0 || found & LINK == 0 {
             return Err(LoadError::NotABranch {
                 relocation: relocation.name(),
                 place,

@@ -7,6 +7,7 @@
 //! panic where they are not called as such. What depends on an address is an
 //! error instead: see [`branch`].
 
+use crate::opcode::{self, extended, primary};
 use core::{error, fmt};
 
 /// Does nothing: `ori 0,0,0` (3.3.13).
@@ -19,7 +20,7 @@ pub const BLR: u32 = 0x4e80_0020;
 pub const TRAP: u32 = 0x7fe0_0008;
 /// `td 1,RA,RB`, with 0 for both registers: a program interrupt when RA is the higher one,
 /// without sign (3.3.11).
-const TRAP_IF_HIGHER: u32 = 31 << 26 | 1 << 21 | 68 << 1;
+const TRAP_IF_HIGHER: u32 = opcode::X << 26 | 1 << 21 | 68 << 1;
 
 /// Whether a word is `tdlgt`: a trap when one register is higher than another, without
 /// sign (3.3.11).
@@ -47,15 +48,15 @@ pub struct Atomic {
 /// The atomic instruction that a word is, if it is one of up to eight bytes.
 #[must_use]
 pub const fn atomic(word: u32) -> Option<Atomic> {
-    let (bytes, stores) = match (word >> 26, word >> 1 & 0x3ff, word & 1) {
-        (31, 52, _) => (1, false),
-        (31, 116, _) => (2, false),
-        (31, 20, _) => (4, false),
-        (31, 84, _) => (8, false),
-        (31, 694, 1) => (1, true),
-        (31, 726, 1) => (2, true),
-        (31, 150, 1) => (4, true),
-        (31, 214, 1) => (8, true),
+    let (bytes, stores) = match (primary(word), extended(word), word & 1) {
+        (opcode::X, 52, _) => (1, false),
+        (opcode::X, 116, _) => (2, false),
+        (opcode::X, 20, _) => (4, false),
+        (opcode::X, 84, _) => (8, false),
+        (opcode::X, 694, 1) => (1, true),
+        (opcode::X, 726, 1) => (2, true),
+        (opcode::X, 150, 1) => (4, true),
+        (opcode::X, 214, 1) => (8, true),
         _ => return None,
     };
     Some(Atomic {
@@ -73,7 +74,7 @@ pub const BRANCH_LOWEST: i64 = -0x200_0000;
 pub const BRANCH_HIGHEST: i64 = 0x1ff_fffc;
 
 /// Primary opcode of the I-form branches (2.4).
-const BRANCH: u32 = 18 << 26;
+const BRANCH: u32 = opcode::B << 26;
 /// The bits of an I-form branch that hold its displacement: LI (1.6.1).
 const LI: u32 = 0x03ff_fffc;
 /// The address is absolute: AA.
@@ -184,25 +185,25 @@ pub const fn lis(rt: u32, hi16: u16) -> u32 {
 /// `ori ra,rs,lo16` (3.3.13). Mind the order: the target comes first.
 #[must_use]
 pub const fn ori(ra: u32, rs: u32, lo16: u16) -> u32 {
-    immediate(24, rs, ra, lo16)
+    immediate(opcode::ORI, rs, ra, lo16)
 }
 
 /// `oris ra,rs,hi16` (3.3.13): `ori` with the high half of a word.
 #[must_use]
 pub const fn oris(ra: u32, rs: u32, hi16: u16) -> u32 {
-    immediate(25, rs, ra, hi16)
+    immediate(opcode::ORIS, rs, ra, hi16)
 }
 
 /// `addis rt,ra,si` (3.3.9): adds `si << 16`. As `ra`, 0 means the number 0.
 #[must_use]
 pub const fn addis(rt: u32, ra: u32, si: i16) -> u32 {
-    immediate(15, rt, ra, si.cast_unsigned())
+    immediate(opcode::ADDIS, rt, ra, si.cast_unsigned())
 }
 
 /// `addi rt,ra,si` (3.3.9). As `ra`, 0 means the number 0.
 #[must_use]
 pub const fn addi(rt: u32, ra: u32, si: i16) -> u32 {
-    immediate(14, rt, ra, si.cast_unsigned())
+    immediate(opcode::ADDI, rt, ra, si.cast_unsigned())
 }
 
 /// `ld rt,ds(ra)` (3.3.2); `ds` is a multiple of 4. As `ra`, 0 means the
@@ -210,7 +211,7 @@ pub const fn addi(rt: u32, ra: u32, si: i16) -> u32 {
 #[must_use]
 pub const fn ld(rt: u32, ds: i16, ra: u32) -> u32 {
     assert!(ds & 3 == 0, "ld: displacement not a multiple of 4");
-    immediate(58, rt, ra, ds.cast_unsigned())
+    immediate(opcode::LD, rt, ra, ds.cast_unsigned())
 }
 
 /// `std rs,ds(ra)` (3.3.3); `ds` is a multiple of 4. As `ra`, 0 means the
@@ -218,7 +219,7 @@ pub const fn ld(rt: u32, ds: i16, ra: u32) -> u32 {
 #[must_use]
 pub const fn std(rs: u32, ds: i16, ra: u32) -> u32 {
     assert!(ds & 3 == 0, "std: displacement not a multiple of 4");
-    immediate(62, rs, ra, ds.cast_unsigned())
+    immediate(opcode::STD, rs, ra, ds.cast_unsigned())
 }
 
 /// `mtctr rs` (3.3.17).
@@ -244,10 +245,10 @@ pub const fn bctr() -> u32 {
 #[must_use]
 pub const fn reads_ctr(word: u32) -> bool {
     let counts_down = word >> 21 & 0b00100 == 0;
-    match (word >> 26, word >> 1 & 0x3ff) {
-        (16, _) | (19, 16) => counts_down,
-        (19, 528) => true,
-        (31, 339) => word >> 11 & 0x3ff == 0x120,
+    match (primary(word), extended(word)) {
+        (opcode::BC, _) | (opcode::XL, opcode::BCLR) => counts_down,
+        (opcode::XL, opcode::BCCTR) => true,
+        (opcode::X, 339) => word >> 11 & 0x3ff == 0x120,
         _ => false,
     }
 }
@@ -272,7 +273,7 @@ pub const fn rldicl(ra: u32, rs: u32, sh: u32, mb: u32) -> u32 {
     assert!(sh < 64 && mb < 64, "rldicl: a bit's number is above 63");
     // The sixth bit of either number stands apart: of `mb` below the other
     // five, of `sh` in the word's second lowest bit.
-    30 << 26
+    opcode::RLD << 26
         | register(rs) << 21
         | register(ra) << 16
         | (sh & 31) << 11

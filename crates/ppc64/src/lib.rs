@@ -9,5 +9,6 @@
 pub mod hcall;
 pub mod insn;
 pub mod msr;
+pub mod opcode;
 pub mod spr;
 pub mod vector;

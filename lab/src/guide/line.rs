@@ -7,7 +7,7 @@ use super::{
     words::{Owner, Words},
 };
 use alloc::{format, string::String, vec::Vec};
-use ppc64::insn;
+use ppc64::{insn, opcode};
 
 /// What an instruction has changed.
 #[derive(Clone, Debug)]
@@ -35,7 +35,7 @@ pub struct Line {
 }
 
 /// `addis` and `oris`: half an address.
-const HALVES: [u32; 2] = [15, 25];
+const HALVES: [u32; 2] = [opcode::ADDIS, opcode::ORIS];
 
 /// The line of an instruction; `after` is the state behind it.
 pub fn line(stop: &Stop, after: &State, words: &mut Words) -> Line {
@@ -80,7 +80,7 @@ pub fn line(stop: &Stop, after: &State, words: &mut Words) -> Line {
         meaning.extend(accessed(&access, stop, after, words));
     }
     // Half an address is none.
-    let is_half = HALVES.contains(&(stop.word >> 26)) && !stop.part.is_folded();
+    let is_half = HALVES.contains(&opcode::primary(stop.word)) && !stop.part.is_folded();
     for change in &changes {
         let is_loaded = access.is_some_and(|access| {
             !access.stores
@@ -208,7 +208,7 @@ fn accessed(access: &Access, stop: &Stop, after: &State, words: &Words) -> Optio
     if access.stores {
         let value = stop.state.gpr[n];
         // stdu has said what it does to r1.
-        let is_update = stop.word >> 26 == 62 && stop.word & 3 == 1;
+        let is_update = opcode::primary(stop.word) == opcode::STD && stop.word & 3 == 1;
         let known = words.value(value, access.bytes);
         if is_update || known.is_none() && !words.is_kept(access.address) {
             return None;

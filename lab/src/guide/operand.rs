@@ -4,6 +4,7 @@
 use super::stop::Stop;
 use alloc::{format, string::String};
 use disasm::Line;
+use ppc64::opcode::*;
 
 /// A load or a store.
 #[derive(Clone, Copy, Debug)]
@@ -20,75 +21,82 @@ pub struct Access {
     pub no_base: bool,
 }
 
-/// Opcodes of D-form loads and stores: width, and whether it stores.
-const fn d_form(opcode: u32) -> Option<(u32, bool)> {
-    Some(match opcode {
-        32 | 33 => (4, false),
-        34 | 35 => (1, false),
-        40..=43 => (2, false),
-        36 | 37 => (4, true),
-        38 | 39 => (1, true),
-        44 | 45 => (2, true),
+/// A prefixed instruction's suffix as the instruction that it extends, in D-form or
+/// DS-form, without displacement (ISA Book I, 1.6.3). Only those that PC-relative code is
+/// made of.
+fn unprefixed(stop: &Stop) -> Option<u32> {
+    let registers = stop.suffix & 0x3ff << 16;
+    Some(match (stop.word >> 24 & 3, primary(stop.suffix)) {
+        (2, opcode @ (ADDI | LWZ | LBZ | STW | STB | LHZ | LHA | STH)) => opcode << 26 | registers,
+        (0, PLD) => LD << 26 | registers,
+        (0, PLWA) => LD << 26 | registers | 2,
+        (0, PSTD) => STD << 26 | registers,
         _ => return None,
     })
+}
+
+/// An instruction of D-form or DS-form that is about to be executed.
+struct Form {
+    word: u32,
+    displacement: i64,
+    /// The displacement is from the instruction, and not from a register.
+    is_relative: bool,
+}
+
+impl Form {
+    fn of(stop: &Stop) -> Option<Self> {
+        if primary(stop.word) != PREFIX {
+            let mask = if primary(stop.word) >= LD { !3 } else { !0 };
+            return Some(Self {
+                word: stop.word,
+                displacement: i64::from((stop.word as u16 & mask).cast_signed()),
+                is_relative: false,
+            });
+        }
+        let high = u64::from(stop.word & 0x3_ffff);
+        let low = u64::from(stop.suffix & 0xffff);
+        Some(Self {
+            word: unprefixed(stop)?,
+            displacement: ((high << 16 | low) << 30).cast_signed() >> 30,
+            is_relative: stop.word & 1 << 20 != 0,
+        })
+    }
+
+    fn register(&self) -> usize {
+        (self.word >> 21 & 31) as usize
+    }
+
+    fn base(&self) -> usize {
+        (self.word >> 16 & 31) as usize
+    }
 }
 
 /// The access of an instruction that is about to be executed.
 pub fn access(stop: &Stop) -> Option<Access> {
-    let word = stop.word;
-    if word >> 26 == 1 {
-        return prefixed(stop);
-    }
-    let opcode = word >> 26;
-    let (bytes, stores, displacement) = match (opcode, word & 3) {
-        (58, 0 | 1) => (8, false, word as u16 & 0xfffc),
-        (58, 2) => (4, false, word as u16 & 0xfffc),
-        (62, 0 | 1) => (8, true, word as u16 & 0xfffc),
-        _ => {
-            let (bytes, stores) = d_form(opcode)?;
-            (bytes, stores, word as u16)
-        }
-    };
-    let base = (word >> 16 & 31) as usize;
-    let from = if base == 0 { 0 } else { stop.state.gpr[base] };
-    Some(Access {
-        stores,
-        register: (word >> 21 & 31) as usize,
-        address: from.wrapping_add_signed(i64::from(displacement.cast_signed())),
-        bytes,
-        no_base: base == 0,
-    })
-}
-
-/// The 34 bits of displacement, and what they are relative to.
-fn target(stop: &Stop) -> (i64, bool, usize) {
-    let high = u64::from(stop.word & 0x3_ffff);
-    let low = u64::from(stop.suffix & 0xffff);
-    let displacement = ((high << 16 | low) << 30).cast_signed() >> 30;
-    let is_relative = stop.word & 1 << 20 != 0;
-    (displacement, is_relative, (stop.suffix >> 16 & 31) as usize)
-}
-
-fn prefixed(stop: &Stop) -> Option<Access> {
-    let (displacement, is_relative, base) = target(stop);
-    let (bytes, stores) = match (stop.word >> 24 & 3, stop.suffix >> 26) {
-        (2, opcode @ (32 | 34 | 40 | 42 | 36 | 38 | 44)) => d_form(opcode)?,
-        (0, 57) => (8, false),
-        (0, 41) => (4, false),
-        (0, 61) => (8, true),
+    let form = Form::of(stop)?;
+    let (bytes, stores) = match (primary(form.word), form.word & 3) {
+        (LD, 0 | 1) => (8, false),
+        (LD, 2) => (4, false),
+        (STD, 0 | 1) => (8, true),
+        (LWZ | LWZU, _) => (4, false),
+        (LBZ | LBZU, _) => (1, false),
+        (LHZ..=LHAU, _) => (2, false),
+        (STW | STWU, _) => (4, true),
+        (STB | STBU, _) => (1, true),
+        (STH | STHU, _) => (2, true),
         _ => return None,
     };
-    let from = match (is_relative, base) {
-        (true, _) => stop.address,
-        (false, 0) => 0,
-        (false, base) => stop.state.gpr[base],
+    let from = match form.base() {
+        _ if form.is_relative => stop.address,
+        0 => 0,
+        base => stop.state.gpr[base],
     };
     Some(Access {
         stores,
-        register: (stop.suffix >> 21 & 31) as usize,
-        address: from.wrapping_add_signed(displacement),
+        register: form.register(),
+        address: from.wrapping_add_signed(form.displacement),
         bytes,
-        no_base: !is_relative && base == 0,
+        no_base: !form.is_relative && form.base() == 0,
     })
 }
 
@@ -101,38 +109,25 @@ pub fn text(
         .unwrap_or_else(|| format!("{}", Line::new(stop.address, stop.word).named(name)))
 }
 
-/// The few prefixed instructions that PC-relative code is made of.
 fn prefixed_text(stop: &Stop) -> Option<String> {
-    if stop.word >> 26 != 1 {
+    if primary(stop.word) != PREFIX {
         return None;
     }
-    let (displacement, is_relative, base) = target(stop);
-    let mnemonic = match (stop.word >> 24 & 3, stop.suffix >> 26) {
-        (2, 14) if is_relative => "pla",
-        (2, 14) => "paddi",
-        (2, 32) => "plwz",
-        (2, 34) => "plbz",
-        (2, 36) => "pstw",
-        (2, 38) => "pstb",
-        (2, 40) => "plhz",
-        (2, 42) => "plha",
-        (2, 44) => "psth",
-        (0, 41) => "plwa",
-        (0, 57) => "pld",
-        (0, 61) => "pstd",
-        _ => return None,
+    let form = Form::of(stop)?;
+    let register = form.register();
+    let base = match form.is_relative {
+        true => "pc".into(),
+        false => format!("r{}", form.base()),
     };
-    let register = stop.suffix >> 21 & 31;
-    let base = if is_relative {
-        "pc".into()
-    } else {
-        format!("r{base}")
-    };
-    let sign = if displacement < 0 { "-" } else { "" };
-    let displacement = displacement.unsigned_abs();
-    Some(if mnemonic == "paddi" {
-        format!("paddi r{register}, {base}, {sign}{displacement:#x}")
-    } else {
-        format!("{mnemonic} r{register}, {sign}{displacement:#x}({base})")
+    let sign = if form.displacement < 0 { "-" } else { "" };
+    let displacement = form.displacement.unsigned_abs();
+    let plain = format!("{}", Line::new(stop.address, form.word));
+    Some(match (primary(form.word), form.is_relative) {
+        (ADDI, false) => format!("paddi r{register}, {base}, {sign}{displacement:#x}"),
+        (ADDI, true) => format!("pla r{register}, {sign}{displacement:#x}(pc)"),
+        _ => {
+            let mnemonic = plain.split(' ').next()?;
+            format!("p{mnemonic} r{register}, {sign}{displacement:#x}({base})")
+        }
     })
 }

@@ -14,7 +14,10 @@ use alloc::vec::Vec;
 use core::{mem, ops::Range};
 use layout::{FrameHeader, TrapFrame};
 use machine::{mm, symbols, text};
-use ppc64::{insn, msr};
+use ppc64::{
+    insn, msr,
+    opcode::{B, BC, BCCTR, BCLR, BCTAR, XL, extended, primary},
+};
 
 /// Instructions that a call may take, those that are not shown included.
 const MOST_INSTRUCTIONS: u32 = 1_000_000;
@@ -87,9 +90,9 @@ pub unsafe fn step(call: &mut SanitisedCall, map: Map) -> Stepped {
 
 /// Whether an instruction leaves its own address in LR (ISA Book I, 2.4).
 fn is_call(word: u32) -> bool {
-    let is_branch = match word >> 26 {
-        16 | 18 => true,
-        19 => matches!(word >> 1 & 0x3ff, 16 | 528 | 560),
+    let is_branch = match primary(word) {
+        BC | B => true,
+        XL => matches!(extended(word), BCLR | BCCTR | BCTAR),
         _ => false,
     };
     is_branch && word & 1 != 0

@@ -2,6 +2,7 @@
 
 use layout::{CallFrame, FrameHeader, TrapFrame};
 use machine::text;
+use ppc64::opcode;
 
 /// A part of the way.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -99,7 +100,7 @@ impl Stop {
             unsafe { (&raw const (*frame).nip).read_volatile() }
         });
         let word = text::read(frame.nip);
-        let suffix = if word >> 26 == 1 {
+        let suffix = if opcode::primary(word) == opcode::PREFIX {
             text::read(frame.nip + 4)
         } else {
             0

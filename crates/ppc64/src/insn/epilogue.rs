@@ -1,8 +1,10 @@
 //! What a function does before it returns.
 
+use crate::opcode::*;
+
 /// Register fields of a D-form or DS-form instruction: rt and ra (1.6.1).
 const fn fields(word: u32) -> (u32, u32, u32) {
-    (word >> 26, word >> 21 & 31, word >> 16 & 31)
+    (primary(word), word >> 21 & 31, word >> 16 & 31)
 }
 
 /// Whether code loads a return address from `16(r1)`, the LR save doubleword of the
@@ -15,15 +17,15 @@ pub fn loads_return_address(code: impl Iterator<Item = u32>) -> bool {
         let (opcode, rt, ra) = fields(word);
         match opcode {
             // ld rt,16(r1); its low bits tell it from ldu and lwa.
-            58 if ra == 1 && word & 0xffff == LR_SAVE => return true,
+            LD if ra == 1 && word & 0xffff == LR_SAVE => return true,
             // Branches: bc, sc, b; bclr, bcctr, bctar, and returns from interrupts.
-            16..=18 => return false,
-            19 if matches!(word >> 1 & 0x3ff, 16 | 528 | 560 | 18 | 82 | 274) => return false,
+            BC | SC | B => return false,
+            XL if matches!(extended(word), BCLR | BCCTR | BCTAR | 18 | 82 | 274) => return false,
             // addi, addis, ld and lwa into r1; anything that updates it: stdu, ldu.
-            14 | 15 | 58 if rt == 1 => return false,
-            58 | 62 if ra == 1 && word & 3 == 1 => return false,
+            ADDI | ADDIS | LD if rt == 1 => return false,
+            LD | STD if ra == 1 && word & 3 == 1 => return false,
             // or: mr r1,x; its destination is the second field.
-            31 if ra == 1 && word >> 1 & 0x3ff == 444 => return false,
+            X if ra == 1 && extended(word) == 444 => return false,
             // Nothing is there.
             0 => return false,
             _ => {}

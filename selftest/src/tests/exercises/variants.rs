@@ -6,23 +6,21 @@ use alloc::vec::Vec;
 use klp::SHIPPED_VARIANTS;
 use livepatch::variants::{VARIANTS, Variant};
 use machine::console;
+use ppc64::opcode;
 use report::Record;
 
 /// A hand-off, without the halves of addresses that it loads by `lis` and `addi` or
 /// `ori`: where a copy has its helper is no difference.
 fn shape(hand_off: &[u32]) -> Vec<u32> {
-    const ADDI: u32 = 14;
-    const ADDIS: u32 = 15;
-    const ORI: u32 = 24;
     let mut high = 0_u32;
     let word = |&word: &u32| {
         let (first, second) = (1 << (word >> 21 & 31), 1 << (word >> 16 & 31));
-        let is_half = match word >> 26 {
-            ADDIS => {
+        let is_half = match opcode::primary(word) {
+            opcode::ADDIS => {
                 high |= first;
                 true
             }
-            ADDI | ORI => first == second && high & first != 0,
+            opcode::ADDI | opcode::ORI => first == second && high & first != 0,
             _ => false,
         };
         if is_half { word & 0xffff_0000 } else { word }
