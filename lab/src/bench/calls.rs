@@ -1,8 +1,8 @@
 //! Costs of one call: at rest and traced.
 
-use super::{EMPTY, Problem, Row, added_by, call_cost, empty, instructions, text};
+use super::{EMPTY, Problem, Rows, added_by, call_cost, empty, instructions, text};
 use crate::instruments::calls::{self, AtOnce};
-use alloc::{format, string::String, vec::Vec};
+use alloc::{format, string::String};
 use ftrace::{Filter, Flags, Ops};
 use machine::arch;
 
@@ -16,28 +16,19 @@ pub(super) static REGISTERS: Ops = Ops::new(
 );
 
 /// Costs of one call.
-pub(super) fn measure(rows: &mut Vec<Row>) -> Result<(), Problem> {
-    let mut row = |name, about, value, limit| {
-        rows.push(Row {
-            name,
-            about,
-            unit: "instructions",
-            value,
-            limit,
-        });
-    };
+pub(super) fn measure(rows: &mut Rows) -> Result<(), Problem> {
     let plain = call_cost(AtOnce::Plain)?;
     let rest = call_cost(AtOnce::Site)?;
-    row("rest", "a site at rest", rest - plain, Some(2));
+    rows.add("rest", "a site at rest", rest - plain, Some(2));
     let one = added_by(&[&EMPTY], rest)?;
-    row("traced", "one ops, empty callback", one, Some(45));
-    row(
+    rows.add("traced", "one ops, empty callback", one, Some(45));
+    rows.add(
         "traced_guarded",
         "the same, with the recursion guard",
         added_by(&[&GUARDED], rest)?,
         None,
     );
-    row(
+    rows.add(
         "traced_regs",
         "the same, with all registers",
         added_by(&[&REGISTERS], rest)?,
@@ -45,9 +36,9 @@ pub(super) fn measure(rows: &mut Vec<Row>) -> Result<(), Problem> {
     );
     let two = added_by(&[&EMPTY, &SECOND], rest)?;
     let three = added_by(&[&EMPTY, &SECOND, &THIRD], rest)?;
-    row("traced_second", "a second ops on the site", two - one, None);
+    rows.add("traced_second", "a second ops on the site", two - one, None);
     // The growth is the same for each: that is what the limit asks for.
-    row(
+    rows.add(
         "traced_third",
         "a third ops on the site",
         three - two,
@@ -63,7 +54,7 @@ pub(super) fn measure(rows: &mut Vec<Row>) -> Result<(), Problem> {
     ftrace::register(&EMPTY, &Filter::only(&["c_leaf"])).map_err(text)?;
     let other = call_cost(AtOnce::Site);
     ftrace::unregister(&EMPTY).map_err(text)?;
-    row(
+    rows.add(
         "traced_elsewhere",
         "an ops on another site",
         other? - rest,
@@ -71,16 +62,16 @@ pub(super) fn measure(rows: &mut Vec<Row>) -> Result<(), Problem> {
     );
     tracing::hits::reset().map_err(|error| format!("{error}"))?;
     let hits = added_by(&[&tracing::hits::OPS], rest)?;
-    row("tracer_hits", "counting hits", hits, None);
+    rows.add("tracer_hits", "counting hits", hits, None);
     // The ring takes a few thousand records: fewer calls, and room for them.
     tracing::write("trace", "").map_err(|error| format!("{error}"))?;
-    row(
+    rows.add(
         "tracer_function",
         "writing a record",
         tracer_cost(&tracing::function::OPS, rest)?,
         Some(120),
     );
-    row(
+    rows.add(
         "tracer_graph",
         "writing two, and the return hook",
         tracer_cost(&tracing::graph::OPS, rest)?,

@@ -1,11 +1,11 @@
 //! How long a transition keeps a thread from running that has nothing to do with it.
 
 use super::{
-    Problem, Row, instructions,
+    Problem, Rows, instructions,
     patched::{enable, problem},
     transition::Sleepers,
 };
-use alloc::{format, sync::Arc, vec::Vec};
+use alloc::{format, sync::Arc};
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use machine::{arch, time};
 
@@ -35,7 +35,7 @@ fn beat(metronome: &Metronome) {
     }
 }
 
-pub(super) fn measure(rows: &mut Vec<Row>) -> Result<(), Problem> {
+pub(super) fn measure(rows: &mut Rows) -> Result<(), Problem> {
     let mut sleepers = Sleepers::new();
     sleepers.grow(SLEEPERS)?;
     let metronome = Arc::new(Metronome::default());
@@ -59,24 +59,17 @@ pub(super) fn measure(rows: &mut Vec<Row>) -> Result<(), Problem> {
     let slice = 1_000_000_000 / time::TICKS_PER_SECOND;
     // A slice for each of the others: what is done with interrupts off adds little.
     let limit = Some(OTHERS * slice);
-    let mut row = |name, about, ticks| {
-        rows.push(Row {
-            name,
-            about,
-            unit: "instructions",
-            value: instructions(ticks),
-            limit,
-        });
-    };
-    row(
+    rows.add(
         "gap_enable",
         "longest wait of a thread, enabling 1,000",
-        longest[0],
+        instructions(longest[0]),
+        limit,
     );
-    row(
+    rows.add(
         "gap_disable",
         "longest wait of a thread, disabling them",
-        longest[1],
+        instructions(longest[1]),
+        limit,
     );
     Ok(())
 }

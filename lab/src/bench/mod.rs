@@ -43,8 +43,32 @@ struct Row {
     limit: Option<u64>,
 }
 
+#[derive(Default)]
+struct Rows(Vec<Row>);
+
+impl Rows {
+    /// Something that takes so many instructions, and the most that it may.
+    fn add(&mut self, name: &'static str, about: &'static str, value: u64, limit: Option<u64>) {
+        self.count(name, about, "instructions", value);
+        if let Some(row) = self.0.last_mut() {
+            row.limit = limit;
+        }
+    }
+
+    /// Something else that there is so much of.
+    fn count(&mut self, name: &'static str, about: &'static str, unit: &'static str, value: u64) {
+        self.0.push(Row {
+            name,
+            about,
+            unit,
+            value,
+            limit: None,
+        });
+    }
+}
+
 /// Measures something, a row or some.
-type Measure = fn(&mut Vec<Row>) -> Result<(), Problem>;
+type Measure = fn(&mut Rows) -> Result<(), Problem>;
 
 /// What there is to measure, whatever the variant.
 const PARTS: [(&str, Measure); 7] = [
@@ -168,7 +192,7 @@ pub fn run_while(variant: Option<&str>, goes_on: &dyn Fn() -> bool) -> Verdict {
     // Transitions are not to be told of.
     let level = log::max_level();
     log::set_max_level(level.min(LevelFilter::Warn));
-    let mut rows = Vec::new();
+    let mut rows = Rows::default();
     let mut progress = Progress {
         done: 0,
         of: (parts.len() + chosen.len()) as u32,
@@ -206,7 +230,7 @@ pub fn run_while(variant: Option<&str>, goes_on: &dyn Fn() -> bool) -> Verdict {
             "instructions, added to an untraced call unless it says otherwise"
         )
     );
-    let beyond = rows.iter().filter(|row| !row.tell()).count();
+    let beyond = rows.0.iter().filter(|row| !row.tell()).count();
     let right = costs.tell() && beyond == 0;
     if let Some((variant, reason)) = impossible {
         println!("{}: not here: {reason}", variant.name);

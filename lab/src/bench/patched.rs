@@ -1,8 +1,8 @@
 //! Costs of a call of a function that is patched.
 
-use super::{EMPTY, Problem, Row, call_cost, text};
+use super::{EMPTY, Problem, Rows, call_cost, text};
 use crate::instruments::calls::AtOnce;
-use alloc::{format, string::String, sync::Arc, vec::Vec};
+use alloc::{format, string::String, sync::Arc};
 use core::sync::atomic::{AtomicU64, Ordering};
 use ftrace::Filter;
 use livepatch::{LivepatchError, Options, Patch};
@@ -66,7 +66,7 @@ impl Busy {
     }
 }
 
-pub(super) fn measure(rows: &mut Vec<Row>) -> Result<(), Problem> {
+pub(super) fn measure(rows: &mut Rows) -> Result<(), Problem> {
     let function = AtOnce::Many;
     let rest = call_cost(function)?;
     let mut first = None;
@@ -96,34 +96,17 @@ pub(super) fn measure(rows: &mut Vec<Row>) -> Result<(), Problem> {
         livepatch::unload(module).map_err(problem)?;
         let limits = first.unwrap_or((20, 130));
         first.get_or_insert((cost, in_transition));
-        let mut row = |name, about, unit, value, limit| {
-            rows.push(Row {
-                name,
-                about,
-                unit,
-                value,
-                limit,
-            });
-        };
-        let calls = "instructions";
         // With more functions, no more than with one.
-        row(
-            settled,
-            "patched, and so many others",
-            calls,
-            cost,
-            Some(limits.0),
-        );
-        row(
+        rows.add(settled, "patched, and so many others", cost, Some(limits.0));
+        rows.add(
             moving,
             "the same, in a transition",
-            calls,
             in_transition,
             Some(limits.1),
         );
         if let Some(traced) = traced {
-            row("patched_traced", "patched and traced", calls, traced, None);
-            row("settled_stub", "a settled stub", "bytes", end - start, None);
+            rows.add("patched_traced", "patched and traced", traced, None);
+            rows.count("settled_stub", "a settled stub", "bytes", end - start);
         }
     }
     Ok(())

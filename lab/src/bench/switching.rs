@@ -1,11 +1,10 @@
 //! Costs of switching many sites.
 
-use super::{EMPTY, Problem, Row, cost_of, text};
-use alloc::vec::Vec;
+use super::{EMPTY, Problem, Rows, cost_of, text};
 use ftrace::Filter;
 
 /// On and off, for all sites and for some.
-pub(super) fn measure(rows: &mut Vec<Row>) -> Result<(), Problem> {
+pub(super) fn measure(rows: &mut Rows) -> Result<(), Problem> {
     let all = ftrace::sites().len() as u64;
     // The first time makes tables that stay.
     ftrace::register(&EMPTY, &Filter::all()).map_err(text)?;
@@ -17,42 +16,24 @@ pub(super) fn measure(rows: &mut Vec<Row>) -> Result<(), Problem> {
     let (all_cost, all_count) = switch_cost(&Filter::all())?;
     let (some_cost, some_count) = switch_cost(&Filter::only(&["*core*"]))?;
     let (each, of_some) = (all_cost / all_count, some_cost / some_count);
-    let mut row = |name, about, unit, value, limit| {
-        rows.push(Row {
-            name,
-            about,
-            unit,
-            value,
-            limit,
-        });
-    };
-    row("sites", "sites that can be traced", "sites", all, None);
-    row(
+    rows.count("sites", "sites that can be traced", "sites", all);
+    rows.add(
         "switch_on",
         "attaching an ops everywhere, a site",
-        "instructions",
         on / all,
         Some(200),
     );
-    row(
-        "switch_off",
-        "detaching it, a site",
-        "instructions",
-        off / all,
-        Some(200),
-    );
-    row(
+    rows.add("switch_off", "detaching it, a site", off / all, Some(200));
+    rows.add(
         "switch_some",
         "ftrace_enabled for some of them, a site",
-        "instructions",
         of_some,
         Some(200),
     );
     // Linear: a site costs no more among many than among few.
-    row(
+    rows.add(
         "switch_all",
         "ftrace_enabled for all of them, a site",
-        "instructions",
         each,
         Some(of_some),
     );

@@ -1,13 +1,13 @@
 //! Costs of threads.
 
-use super::{Problem, Row, cost_of};
-use alloc::{format, vec::Vec};
+use super::{Problem, Rows, cost_of};
+use alloc::format;
 use machine::arch;
 
 /// How often a thread gives way in one measurement.
 const SWITCHES: u64 = 1000;
 
-pub(super) fn measure(rows: &mut Vec<Row>) -> Result<(), Problem> {
+pub(super) fn measure(rows: &mut Rows) -> Result<(), Problem> {
     let other = thread::spawn("bench", || {
         let _off = arch::interrupts_off();
         for _ in 0..=SWITCHES {
@@ -32,19 +32,8 @@ pub(super) fn measure(rows: &mut Vec<Row>) -> Result<(), Problem> {
     // The first time makes tables that stay.
     lifetime()?;
     let lifetime = lifetime()?;
-    rows.push(Row {
-        name: "context_switch",
-        about: "from one thread to another, by yield_now",
-        unit: "instructions",
-        value: switches / (2 * SWITCHES),
-        limit: None,
-    });
-    rows.push(Row {
-        name: "spawn_join",
-        about: "a thread that does nothing",
-        unit: "instructions",
-        value: lifetime,
-        limit: None,
-    });
+    let about = "from one thread to another, by yield_now";
+    rows.add("context_switch", about, switches / (2 * SWITCHES), None);
+    rows.add("spawn_join", "a thread that does nothing", lifetime, None);
     Ok(())
 }

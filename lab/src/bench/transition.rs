@@ -1,7 +1,7 @@
 //! Costs of a transition, and what a sleeping thread adds to them.
 
 use super::{
-    Problem, Row, cost_of,
+    Problem, Rows, cost_of,
     patched::{enable, problem},
 };
 use alloc::{format, sync::Arc, vec::Vec};
@@ -139,7 +139,7 @@ fn in_and_out(name: &str) -> Result<[u64; 2], Problem> {
     Ok([on, off])
 }
 
-pub(super) fn measure(rows: &mut Vec<Row>) -> Result<(), Problem> {
+pub(super) fn measure(rows: &mut Rows) -> Result<(), Problem> {
     let mut sleepers = Sleepers::new();
     let mut costs = Vec::new();
     for count in [10, 100, 1000, 10_000] {
@@ -153,50 +153,41 @@ pub(super) fn measure(rows: &mut Vec<Row>) -> Result<(), Problem> {
     let [ten, hundred, thousand, all] = costs[..] else {
         return Ok(());
     };
-    let mut row = |name, about, value, limit| {
-        rows.push(Row {
-            name,
-            about,
-            unit: "instructions",
-            value,
-            limit,
-        });
-    };
-    row(
+    rows.add(
         "enable_10",
         "enabling a patch, 10 threads sleep",
         ten[0],
         None,
     );
-    row("enable_100", "100 sleep", hundred[0], None);
-    row("enable_1000", "1,000 sleep", thousand[0], None);
-    row("enable_10000", "10,000 sleep", all[0], None);
-    row("disable_10", "disabling it, 10 sleep", ten[1], None);
-    row("disable_100", "100 sleep", hundred[1], None);
-    row("disable_1000", "1,000 sleep", thousand[1], None);
-    row("disable_10000", "10,000 sleep", all[1], None);
+    rows.add("enable_100", "100 sleep", hundred[0], None);
+    rows.add("enable_1000", "1,000 sleep", thousand[0], None);
+    rows.add("enable_10000", "10,000 sleep", all[0], None);
+    rows.add("disable_10", "disabling it, 10 sleep", ten[1], None);
+    rows.add("disable_100", "100 sleep", hundred[1], None);
+    rows.add("disable_1000", "1,000 sleep", thousand[1], None);
+    rows.add("disable_10000", "10,000 sleep", all[1], None);
     // Linear: a thread costs as much among ten thousand as among a hundred.
     let few = |way: usize| (hundred[way] - ten[way]) / 90;
     let many = |way: usize| (all[way] - ten[way]) / 9990;
-    row(
+    rows.add(
         "enable_each",
         "one of 100 threads, enabling",
         few(0),
         Some(EACH),
     );
-    row(
+    rows.add(
         "enable_each_many",
         "one of 10,000",
         many(0),
         Some(EACH.min(few(0) + few(0) / 20)),
     );
-    row(
+    rows.add(
         "disable_each",
         "one of 100 threads, disabling",
         few(1),
         Some(EACH),
     );
-    row(
+    rows.add(
         "disable_each_many",
         "one of 10,000",
         many(1),
@@ -204,19 +195,19 @@ pub(super) fn measure(rows: &mut Vec<Row>) -> Result<(), Problem> {
     );
     let few = |way: usize| (functions[way] - few_functions[way]) / 90;
     let many = |way: usize| (many_functions[way] - functions[way]) / 900;
-    row(
+    rows.add(
         "enable_function",
         "one of 100 functions, enabling",
         few(0),
         None,
     );
-    row("enable_function_many", "one of 1,000", many(0), None);
-    row(
+    rows.add("enable_function_many", "one of 1,000", many(0), None);
+    rows.add(
         "disable_function",
         "one of 100 functions, disabling",
         few(1),
         None,
     );
-    row("disable_function_many", "one of 1,000", many(1), None);
+    rows.add("disable_function_many", "one of 1,000", many(1), None);
     Ok(())
 }
