@@ -10,7 +10,7 @@ klp::module! {
         "selftest::tests::livepatch::soak::functions::direct" => direct,
         "selftest::tests::livepatch::soak::functions::pointer" => pointer,
         "selftest::tests::livepatch::soak::functions::recursive" => recursive,
-        "selftest::tests::livepatch::soak::functions::many" => many,
+        "lab::targets::sum12" => sum12,
         "c_leaf" => leaf,
         "c_into_rust" => into_rust,
         "selftest::tests::livepatch::soak::functions::slow" => slow,
@@ -65,7 +65,7 @@ klp::replacement! {
     }
 
     /// Four arguments on the stack.
-    pub extern "C" fn many(
+    pub extern "C" fn sum12(
         a: u64, b: u64, c: u64, d: u64, e: u64, f: u64,
         g: u64, h: u64, i: u64, j: u64, k: u64, l: u64,
     ) -> u64 {

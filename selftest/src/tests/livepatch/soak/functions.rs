@@ -20,7 +20,7 @@ pub const NAMES: [&str; FUNCTIONS] = [
     "direct",
     "pointer",
     "recursive",
-    "many",
+    "sum12",
     "c_leaf",
     "c_into_rust",
     "slow",
@@ -34,7 +34,6 @@ pub fn keep() {
         direct as *const (),
         pointer as *const (),
         recursive as *const (),
-        many as *const (),
         slow as *const (),
     ]);
 }
@@ -51,6 +50,7 @@ pub fn counted(function: usize) -> Option<u64> {
     let counts = &COUNTS[function];
     match NAMES[function] {
         "c_leaf" => None,
+        "sum12" => Some(targets::CALLS.sum12.load(Ordering::Relaxed)),
         // Whatever it calls counts for it.
         "c_into_rust" => Some(targets::CALLS.twice.load(Ordering::Relaxed)),
         _ => Some(counts.load(Ordering::Relaxed)),
@@ -81,30 +81,6 @@ pub extern "C" fn recursive(depth: u64) -> u64 {
     } else {
         black_box(recursive(black_box(depth - 1))) * 2 + 1
     }
-}
-
-/// Four arguments on the stack.
-#[inline(never)]
-pub extern "C" fn many(
-    a: u64,
-    b: u64,
-    c: u64,
-    d: u64,
-    e: u64,
-    f: u64,
-    g: u64,
-    h: u64,
-    i: u64,
-    j: u64,
-    k: u64,
-    l: u64,
-) -> u64 {
-    count(3);
-    let all = black_box([a, b, c, d, e, f, g, h, i, j, k, l]);
-    all.iter()
-        .zip(1..)
-        .map(|(value, weight)| value * weight)
-        .sum()
 }
 
 /// Gives way between two calls of [`direct`]: as long as this is on its stack, a

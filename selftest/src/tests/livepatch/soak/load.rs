@@ -120,7 +120,7 @@ impl Seen<'_> {
         let count = &self.counts.calls[function][version];
         // No other thread writes to it.
         count.store(count.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-        let group = usize::from(matches!(name, "pointer" | "many"));
+        let group = usize::from(matches!(name, "pointer" | "sum12"));
         match self.versions[group].replace(version) {
             Some(before) if before != version => Err(format!(
                 "`{name}` was version {version} in a round that had begun with {before}"
@@ -161,7 +161,7 @@ fn round(random: &mut Random, counts: &Counts) -> Result<(), String> {
                 seen.note(2, functions::recursive(depth), (2 << depth) - 1)?;
             }
             3 => {
-                let found = functions::many(1, 2, 3, value, 5, 6, 7, 8, 9, value, 11, 12);
+                let found = common::sum12(1, 2, 3, value, 5, 6, 7, 8, 9, value, 11, 12);
                 seen.note(3, found, 650 - 16 - 100 + 14 * value)?;
             }
             4 => seen.note(4, common::c_leaf(value as c_long) as u64, value * 3 + 1)?,
