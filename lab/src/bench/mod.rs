@@ -14,7 +14,7 @@ mod threads;
 mod transition;
 mod variants;
 
-pub(crate) use patched::Busy;
+pub use patched::Busy;
 
 use crate::instruments::{self, calls::AtOnce};
 use alloc::{format, string::String, vec::Vec};

@@ -39,14 +39,18 @@ pub(super) fn problem(error: LivepatchError) -> String {
 
 /// A thread that is off the CPU without having given way. Its stack can't be relied on,
 /// so it blocks a transition.
-pub(crate) struct Busy {
+pub struct Busy {
     handle: thread::Handle,
     /// 0, then 1 when it runs, then 2 when it may end.
     state: Arc<AtomicU64>,
 }
 
 impl Busy {
-    pub(crate) fn start() -> Result<Self, Problem> {
+    /// Returns when it runs.
+    ///
+    /// # Errors
+    /// When there is no memory for it.
+    pub fn start() -> Result<Self, Problem> {
         let state = Arc::new(AtomicU64::new(0));
         let own = state.clone();
         let handle = thread::spawn("busy", move || {
@@ -60,7 +64,11 @@ impl Busy {
         Ok(Self { handle, state })
     }
 
-    pub(crate) fn end(self) -> Result<(), Problem> {
+    /// Lets it end.
+    ///
+    /// # Errors
+    /// When it was stopped by a fault.
+    pub fn end(self) -> Result<(), Problem> {
         self.state.store(2, Ordering::Relaxed);
         self.handle.join().map_err(|error| format!("{error}"))
     }

@@ -5,6 +5,7 @@
 //! and the boot arguments choose among them.
 
 pub mod commands;
+mod common;
 mod control;
 mod demo;
 mod entry;

@@ -7,10 +7,14 @@ mod memory;
 mod twice;
 mod unload;
 
-use crate::{check, random::Random};
+use crate::{
+    check,
+    random::Random,
+    tests::common::{Counter, text, traced},
+};
 use alloc::{format, string::String, sync::Arc, vec::Vec};
 use core::sync::atomic::{AtomicU64, Ordering};
-use ftrace::{Callback, Filter, Flags, Ops};
+use ftrace::{Callback, Flags, Ops};
 use lab::{
     instruments::sanitiser::{SanitisedCall, What, kernel_toc},
     targets,
@@ -26,7 +30,7 @@ fn demo() -> Result<File, String> {
 }
 
 fn load(bytes: &'static [u8]) -> Result<Arc<Module>, String> {
-    loader::load(bytes).map_err(|error| format!("{error}"))
+    loader::load(bytes).map_err(text)
 }
 
 /// Loads the demonstration's module while `body` runs.
@@ -34,7 +38,7 @@ fn with_demo<T>(body: impl FnOnce(&Module) -> Result<T, String>) -> Result<T, St
     let module = load(demo()?.bytes)?;
     let result = body(&module);
     drop(module);
-    loader::unload("kinds").map_err(|error| format!("{error}"))?;
+    loader::unload("kinds").map_err(text)?;
     result
 }
 
@@ -113,7 +117,7 @@ fn position(bytes: &[u8], pattern: &[u8]) -> Result<usize, String> {
 /// Seals a module again after its code was changed.
 fn seal(bytes: &mut [u8]) -> Result<(), String> {
     let sum = {
-        let module = modload::Module::parse(bytes).map_err(|error| format!("{error}"))?;
+        let module = modload::Module::parse(bytes).map_err(text)?;
         klp::seal::of(module.code())
     };
     let descriptor = position(bytes, &klp::info::MAGIC.to_le_bytes())?;
@@ -153,12 +157,7 @@ fn refused(bytes: &[u8]) -> Result<String, String> {
     Ok(sentence)
 }
 
-static HITS: AtomicU64 = AtomicU64::new(0);
-static COUNT: Ops = Ops::new("count", count as Callback, Flags::empty());
-
-extern "C" fn count(_: u64, _: u64, _: &Ops, _: &mut CallFrame) {
-    HITS.fetch_add(1, Ordering::Relaxed);
-}
+static COUNT: Counter = Counter::new("count", Flags::empty());
 
 /// Tries to unload the module of the function that is being traced.
 static PULL: Ops = Ops::new("pull", pull as Callback, Flags::empty());
@@ -179,12 +178,10 @@ crate::selftest! {
         let new = replacement(&module, "lab::targets::is_even")?;
         // Only the list has a reference to it now.
         drop(module);
-        ftrace::register(&PULL, &Filter::only(&["kinds::is_even"])).map_err(|error| format!("{error}"))?;
         let mut call = SanitisedCall::handed_over(new, &[4]);
         // SAFETY: `is_even` takes an integer.
-        let results = unsafe { call.make_checked() };
-        ftrace::unregister(&PULL).map_err(|error| format!("{error}"))?;
-        loader::unload("kinds").map_err(|error| format!("{error}"))?;
+        let results = traced(&PULL, &["kinds::is_even"], || unsafe { call.make_checked() })?;
+        loader::unload("kinds").map_err(text)?;
         let pulled = PULLED.load(Ordering::Relaxed);
         check!(pulled == 1, "unloading a running module was not refused as that ({pulled})");
         check!(results.as_ref().is_ok_and(|results| results[0] == 1), "is_even: {results:?}");
@@ -195,7 +192,7 @@ crate::selftest! {
     /// which is taken.
     fn ambiguous_names_are_refused() {
         let sentence = refused(loader::find_file("ambiguous")?.bytes)?;
-        let table = machine::symbols::table().map_err(|error| format!("{error}"))?;
+        let table = machine::symbols::table().map_err(text)?;
         let twins: Vec<u64> = table.candidates("twins::same").map(|twin| twin.address).collect();
         check!(twins.len() == 2, "{twins:x?}");
         for twin in &twins {
@@ -204,7 +201,7 @@ crate::selftest! {
         let module = load(loader::find_file("position")?.bytes)?;
         let old = Descriptor::of(&module).replacements.first().map(|one| one.old);
         drop(module);
-        loader::unload("position").map_err(|error| format!("{error}"))?;
+        loader::unload("position").map_err(text)?;
         check!(old == twins.get(1).copied(), "replaces {old:x?}, the twins are {twins:x?}");
         Ok(())
     }
@@ -232,12 +229,9 @@ crate::selftest! {
     /// A module's functions can be traced, and have names.
     fn modules_are_traced() {
         with_demo(|module| {
-            HITS.store(0, Ordering::Relaxed);
-            ftrace::register(&COUNT, &Filter::only(&["kinds::is_even"])).map_err(|error| format!("{error}"))?;
-            let found = call(module, "lab::targets::is_even", &[4]);
-            ftrace::unregister(&COUNT).map_err(|error| format!("{error}"))?;
-            let hits = HITS.load(Ordering::Relaxed);
-            check!(found? == [1, 4] || hits == 1, "{hits} hits");
+            COUNT.take();
+            traced(&COUNT.ops, &["kinds::is_even"], || call(module, "lab::targets::is_even", &[4]))??;
+            let hits = COUNT.take();
             check!(hits == 1, "{hits} hits");
             let entry = module.function("kinds::is_even").ok_or("kinds::is_even has no symbol")?;
             let place = format!("{}", machine::symbols::Place(entry + 12));
@@ -412,7 +406,7 @@ crate::selftest! {
                 Ok(module) => {
                     let name = module.name.clone();
                     drop(module);
-                    loader::unload(&name).map_err(|error| format!("{error}"))?;
+                    loader::unload(&name).map_err(text)?;
                 }
             }
         }

@@ -1,10 +1,12 @@
 //! The ABI sanitiser itself: it finds nothing where nothing is wrong, and everything
 //! that is.
 
-use crate::{check, selftest};
+use crate::{
+    check, selftest,
+    tests::common::{join, spawn, traced},
+};
 use alloc::{format, string::String, sync::Arc, vec::Vec};
 use core::sync::atomic::{AtomicU64, Ordering};
-use ftrace::Filter;
 use lab::{
     instruments::{
         damage::{DAMAGE, damage_address},
@@ -62,16 +64,16 @@ selftest! {
             NEXT.store(0, Ordering::Relaxed);
             let other = Arc::new(IrqLock::new(None));
             let its_own = other.clone();
-            let handle = thread::spawn("other", move || {
+            let handle = spawn("other", move || {
                 // Ours begins first, and returns first or last.
                 while INSIDE.load(Ordering::Relaxed) == 0 {
                     thread::yield_now();
                 }
                 let result = takes_turn(1 - mine);
                 *its_own.lock() = Some(result);
-            }).map_err(|error| format!("{error}"))?;
+            })?;
             let result = takes_turn(mine);
-            handle.join().map_err(|error| format!("{error}"))?;
+            join(handle)?;
             result?;
             other.lock().take().ok_or("the other call was not made")??;
         }
@@ -100,16 +102,13 @@ selftest! {
     fn hooked_returns_keep_a_foreign_toc() {
         const FOREIGN: u64 = 0x1234_5678;
         let function = targets::c_leaf as *const () as u64;
-        let filter = Filter::only(&["c_leaf"]);
-        ftrace::register(&graph::OPS, &filter).map_err(|error| format!("{error}"))?;
         let mut call = SanitisedCall::local(function, FOREIGN, &[7]);
-        {
+        traced(&graph::OPS, &["c_leaf"], || {
             // No other code needs r2 meanwhile.
             let _off = arch::interrupts_off();
             // SAFETY: a leaf without TOC set-up, and one number.
             unsafe { call.make() };
-        }
-        ftrace::unregister(&graph::OPS).map_err(|error| format!("{error}"))?;
+        })?;
         let mut found = Vec::new();
         call.deviations(|one| found.push(format!("{one}")));
         check!(found.is_empty() && call.results()[0] == 22, "{found:?} {:?}", call.results());

@@ -1,9 +1,7 @@
 //! Calls in single steps: what is carried out in the CPU's place, and what is given up.
 
-use crate::check;
-use alloc::format;
+use crate::{check, tests::common::traced};
 use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering::Relaxed};
-use ftrace::Filter;
 use lab::{
     instruments::sanitiser::{SanitisedCall, kernel_toc},
     single_step::{self, At, Next},
@@ -82,15 +80,15 @@ crate::selftest! {
     /// traced afterwards would return to that call's caller.
     fn hooked_calls_are_forgotten() {
         let mut call = SanitisedCall::local(lost as *const () as u64, kernel_toc(), &[]);
-        let filter = Filter::only(&["selftest::tests::single_step::lost"]);
-        ftrace::register(&graph::OPS, &filter).map_err(|error| format!("{error}"))?;
-        // At full speed from the first instruction on.
-        // SAFETY: it takes nothing.
-        let fault = unsafe { single_step::make(&mut call, &mut |_, _| Next::Run) }.fault;
-        let depth = graph::depth();
-        // Or, without what is tested here, the next to return would be lost for real.
-        graph::forget_above(0);
-        ftrace::unregister(&graph::OPS).map_err(|error| format!("{error}"))?;
+        let (fault, depth) = traced(&graph::OPS, &["selftest::tests::single_step::lost"], || {
+            // At full speed from the first instruction on.
+            // SAFETY: it takes nothing.
+            let fault = unsafe { single_step::make(&mut call, &mut |_, _| Next::Run) }.fault;
+            let depth = graph::depth();
+            // Or, without what is tested here, the next to return would be lost for real.
+            graph::forget_above(0);
+            (fault, depth)
+        })?;
         let found = fault.map(|fault| fault.vector);
         check!(found == Some(vector::PROGRAM), "given up by {found:x?}");
         check!(depth == 0, "{depth} calls are still hooked");

@@ -1,11 +1,14 @@
 //! The tracers, through their controls.
 
-use crate::check;
+use crate::{
+    check,
+    tests::common::{let_ticks_come, text},
+};
 use alloc::{format, string::String, vec::Vec};
 use core::{hint::black_box, sync::atomic::Ordering};
 use demo::bank;
 use lab::targets::{self, CALLS};
-use machine::{arch, symbols::Place};
+use machine::symbols::Place;
 use thread::backtrace::{self, Step, What};
 use tracing::{ControlError, graph, hits};
 
@@ -21,8 +24,7 @@ fn get(name: &str) -> Result<String, String> {
 
 fn enable(name: &str) -> Result<(), String> {
     let file = loader::find_file(name)?;
-    livepatch::load(file.bytes, livepatch::Options::default())
-        .map_err(|error| format!("{error}"))?;
+    livepatch::load(file.bytes, livepatch::Options::default()).map_err(text)?;
     livepatch::wait();
     Ok(())
 }
@@ -97,10 +99,7 @@ crate::selftest! {
         reset()?;
         set("set_ftrace_filter", "machine::time::tick")?;
         set("current_tracer", "function")?;
-        let ticks = machine::time::ticks();
-        while machine::time::ticks() < ticks + 2 {
-            arch::wait();
-        }
+        let_ticks_come(2);
         set("current_tracer", "nop")?;
         let trace = get("trace")?;
         reset()?;
@@ -147,7 +146,7 @@ crate::selftest! {
         reset()?;
         for ((path, counter), before) in counters.into_iter().zip(before) {
             let calls = counter.load(Ordering::Relaxed) - before;
-            let symbol = machine::symbols::find(path).map_err(|error| format!("{error}"))?;
+            let symbol = machine::symbols::find(path).map_err(text)?;
             let site = ftrace::find_site(symbol.address).ok_or("no site")?;
             check!(hits::of(&site) == calls && calls >= 100, "{path}: {} hits, {calls} calls", hits::of(&site));
             check!(profile.contains(path), "{path} is missing in {profile}");
@@ -276,14 +275,14 @@ crate::selftest! {
         set("current_tracer", "nop")?;
         set("function_profile_enabled", "0")?;
         let range = loader::find("two_percent").map(|module| module.range());
-        livepatch::unload("two_percent").map_err(|error| format!("{error}"))?;
-        let loaded = loader::find_file("three_percent")?.load().map_err(|error| format!("{error}"))?;
+        livepatch::unload("two_percent").map_err(text)?;
+        let loaded = loader::find_file("three_percent")?.load().map_err(text)?;
         let is_there = range == Some(loaded.range());
         drop(loaded);
         // Of this one's, nothing is said that is not so.
         let fresh = get("trace")?;
         let profile = get("trace_stat/function0")?;
-        loader::unload("three_percent").map_err(|error| format!("{error}"))?;
+        loader::unload("three_percent").map_err(text)?;
         reset()?;
         check!(is_there, "the other module lies somewhere else, so this shows nothing");
         check!(!fresh.contains("three_percent"), "{fresh}");
@@ -296,15 +295,15 @@ crate::selftest! {
     /// More modules have gone than are remembered by name: then an address is shown as it
     /// is, and not as what is there now.
     fn modules_that_are_forgotten() {
-        let three = || loader::find_file("three_percent")?.load().map_err(|error| format!("{error}"));
-        let unload = || loader::unload("three_percent").map_err(|error| format!("{error}"));
+        let three = || loader::find_file("three_percent")?.load().map_err(text);
+        let unload = || loader::unload("three_percent").map_err(text);
         reset()?;
         enable("two_percent")?;
         set("set_ftrace_filter", "two_percent::*")?;
         set("current_tracer", "function")?;
         black_box(bank::balance(0, 2));
         set("current_tracer", "nop")?;
-        livepatch::unload("two_percent").map_err(|error| format!("{error}"))?;
+        livepatch::unload("two_percent").map_err(text)?;
         for _ in 0..16 {
             three()?;
             unload()?;
@@ -331,7 +330,7 @@ crate::selftest! {
                 set("current_tracer", "function")?;
             }
             black_box(bank::balance(0, 2));
-            livepatch::unload("two_percent").map_err(|error| format!("{error}"))?;
+            livepatch::unload("two_percent").map_err(text)?;
             // As `trace` does while it shows what was recorded.
             set("tracing_on", "0")?;
             set("tracing_on", "1")?;

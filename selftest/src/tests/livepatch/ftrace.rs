@@ -5,7 +5,11 @@ use super::{
 };
 use crate::{
     check,
-    tests::{Result, goes_on},
+    tests::{
+        Result,
+        common::{join, spawn, traced as traced_by, until},
+        goes_on,
+    },
 };
 use alloc::{string::String, sync::Arc};
 use core::{
@@ -13,7 +17,7 @@ use core::{
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
     time::Duration,
 };
-use ftrace::{Filter, Flags, Ops};
+use ftrace::{Flags, Ops};
 use lab::targets::live;
 use layout::CallFrame;
 use livepatch as klp;
@@ -109,27 +113,25 @@ crate::selftest! {
             for flag in [&IS_HELD, &LET_GO, &HAS_LEFT] {
                 flag.store(false, Ordering::Relaxed);
             }
-            ftrace::register(&HOLDS, &Filter::only(&[ONE])).map_err(text)?;
-            enable("test_klp_livepatch")?;
             let returned = Arc::new(AtomicU64::new(0));
             let its_own = returned.clone();
-            let caller = thread::spawn("on its way", move || {
-                its_own.store(live::one(0), Ordering::Relaxed);
-            }).map_err(text)?;
-            while !IS_HELD.load(Ordering::Relaxed) {
-                thread::yield_now();
-            }
-            // Lets it go only when the transition has had time to end too early.
-            let helper = thread::spawn("helper", || {
-                thread::sleep(Duration::from_millis(50));
-                LET_GO.store(true, Ordering::Relaxed);
-            }).map_err(text)?;
-            let disabled = disable("test_klp_livepatch");
-            let has_left = HAS_LEFT.load(Ordering::Relaxed);
-            helper.join().map_err(text)?;
-            caller.join().map_err(text)?;
-            ftrace::unregister(&HOLDS).map_err(text)?;
-            disabled?;
+            let has_left = traced_by(&HOLDS, &[ONE], || {
+                enable("test_klp_livepatch")?;
+                let caller = spawn("on its way", move || {
+                    its_own.store(live::one(0), Ordering::Relaxed);
+                })?;
+                until("its call", || IS_HELD.load(Ordering::Relaxed))?;
+                // Lets it go only when the transition has had time to end too early.
+                let helper = spawn("helper", || {
+                    thread::sleep(Duration::from_millis(50));
+                    LET_GO.store(true, Ordering::Relaxed);
+                })?;
+                let disabled = disable("test_klp_livepatch");
+                let has_left = HAS_LEFT.load(Ordering::Relaxed);
+                join(helper)?;
+                join(caller)?;
+                disabled.map(|()| has_left)
+            })??;
             check!(has_left, "it ended while a call was on its way");
             let returned = returned.load(Ordering::Relaxed);
             check!(returned == 1, "that call returned {returned} instead of 1");
@@ -242,14 +244,13 @@ crate::selftest! {
                 if !guard_first {
                     enable("test_klp_livepatch")?;
                 }
-                ftrace::register(&GUARDED, &Filter::only(&[ONE])).map_err(text)?;
-                if guard_first {
-                    enable("test_klp_livepatch")?;
-                }
-                let result = returns([11, 12, 3]);
+                traced_by(&GUARDED, &[ONE], || {
+                    if guard_first {
+                        enable("test_klp_livepatch")?;
+                    }
+                    returns([11, 12, 3])
+                })??;
                 let (looks, inner) = (LOOKS.swap(0, Ordering::Relaxed), INNER.load(Ordering::Relaxed));
-                ftrace::unregister(&GUARDED).map_err(text)?;
-                result?;
                 check!(looks == CALLS as u64, "{looks} calls were seen");
                 check!(inner == 11, "the callback's own call returned {inner}");
                 is_settled()?;

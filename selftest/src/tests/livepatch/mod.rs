@@ -24,6 +24,7 @@ pub use soak::run as soak;
 use staying::Staying;
 use undisturbed::undisturbed;
 
+use super::common::text;
 use crate::check;
 use ::livepatch::{self as klp, LivepatchError, Options, Patch, Status};
 use alloc::{format, string::String, sync::Arc, vec::Vec};
@@ -33,11 +34,6 @@ use core::{
 use lab::targets::live;
 use loader::Module;
 use machine::{arch, time};
-
-/// An error as a self-test's message.
-fn text(error: impl Display) -> String {
-    format!("{error}")
-}
 
 /// A module's file in the initrd.
 fn file(name: &str) -> Result<&'static [u8], String> {

@@ -1,9 +1,9 @@
 //! What an observer is told, and when.
 
-use super::{remove, start};
+use super::{remove, start, text};
 use crate::{check, selftest};
-use alloc::{format, sync::Arc};
-use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicUsize, Ordering};
+use lab::bench::Busy;
 use livepatch::Event;
 use machine::arch;
 
@@ -30,28 +30,15 @@ fn observer(event: &Event<'_>) {
 selftest! {
     /// Switches and reversals are told before anything else can happen.
     fn in_order() {
-        let flags = Arc::new([AtomicBool::new(false), AtomicBool::new(false)]);
-        let own = flags.clone();
-        // Never at a safe point, and never asleep: it blocks every transition.
-        let busy = thread::spawn("busy", move || {
-            own[0].store(true, Ordering::Relaxed);
-            while !own[1].load(Ordering::Relaxed) {
-                core::hint::spin_loop();
-            }
-        });
-        let busy = busy.map_err(|error| format!("{error}"))?;
-        while !flags[0].load(Ordering::Relaxed) {
-            thread::yield_now();
-        }
+        let busy = Busy::start()?;
         livepatch::observe(Some(observer));
         let started = start("kinds").map(drop);
         let reversed = livepatch::reverse();
-        flags[1].store(true, Ordering::Relaxed);
+        busy.end()?;
         livepatch::wait();
         livepatch::observe(None);
         started?;
-        reversed.map_err(|error| format!("{error}"))?;
-        busy.join().map_err(|error| format!("{error}"))?;
+        reversed.map_err(text)?;
         remove("kinds")?;
         let told = TOLD.each_ref().map(|count| count.load(Ordering::Relaxed));
         check!(told[0] == 1 && told[1] >= 2 && told[2] == 1 && told[3] == 1, "told of {told:?}");

@@ -1,18 +1,23 @@
 //! Shadow variables, from a patch's replacement function (test-shadow-vars.sh).
 
-use super::{enable, is_taken_back, remove, text, undisturbed, unload};
-use crate::{check, tests::Result};
+use super::{enable, is_taken_back, remove, undisturbed, unload};
+use crate::{
+    check,
+    tests::{
+        Result,
+        common::{join, spawn, traced, until},
+    },
+};
 use alloc::{string::String, vec::Vec};
 use core::{
     alloc::Layout,
     sync::atomic::{AtomicI64, AtomicU64, Ordering},
-    time::Duration,
 };
-use ftrace::{Filter, Flags, Ops};
+use ftrace::{Flags, Ops};
 use lab::targets::live::{self, annotate};
 use layout::CallFrame;
 use livepatch::shadow;
-use machine::{arch, time};
+use machine::time;
 use thread::Handle;
 
 /// What the replacement of [`annotate`] does, by number.
@@ -94,7 +99,7 @@ fn in_thread(
 ) -> core::result::Result<Handle, String> {
     RETURNED[number].store(NOTHING, Ordering::Relaxed);
     let call = move || RETURNED[number].store(annotate(object, what, value), Ordering::Relaxed);
-    thread::spawn("asks", call).map_err(text)
+    spawn("asks", call)
 }
 
 fn returned(number: usize) -> i64 {
@@ -114,19 +119,11 @@ fn one_waits(kind: u64, what: u64) -> core::result::Result<[Handle; 2], String> 
     let inside = in_thread(0, A, GET_OR_ALLOC_AT_THE_GATE, kind)?;
     live::wait_inside(1);
     let waiting = in_thread(1, B, what, 7)?;
-    let is_late = late_after(Duration::from_secs(2));
-    while waiting.thread().state() != thread::State::Asleep {
-        check!(!is_late(), "it does not wait, and got {}", returned(1));
-        thread::yield_now();
-    }
+    until("the second one's sleep", || {
+        waiting.thread().state() == thread::State::Asleep
+    })?;
     check!(returned(0) == NOTHING, "the constructor has returned");
     Ok([inside, waiting])
-}
-
-/// Whether so much time has gone by, from now on.
-fn late_after(limit: Duration) -> impl Fn() -> bool {
-    let deadline = arch::timebase() + time::timebase_ticks(limit);
-    move || arch::timebase() > deadline
 }
 
 /// A constructor that does something bad, while another thread waits for it.
@@ -136,7 +133,7 @@ fn a_faulty_constructor(kind: u64) -> Result {
         let [faulting, waiting] = one_waits(kind, GET_OR_ALLOC)?;
         live::open();
         check!(faulting.join().is_err(), "the thread has returned");
-        waiting.join().map_err(text)?;
+        join(waiting)?;
         live::close();
         check!(returned(1) == 7, "the other one got {}", returned(1));
         is_taken_back("test_klp_shadow_vars")?;
@@ -278,7 +275,7 @@ crate::selftest! {
             let ask = |number| in_thread(number, A, GET_OR_ALLOC_SLOWLY, 100 + number as u64);
             let asking: Vec<_> = (0..RETURNED.len()).map(ask).collect();
             for thread in asking {
-                thread?.join().map_err(text)?;
+                join(thread?)?;
             }
             let found: Vec<_> = (0..RETURNED.len()).map(returned).collect();
             let same = (100..108).contains(&found[0]) && found.iter().all(|one| *one == found[0]);
@@ -291,10 +288,9 @@ crate::selftest! {
     /// other's.
     fn found_when_others_were_quicker() {
         undisturbed(|| {
-            let filter = Filter::only(&["livepatch::shadow::make"]);
-            ftrace::register(&QUICKER, &filter).map_err(text)?;
-            let found = shadow::get_or_attach(A as usize, 1, Layout::new::<u64>(), None);
-            ftrace::unregister(&QUICKER).map_err(text)?;
+            let found = traced(&QUICKER, &["livepatch::shadow::make"], || {
+                shadow::get_or_attach(A as usize, 1, Layout::new::<u64>(), None)
+            })?;
             let there = shadow::get(A as usize, 1);
             shadow::detach(A as usize, 1, None);
             check!(there.is_some(), "the other one has made none");
@@ -323,8 +319,8 @@ crate::selftest! {
             calls(&[((A, GET_SECOND, 0), NONE), ((C, GET_OR_ALLOC, 6), 5), ((C, FREE, 0), 0)])?;
             check!(returned(1) == NOTHING, "it was not waited for, and got {}", returned(1));
             live::open();
-            sleeping.join().map_err(text)?;
-            waiting.join().map_err(text)?;
+            join(sleeping)?;
+            join(waiting)?;
             live::close();
             check!([returned(0), returned(1)] == [0, 7], "{} and {}", returned(0), returned(1));
             calls(&[((A, GET_SECOND, 0), 3), ((A, FREE_ALL_SECOND, 0), 0), ((B, FREE, 0), 0)])
@@ -350,19 +346,15 @@ crate::selftest! {
             let asks = |turn: usize| -> Result {
                 TURN.store(turn as u64, Ordering::Relaxed);
                 time::call_on_tick(hook);
-                let is_late = late_after(Duration::from_secs(2));
-                while GOT[turn].load(Ordering::Relaxed) == NOTHING {
-                    check!(!is_late(), "no tick has come");
-                    thread::yield_now();
-                }
+                let came = until("a tick", || GOT[turn].load(Ordering::Relaxed) != NOTHING);
                 time::stop_calling();
-                Ok(())
+                came
             };
             let sleeping = in_thread(0, A, GET_OR_ALLOC_AT_THE_GATE, ONLY_SLEEPS)?;
             live::wait_inside(1);
             asks(0)?;
             live::open();
-            sleeping.join().map_err(text)?;
+            join(sleeping)?;
             live::close();
             asks(1)?;
             let got = GOT.each_ref().map(|got| got.load(Ordering::Relaxed));

@@ -1,13 +1,13 @@
 //! Modules of each return convention, under what the loader is told to expect.
 
 use super::{every_kind, hand_over, refused, with_demo};
-use crate::check;
+use crate::{check, tests::common::traced};
 use alloc::{format, string::String};
 use core::{
     mem::offset_of,
     sync::atomic::{AtomicU64, Ordering},
 };
-use ftrace::{Callback, Filter, Flags, Ops};
+use ftrace::{Callback, Flags, Ops};
 use klp::Convention;
 use lab::instruments::sanitiser::kernel_toc;
 use layout::CallFrame;
@@ -87,10 +87,9 @@ extern "C" fn see(_: u64, _: u64, _: &Ops, frame: &mut CallFrame) {
 /// r2 in a function of the module.
 fn seen(module: &Module) -> Result<u64, String> {
     SEEN.store(0, Ordering::Relaxed);
-    ftrace::register(&SEE, &Filter::only(&["kinds::leaf"])).map_err(|error| format!("{error}"))?;
-    let result = hand_over(module, "lab::targets::leaf", &[5]);
-    ftrace::unregister(&SEE).map_err(|error| format!("{error}"))?;
-    result?;
+    traced(&SEE, &["kinds::leaf"], || {
+        hand_over(module, "lab::targets::leaf", &[5])
+    })??;
     Ok(SEEN.load(Ordering::Relaxed))
 }
 

@@ -1,13 +1,11 @@
 //! A patch with functions that are written in C, at each optimisation level and by each
 //! variant.
 
-use crate::check;
+use crate::{check, tests::common::Counter};
 use alloc::{format, string::String, vec::Vec};
 use core::arch::asm;
-use core::sync::atomic::{AtomicU64, Ordering};
-use ftrace::{Callback, Filter, Flags, Ops};
+use ftrace::{Filter, Flags};
 use lab::targets;
-use layout::CallFrame;
 use livepatch::variants::{self, VARIANTS, Variant};
 use machine::{console, symbols};
 use report::Judgement;
@@ -15,12 +13,7 @@ use report::Judgement;
 /// Modules of the same functions, compiled at -O0, -O1, -O2, -O3 and -Os.
 const LEVELS: [&str; 5] = ["in_c0", "in_c1", "in_c2", "in_c3", "in_c"];
 
-static HITS: AtomicU64 = AtomicU64::new(0);
-static COUNT: Ops = Ops::new("in_c", count as Callback, Flags::empty());
-
-extern "C" fn count(_: u64, _: u64, _: &Ops, _: &mut CallFrame) {
-    HITS.fetch_add(1, Ordering::Relaxed);
-}
+static COUNT: Counter = Counter::new("in_c", Flags::empty());
 
 /// Makes a call, and fails if r2 is another one behind it. Puts it right first of all, since
 /// what follows rests on it.
@@ -101,14 +94,14 @@ fn at(name: &str, variant: &Variant) -> Result<u64, String> {
         true => calls_on_the_stack(),
         false => Ok(()),
     });
-    HITS.store(0, Ordering::Relaxed);
-    let traced = ftrace::register(&COUNT, &Filter::only(&["leaf_body", "counts"]));
+    COUNT.take();
+    let traced = ftrace::register(&COUNT.ops, &Filter::only(&["leaf_body", "counts"]));
     let called = keeps_r2(|| targets::leaf(5)).and_then(|_| keeps_r2(|| targets::c_counts(5)));
-    let untraced = ftrace::unregister(&COUNT);
+    let untraced = ftrace::unregister(&COUNT.ops);
     drop(loaded);
     livepatch::unload(name).map_err(|error| format!("{error}"))?;
     result.and(called)?;
-    let hits = HITS.load(Ordering::Relaxed);
+    let hits = COUNT.take();
     check!(
         traced == Ok(2) && untraced.is_ok() && hits == 2,
         "{traced:?}, {untraced:?}, {hits} hits"

@@ -1,9 +1,15 @@
 //! A module that memory does not suffice for.
 
 use super::{demo, refused, with_demo};
-use crate::{check, tests::thread::Everything};
+use crate::{
+    check,
+    tests::{
+        common::{text, traced},
+        thread::Everything,
+    },
+};
 use alloc::{format, vec::Vec};
-use ftrace::{Filter, Flags, Ops};
+use ftrace::{Flags, Ops};
 use layout::CallFrame;
 use machine::{mm, sync::IrqLock};
 
@@ -40,20 +46,17 @@ crate::selftest! {
         let state = || (mm::usage(), mm::code::used(), ftrace::sites().len());
         // The first time makes tables that stay.
         for _ in 0..2 {
-            ftrace::register(&TAKES_ALL, &Filter::only(&[PATH])).map_err(|error| format!("{PATH}: {error}"))?;
-            ftrace::unregister(&TAKES_ALL).map_err(|error| format!("{error}"))?;
+            traced(&TAKES_ALL, &[PATH], || ())?;
             with_demo(|_| Ok(()))?;
         }
         let before = state();
-        ftrace::register(&TAKES_ALL, &Filter::only(&[PATH])).map_err(|error| format!("{PATH}: {error}"))?;
-        let result = loader::load(file).map(drop);
-        let taken = TAKEN.lock().take();
-        let was_taken = taken.is_some();
-        drop(taken);
-        ftrace::unregister(&TAKES_ALL).map_err(|error| format!("{error}"))?;
+        let (result, was_taken) = traced(&TAKES_ALL, &[PATH], || {
+            let result = loader::load(file).map(drop);
+            (result, TAKEN.lock().take().is_some())
+        })?;
         check!(was_taken, "the memory was not taken");
         let Err(error) = result else {
-            loader::unload("kinds").map_err(|error| format!("{error}"))?;
+            loader::unload("kinds").map_err(text)?;
             return Err("the module was loaded".into());
         };
         let after = state();

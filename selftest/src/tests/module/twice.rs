@@ -1,10 +1,13 @@
 //! Two threads that want the same at the same time.
 
 use super::demo;
-use crate::check;
-use alloc::{format, sync::Arc, vec::Vec};
+use crate::{
+    check,
+    tests::common::{join, spawn, text, traced},
+};
+use alloc::{sync::Arc, vec::Vec};
 use core::sync::atomic::{AtomicU32, Ordering};
-use ftrace::{Filter, Flags, Ops};
+use ftrace::{Flags, Ops};
 use layout::CallFrame;
 use loader::ModuleError;
 
@@ -24,9 +27,8 @@ crate::selftest! {
         const PATH: &str = "symtab::encode::encode*";
         let counts = Arc::new([const { AtomicU32::new(0) }; 3]);
         let file = demo()?.bytes;
-        ftrace::register(&GIVES_WAY, &Filter::only(&[PATH])).map_err(|error| format!("{PATH}: {error}"))?;
         let load = |counts: Arc<[AtomicU32; 3]>| {
-            thread::spawn("loader", move || {
+            spawn("loader", move || {
                 let result = match loader::load(file) {
                     Ok(_) => 0,
                     Err(ModuleError::Loaded(_)) => 1,
@@ -35,15 +37,13 @@ crate::selftest! {
                 counts[result].fetch_add(1, Ordering::Relaxed);
             })
         };
-        let loaders: Vec<_> = (0..2).map(|_| load(counts.clone())).collect();
-        for loader in loaders {
-            let loader = loader.map_err(|error| format!("{error}"))?;
-            loader.join().map_err(|error| format!("{error}"))?;
-        }
-        ftrace::unregister(&GIVES_WAY).map_err(|error| format!("{error}"))?;
+        traced(&GIVES_WAY, &[PATH], || {
+            let loaders: Vec<_> = (0..2).map(|_| load(counts.clone())).collect();
+            loaders.into_iter().try_for_each(|loader| join(loader?))
+        })??;
         let there = loader::loaded().iter().filter(|module| module.name == "kinds").count();
         for _ in 0..there {
-            loader::unload("kinds").map_err(|error| format!("{error}"))?;
+            loader::unload("kinds").map_err(text)?;
         }
         let [loaded, refused, failed] = counts.each_ref().map(|count| count.load(Ordering::Relaxed));
         check!((loaded, refused, there) == (1, 1, 1), "{loaded} loaded it, {refused} were told that it is there, {failed} something else; {there} are there");

@@ -2,7 +2,10 @@
 //! the address.
 
 use super::{super::in_steps, load};
-use crate::check;
+use crate::{
+    check,
+    tests::common::{join, spawn, text, traced, until},
+};
 use alloc::{format, string::String, sync::Arc};
 use core::{
     mem,
@@ -12,9 +15,9 @@ use ftrace::{Filter, Flags, Ops};
 use lab::instruments::{sanitiser::SanitisedCall, specimen};
 use layout::{CallFrame, TrapFrame};
 use loader::{Module, ModuleError};
-use machine::{arch, mm, sync::IrqLock, text};
+use machine::{mm, sync::IrqLock, text as code};
 use ppc64::insn;
-use thread::{Handle, State, Thread, backtrace};
+use thread::{State, Thread, backtrace};
 use tracing::graph;
 
 const NAME: &str = "cases-target";
@@ -29,27 +32,13 @@ fn function(module: &Module, path: &str) -> Result<u64, String> {
     found.ok_or_else(|| format!("`{}` has no `{path}`", module.name))
 }
 
-fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<Handle, String> {
-    thread::spawn(name, body).map_err(|error| format!("{name}: {error}"))
-}
-
-/// Lets others run until something is true, or too much time has passed.
-fn until(is_true: impl Fn() -> bool) -> bool {
-    let limit =
-        arch::timebase() + machine::time::timebase_ticks(core::time::Duration::from_secs(10));
-    while !is_true() && arch::timebase() < limit {
-        thread::yield_now();
-    }
-    is_true()
-}
-
 /// Whether unloading says that the module runs.
 fn is_running() -> bool {
     matches!(loader::unload(NAME), Err(ModuleError::Running(NAME)))
 }
 
 fn unload() -> super::super::Result {
-    loader::unload(NAME).map_err(|error| format!("{error}"))
+    loader::unload(NAME).map_err(text)
 }
 
 /// A callback that sleeps until it is let go.
@@ -68,9 +57,9 @@ extern "C" fn sleeps(_: u64, _: u64, _: &Ops, _: &mut CallFrame) {
 }
 
 /// A plain tracer.
-static TRACER: Ops = Ops::new("unload", traced, Flags::empty());
+static TRACER: Ops = Ops::new("unload", does_nothing, Flags::empty());
 
-extern "C" fn traced(_: u64, _: u64, _: &Ops, _: &mut CallFrame) {}
+extern "C" fn does_nothing(_: u64, _: u64, _: &Ops, _: &mut CallFrame) {}
 
 /// What unloading said when it was tried in the middle of a stepped call.
 static SAID: IrqLock<Option<bool>> = IrqLock::new(None);
@@ -79,7 +68,7 @@ static SAID: IrqLock<Option<bool>> = IrqLock::new(None);
 fn try_at_the_end(frame: &mut TrapFrame) {
     let code = mm::code::region();
     let is_made = (code.start..code.end).contains(&frame.nip) && !loader::is_code(frame.nip);
-    if is_made && text::read(frame.nip) == insn::bctr() {
+    if is_made && code::read(frame.nip) == insn::bctr() {
         *SAID.lock() = Some(is_running());
     } else if !is_made {
         // A local call need not have the entry in r12, where it would be found.
@@ -92,7 +81,6 @@ crate::selftest! {
     /// into the module. Its only copy of the address is on the return stack.
     fn return_stacks_hold_modules() {
         static FLAG: AtomicU64 = AtomicU64::new(0);
-        let text = |error| format!("{error}");
         let module = module()?;
         let waits = function(&module, "cases_target::waits")?;
         drop(module);
@@ -104,7 +92,7 @@ crate::selftest! {
             waits(&FLAG);
         })?;
         let hooked = || handle.thread().returns.used.load(Ordering::Relaxed) == 1;
-        let is_hooked = until(hooked);
+        let is_hooked = until("its call", hooked);
         // Off the CPU in the leaf, and not in the callback before it.
         (0..20).for_each(|_| thread::yield_now());
         let says_so = is_running();
@@ -114,25 +102,23 @@ crate::selftest! {
         // If not, it stays where it is, for there is nothing to return to.
         ftrace::unregister(&graph::OPS).map_err(text)?;
         check!(says_so, "the module was unloaded under a thread that returns into it");
-        handle.join().map_err(|error| format!("{error}"))?;
+        join(handle)?;
         unload()?;
-        check!(is_hooked, "the call was not hooked");
-        Ok(())
+        is_hooked
     }
 
     /// A traced call of a module's function, between the trampoline's last loads and its
     /// branch: the function is in CTR, and nowhere else.
     fn ctr_holds_modules() {
-        let text = |error| format!("{error}");
         let module = module()?;
         let outer = function(&module, "cases_target::inner")?;
         let mut call = SanitisedCall::local(outer, module.toc, &[]);
         drop(module);
-        ftrace::register(&TRACER, &Filter::only(&["cases_target::inner"])).map_err(text)?;
         *SAID.lock() = None;
-        // SAFETY: the function takes a number, and this is its module's TOC.
-        let whole = unsafe { in_steps::make_whole(&mut call, try_at_the_end) };
-        ftrace::unregister(&TRACER).map_err(text)?;
+        let whole = traced(&TRACER, &["cases_target::inner"], || {
+            // SAFETY: the function takes a number, and this is its module's TOC.
+            unsafe { in_steps::make_whole(&mut call, try_at_the_end) }
+        })?;
         let said = SAID.lock().take();
         check!(said == Some(true), "unloading in front of the branch: {said:?}");
         whole?;
@@ -142,7 +128,6 @@ crate::selftest! {
     /// A thread sleeps in a callback, and its trampoline has been detached since: the
     /// thread will go on into the function all the same.
     fn detached_trampolines_hold_modules() {
-        let text = |error| format!("{error}");
         let module = module()?;
         let inner = function(&module, "cases_target::inner")?;
         drop(module);
@@ -156,17 +141,17 @@ crate::selftest! {
             inner(1);
         })?;
         let me = handle.thread().clone();
-        let sleeps = until(|| SLEEPER.load(Ordering::Relaxed) == me.id() && me.state() == State::Asleep);
+        let sleeps = until("its sleep in the callback", || SLEEPER.load(Ordering::Relaxed) == me.id() && me.state() == State::Asleep);
         ftrace::detach_at(&SLEEPS, &site).map_err(text)?;
         let says_so = is_running();
         check!(says_so, "the module was unloaded in front of a thread that is about to enter it");
         LET_GO.store(true, Ordering::Relaxed);
         me.unpark();
         drop(me);
-        handle.join().map_err(|error| format!("{error}"))?;
+        join(handle)?;
         ftrace::reclaim();
         unload()?;
-        check!(sleeps, "the thread did not come to the callback");
+        sleeps?;
         check!(ftrace::retired() == 0, "{} trampolines are left", ftrace::retired());
         Ok(())
     }
@@ -180,7 +165,7 @@ crate::selftest! {
         let flags = Arc::new([AtomicU64::new(0), AtomicU64::new(0)]);
         let shared = flags.clone();
         let holder = spawn("holder", move || specimen::hold_in_register(value, &shared[0], &shared[1]))?;
-        let holds = until(|| flags[1].load(Ordering::Relaxed) != 0);
+        let holds = until("its loop", || flags[1].load(Ordering::Relaxed) != 0);
         let range = value - 8..value + 8;
         let first = backtrace::any_in(core::slice::from_ref(&range));
         // It runs as soon as the thread that unloads gives way.
@@ -189,12 +174,13 @@ crate::selftest! {
         let unloaded = unload();
         flags[0].store(1, Ordering::Relaxed);
         for handle in [holder, releaser] {
-            handle.join().map_err(|error| format!("{error}"))?;
+            join(handle)?;
         }
         if unloaded.is_err() {
             unload()?;
         }
-        check!(holds && first, "the register was not seen");
+        holds?;
+        check!(first, "the register was not seen");
         unloaded
     }
 }

@@ -2,15 +2,18 @@
 //! away what it has translated when memory is written to. So a flush that is missing
 //! changes nothing there, and these tests watch the instructions themselves.
 
-use crate::check;
-use alloc::{format, string::String, vec::Vec};
-use ftrace::{Filter, Flags, Ops};
+use crate::{
+    check,
+    tests::common::{text, traced},
+};
+use alloc::{string::String, vec::Vec};
+use ftrace::{Flags, Ops};
 use lab::{
     instruments::sanitiser::{SanitisedCall, kernel_toc},
     single_step::{self, At, Next},
 };
 use layout::{CallFrame, TrapFrame};
-use machine::{arch, mm::code::CodeBlock, sync::IrqLock, text};
+use machine::{arch, mm::code::CodeBlock, sync::IrqLock, text as code};
 
 /// Size of a cache block on every CPU that is supported, in bytes.
 const BLOCK: u64 = 128;
@@ -57,7 +60,7 @@ fn flush(start: u64, size: u64) -> Result<Vec<Step>, String> {
             return Next::GiveUp;
         }
         if at == At::Instruction {
-            seen.extend(step(text::read(frame.nip), &frame.gpr));
+            seen.extend(step(code::read(frame.nip), &frame.gpr));
         }
         Next::Step
     };
@@ -97,7 +100,7 @@ crate::selftest! {
     /// the order of ISA Book II, 1.9: all out of the data cache, sync, all out of the
     /// instruction cache, sync, isync.
     fn flushes_reach_every_block() {
-        let memory = CodeBlock::unwritten(16 * BLOCK as usize, BLOCK as usize).map_err(|error| format!("{error}"))?;
+        let memory = CodeBlock::unwritten(16 * BLOCK as usize, BLOCK as usize).map_err(text)?;
         let start = memory.start();
         let ranges = [
             (0, 4), (0, BLOCK), (0, BLOCK + 4), (4, BLOCK), (BLOCK - 4, 4), (BLOCK - 4, 8),
@@ -120,15 +123,13 @@ crate::selftest! {
         const NAME: &str = "kinds";
         let file = loader::find_file(NAME)?;
         *FLUSHED.lock() = Vec::with_capacity(64);
-        let filter = Filter::only(&["<machine::mm::code::CodeBlock>::flush"]);
-        ftrace::register(&FLUSHES, &filter).map_err(|error| format!("{error}"))?;
-        let loaded = loader::load(file.bytes).map(|module| module.range());
-        let coming = core::mem::replace(&mut *FLUSHED.lock(), Vec::with_capacity(64));
-        let unloaded = loader::unload(NAME);
-        ftrace::unregister(&FLUSHES).map_err(|error| format!("{error}"))?;
+        let (range, coming) = traced(&FLUSHES, &["<machine::mm::code::CodeBlock>::flush"], || {
+            let range = loader::load(file.bytes).map_err(text)?.range();
+            let coming = core::mem::replace(&mut *FLUSHED.lock(), Vec::with_capacity(64));
+            loader::unload(NAME).map_err(text)?;
+            Ok::<_, String>((range, coming))
+        })??;
         let going = core::mem::take(&mut *FLUSHED.lock());
-        let range = loaded.map_err(|error| format!("{error}"))?;
-        unloaded.map_err(|error| format!("{error}"))?;
         for (when, flushed) in [("loaded", coming), ("unloaded", going)] {
             let times = flushed.iter().filter(|&&one| one == (range.start, range.end)).count();
             check!(times == 1, "{range:x?} was flushed {times} times when it was {when}: {flushed:x?}");

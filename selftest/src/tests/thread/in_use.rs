@@ -1,7 +1,10 @@
 //! A caller that a call will return to is in use: it must be seen at every instruction at
 //! which a thread can be taken off the CPU, wherever the return address is kept.
 
-use super::super::in_steps;
+use super::super::{
+    common::{text, traced},
+    in_steps,
+};
 use crate::check;
 use alloc::{format, string::String};
 use core::{
@@ -9,7 +12,7 @@ use core::{
     slice,
     sync::atomic::{AtomicU64, Ordering},
 };
-use ftrace::{Filter, Flags, Ops};
+use ftrace::{Flags, Ops};
 use lab::{
     functions,
     instruments::sanitiser::{SanitisedCall, kernel_toc, sanitised_home},
@@ -133,11 +136,7 @@ pub fn caller_is_seen(function: u64) -> super::super::Result {
 
 /// The same while the graph tracer hooks some functions.
 pub fn caller_is_seen_behind_hooks(function: u64, hooked: &[&str]) -> super::super::Result {
-    let text = |error| format!("{error}");
-    ftrace::register(&graph::OPS, &Filter::only(hooked)).map_err(text)?;
-    let result = caller_is_seen(function);
-    ftrace::unregister(&graph::OPS).map_err(text)?;
-    result
+    traced(&graph::OPS, hooked, || caller_is_seen(function))?
 }
 
 pub fn leaf() -> u64 {
@@ -145,9 +144,9 @@ pub fn leaf() -> u64 {
 }
 
 /// A plain tracer.
-static TRACER: Ops = Ops::new("in use", traced, Flags::empty());
+static TRACER: Ops = Ops::new("in use", does_nothing, Flags::empty());
 
-extern "C" fn traced(_: u64, _: u64, _: &Ops, _: &mut CallFrame) {}
+extern "C" fn does_nothing(_: u64, _: u64, _: &Ops, _: &mut CallFrame) {}
 
 crate::selftest! {
     /// Of a call without anything in between.
@@ -177,33 +176,25 @@ crate::selftest! {
     /// The report of an interrupt in a hooked leaf shows its caller, and that one's, each
     /// by its own entry of the return stack.
     fn reports_show_the_callers_of_a_hooked_leaf() {
-        let text = |error| format!("{error}");
         let [outer, inner] = [lab::targets::outer as *const () as u64, lab::targets::inner as *const () as u64];
         let (code, site) = (code_around(inner)?, ftrace::find_site(inner).ok_or("the function has no site")?);
         *CALLERS.lock() = [code_around(outer)?, code_around(sanitised_home())?];
-        ftrace::register(&graph::OPS, &Filter::only(&["lab::targets::outer", "lab::targets::inner"])).map_err(text)?;
         // Behind the site, where the call has been hooked.
-        let result = never_misses(look_at_report, outer, site.ip()..code.end);
-        ftrace::unregister(&graph::OPS).map_err(text)?;
-        result
+        let range = site.ip()..code.end;
+        traced(&graph::OPS, &["lab::targets::outer", "lab::targets::inner"], || never_misses(look_at_report, outer, range))?
     }
 
     /// An entry of the return stack is the caller's of its own slot alone: a function that
     /// is not hooked, and is interrupted, takes none.
     fn reports_match_hooks_by_slot() {
-        let text = |error| format!("{error}");
         let [outer, inner] = [lab::targets::outer as *const () as u64, lab::targets::inner as *const () as u64];
         let code = code_around(inner)?;
-        ftrace::register(&graph::OPS, &Filter::only(&["lab::targets::outer"])).map_err(text)?;
-        let result = never_misses(look_at_hooks, outer, code);
-        ftrace::unregister(&graph::OPS).map_err(text)?;
-        result
+        traced(&graph::OPS, &["lab::targets::outer"], || never_misses(look_at_hooks, outer, code))?
     }
 
     /// A function that a trampoline is about to enter is in use: from its own call of
     /// the trampoline on.
     fn traced_functions_are_seen() {
-        let text = |error| format!("{error}");
         let site = ftrace::find_site(leaf()).ok_or("the function has no site")?;
         ftrace::register_at(&TRACER, &site).map_err(text)?;
         let result = code_around(leaf()).and_then(|code| {

@@ -15,39 +15,9 @@ mod walks;
 
 pub(super) use memory::Everything;
 
-use alloc::{format, string::String};
-use core::time::Duration;
-use machine::{arch, mm, time};
-use thread::Handle;
-
-/// How long a test waits for what must happen.
-const LIMIT: Duration = Duration::from_secs(10);
-
-/// A timebase that is not reached if all is well.
-fn limit() -> u64 {
-    arch::timebase() + time::timebase_ticks(LIMIT)
-}
-
-/// A thread, or why there is none as a self-test's message.
-fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<Handle, String> {
-    thread::spawn(name, body).map_err(|error| format!("{name}: {error}"))
-}
-
-fn join(handle: Handle) -> super::Result {
-    handle.join().map_err(|error| format!("{error}"))
-}
-
-/// Gives way until something is true.
-fn until(what: &str, mut is_true: impl FnMut() -> bool) -> super::Result {
-    let limit = limit();
-    while !is_true() {
-        if arch::timebase() > limit {
-            return Err(format!("{what}: not within {LIMIT:?}"));
-        }
-        thread::yield_now();
-    }
-    Ok(())
-}
+use super::common::{LIMIT, join, limit, spawn, until};
+use alloc::format;
+use machine::mm;
 
 /// Runs a test until the heap is afterwards as it was before, three times at most
 /// after the first. Tables grow once and stay; what is lost is lost every time.

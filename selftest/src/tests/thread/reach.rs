@@ -1,14 +1,13 @@
 //! Whether a thread can still get into a piece of code.
 
 use super::{deep, join, spawn, until};
-use crate::check;
-use alloc::{format, sync::Arc};
+use crate::{check, tests::common::traced};
+use alloc::{string::String, sync::Arc};
 use core::{
     ops::Range,
     slice,
     sync::atomic::{AtomicU64, Ordering},
 };
-use ftrace::Filter;
 use lab::instruments::specimen;
 use machine::{arch, symbols::Place};
 use thread::{Activity, State, Thread, backtrace};
@@ -61,11 +60,11 @@ crate::selftest! {
     /// What the graph tracer keeps of a thread counts, also where the frames lead nowhere.
     fn kept_returns_are_seen_without_frames() {
         let codes = deep::codes()?;
-        let text = |error| format!("{error}");
-        ftrace::register(&graph::OPS, &Filter::only(&[deep::PATTERN])).map_err(text)?;
-        let handle = spawn("parked", || { deep::call(&thread::park); })?;
-        let asleep = until("its park", || handle.thread().state() == State::Asleep);
-        ftrace::unregister(&graph::OPS).map_err(text)?;
+        let (handle, asleep) = traced(&graph::OPS, &[deep::PATTERN], || {
+            let handle = spawn("parked", || { deep::call(&thread::park); })?;
+            let asleep = until("its park", || handle.thread().state() == State::Asleep);
+            Ok::<_, String>((handle, asleep))
+        })??;
         let off = arch::interrupts_off();
         let missed = match handle.thread().activity() {
             Activity::Waiting(r1) => {

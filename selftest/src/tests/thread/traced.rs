@@ -1,13 +1,11 @@
 //! Tracing, with several threads.
 
 use super::{deep, join, spawn, until};
-use crate::check;
-use alloc::{
-    format,
-    string::{String, ToString},
-    sync::Arc,
-    vec::Vec,
+use crate::{
+    check,
+    tests::common::{Counter, let_ticks_come, text},
 };
+use alloc::{format, string::String, sync::Arc, vec::Vec};
 use core::{
     hint::{black_box, spin_loop},
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
@@ -19,10 +17,6 @@ use layout::CallFrame;
 use machine::{arch, time};
 use thread::{Handle, State};
 use tracing::graph;
-
-fn text(error: impl core::fmt::Display) -> String {
-    error.to_string()
-}
 
 fn set(name: &str, value: &str) -> Result<(), String> {
     tracing::write(name, value).map_err(text)
@@ -57,19 +51,14 @@ extern "C" fn stuck(_: u64, _: u64, _: &Ops, _: &mut CallFrame) {
 
 /// A guarded callback that lets others run, and one that counts.
 static GIVES_WAY: Ops = Ops::new("gives way", gives_way, Flags::empty());
-static COUNTS: Ops = Ops::new("counts", counts, Flags::empty());
+static COUNTS: Counter = Counter::new("counts", Flags::empty());
 static INSIDE: AtomicBool = AtomicBool::new(false);
-static COUNT: AtomicU64 = AtomicU64::new(0);
 
 extern "C" fn gives_way(_: u64, _: u64, _: &Ops, _: &mut CallFrame) {
     INSIDE.store(true, Ordering::Relaxed);
     while !LET_GO.load(Ordering::Relaxed) {
         thread::yield_now();
     }
-}
-
-extern "C" fn counts(_: u64, _: u64, _: &Ops, _: &mut CallFrame) {
-    COUNT.fetch_add(1, Ordering::Relaxed);
 }
 
 /// Threads that call ten functions deep and give way at the bottom.
@@ -266,10 +255,7 @@ crate::selftest! {
         until("the callback", || CALLS.load(Ordering::Relaxed) == 1)?;
         // Lets it go only when the detaching has had time to return too early.
         let helper = spawn("helper", || {
-            let ticks = time::ticks();
-            while time::ticks() < ticks + 4 {
-                thread::yield_now();
-            }
+            let_ticks_come(4);
             LET_GO.store(true, Ordering::Relaxed);
         })?;
         let result = ftrace::unregister(&STUCK);
@@ -291,9 +277,9 @@ crate::selftest! {
     fn guards_are_the_threads_own() {
         LET_GO.store(false, Ordering::Relaxed);
         INSIDE.store(false, Ordering::Relaxed);
-        COUNT.store(0, Ordering::Relaxed);
+        COUNTS.take();
         ftrace::register(&GIVES_WAY, &Filter::only(&["lab::targets::leaf"])).map_err(text)?;
-        ftrace::register(&COUNTS, &Filter::only(&["lab::targets::inner"])).map_err(text)?;
+        ftrace::register(&COUNTS.ops, &Filter::only(&["lab::targets::inner"])).map_err(text)?;
         let handle = spawn("inside", || {
             black_box(targets::leaf(1));
             // The guard is gone, and this is traced.
@@ -303,11 +289,11 @@ crate::selftest! {
         black_box(targets::inner(1));
         let fresh = spawn("fresh", || { black_box(targets::inner(1)); })?;
         join(fresh)?;
-        let meanwhile = COUNT.load(Ordering::Relaxed);
+        let meanwhile = COUNTS.take();
         LET_GO.store(true, Ordering::Relaxed);
         join(handle)?;
-        let all = COUNT.load(Ordering::Relaxed);
-        for ops in [&GIVES_WAY, &COUNTS] {
+        let all = meanwhile + COUNTS.take();
+        for ops in [&GIVES_WAY, &COUNTS.ops] {
             ftrace::unregister(ops).map_err(text)?;
         }
         check!(meanwhile == 2 && all == 3, "{meanwhile} calls meanwhile, {all} in all");

@@ -1,7 +1,7 @@
 //! Stack walks that say whether they can be relied on.
 
 use super::{deep, join, spawn, until};
-use crate::check;
+use crate::{check, tests::common::traced};
 use alloc::{format, string::String, vec::Vec};
 use consistency::Ranges;
 use core::{
@@ -11,7 +11,7 @@ use core::{
     sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     time::Duration,
 };
-use ftrace::{Filter, Flags, Ops};
+use ftrace::{Flags, Ops};
 use lab::instruments::specimen;
 use layout::{CallFrame, FrameHeader};
 use machine::{arch, symbols::Place, time};
@@ -223,16 +223,16 @@ crate::selftest! {
         let handle = spawn("dozer", || while !STOP.load(Ordering::Relaxed) { spin_loop() })?;
         DOZES.store(true, Ordering::Relaxed);
         WHO.store(handle.thread().id(), Ordering::Relaxed);
-        ftrace::register(&DOZE, &Filter::only(&["machine::time::tick"])).map_err(|error| format!("{error}"))?;
-        let asleep = until("its doze", || handle.thread().state() == State::Asleep);
-        let found = look(handle.thread(), &[]);
-        let activity = handle.thread().activity();
-        DOZES.store(false, Ordering::Relaxed);
-        STOP.store(true, Ordering::Relaxed);
-        join(handle)?;
-        WHO.store(u32::MAX, Ordering::Relaxed);
-        ftrace::unregister(&DOZE).map_err(|error| format!("{error}"))?;
-        asleep?;
+        let (found, activity) = traced(&DOZE, &["machine::time::tick"], || {
+            let asleep = until("its doze", || handle.thread().state() == State::Asleep);
+            let found = look(handle.thread(), &[]);
+            let activity = handle.thread().activity();
+            DOZES.store(false, Ordering::Relaxed);
+            STOP.store(true, Ordering::Relaxed);
+            join(handle)?;
+            WHO.store(u32::MAX, Ordering::Relaxed);
+            asleep.map(|()| (found, activity))
+        })??;
         check!(matches!(activity, Activity::Waiting(_)), "{activity:x?}");
         check!(matches!(found, Err(Unreliable::InterruptFrame { .. })), "{found:x?}");
         Ok(())
@@ -241,11 +241,7 @@ crate::selftest! {
     /// Functions are found if their returns were hooked by a tracer that came and went
     /// while the thread slept in them; without the return stack they can't be.
     fn hooked_returns_are_resolved() {
-        let filter = Filter::only(&[deep::PATTERN]);
-        ftrace::register(&graph::OPS, &filter).map_err(|error| format!("{error}"))?;
-        let handle = parked();
-        ftrace::unregister(&graph::OPS).map_err(|error| format!("{error}"))?;
-        let handle = handle?;
+        let handle = traced(&graph::OPS, &[deep::PATTERN], parked)??;
         let result = finds_all_ten(handle.thread());
         let hooked = steps(handle.thread()).iter().filter(|step| step.what == What::Hooked).count();
         let used = &handle.thread().returns.used;
@@ -265,15 +261,15 @@ crate::selftest! {
         let leaf = lab::targets::leaf as *const () as u64;
         let code = deep::code_of(leaf)?;
         LET_GO.store(false, Ordering::Relaxed);
-        ftrace::register(&NAPS, &Filter::only(&["lab::targets::leaf"])).map_err(|error| format!("{error}"))?;
-        let handle = spawn("napping", || { core::hint::black_box(lab::targets::leaf(1)); })?;
-        let asleep = until("its nap", || handle.thread().state() == State::Asleep);
-        let found = look(handle.thread(), slice::from_ref(&code));
-        LET_GO.store(true, Ordering::Relaxed);
-        handle.thread().unpark();
-        join(handle)?;
-        ftrace::unregister(&NAPS).map_err(|error| format!("{error}"))?;
-        asleep?;
+        let found = traced(&NAPS, &["lab::targets::leaf"], || {
+            let handle = spawn("napping", || { core::hint::black_box(lab::targets::leaf(1)); })?;
+            let asleep = until("its nap", || handle.thread().state() == State::Asleep);
+            let found = look(handle.thread(), slice::from_ref(&code));
+            LET_GO.store(true, Ordering::Relaxed);
+            handle.thread().unpark();
+            join(handle)?;
+            asleep.map(|()| found)
+        })??;
         check!(found == Ok(Some(code.start)), "{found:x?}");
         Ok(())
     }
@@ -323,12 +319,11 @@ crate::selftest! {
     /// thread comes home.
     fn tracers_may_come_while_it_sleeps() {
         let handle = parked()?;
-        let filter = Filter::only(&[deep::PATTERN]);
-        ftrace::register(&graph::OPS, &filter).map_err(|error| format!("{error}"))?;
-        let result = finds_all_ten(handle.thread());
-        unpark(handle)?;
-        ftrace::unregister(&graph::OPS).map_err(|error| format!("{error}"))?;
-        result
+        traced(&graph::OPS, &[deep::PATTERN], || {
+            let result = finds_all_ten(handle.thread());
+            unpark(handle)?;
+            result
+        })?
     }
 
     /// A call that is a function's last instruction is that function's, although its

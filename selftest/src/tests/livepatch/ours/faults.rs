@@ -2,7 +2,11 @@
 //! and the others go on.
 
 use super::super::{disable, enable, is, is_taken_back, start, text, undisturbed, unload};
-use crate::{check, tests::Result};
+use crate::{
+    check,
+    tests::{Result, common::spawn},
+};
+use alloc::string::String;
 use core::{
     hint::black_box,
     sync::atomic::{AtomicU64, Ordering},
@@ -14,10 +18,24 @@ use machine::time;
 
 const PATCH: &str = "test_klp_faulty";
 
-/// A thread calls the replacement of [`live::faulty`], which faults in this way.
+/// Threads that have gone on behind their fault.
+static AFTERWARDS: AtomicU64 = AtomicU64::new(0);
+
+/// A thread calls the replacement of [`live::faulty`], which faults in this way, and is
+/// stopped: with what sentence.
+fn stops(kind: u64) -> core::result::Result<String, String> {
+    let faulting = spawn("faulting", move || {
+        black_box(live::faulty(kind));
+        AFTERWARDS.fetch_add(1, Ordering::Relaxed);
+    })?;
+    let error = faulting.join().err();
+    error.map(text).ok_or("the thread has returned".into())
+}
+
+/// It is stopped, the patch taken back, and nothing else has changed.
 fn faults(kind: u64) -> Result {
-    static AFTERWARDS: AtomicU64 = AtomicU64::new(0);
     undisturbed(|| {
+        let afterwards = AFTERWARDS.load(Ordering::Relaxed);
         enable(PATCH)?;
         check!(live::faulty(0) == 1, "not patched");
         let stopped = thread::stopped();
@@ -25,14 +43,7 @@ fn faults(kind: u64) -> Result {
             live::test_stay(live::ASLEEP);
             live::faulty(7)
         })?;
-        let faulting = thread::spawn("faulting", move || {
-            black_box(live::faulty(kind));
-            AFTERWARDS.fetch_add(1, Ordering::Relaxed);
-        });
-        let result = faulting.map_err(text)?.join();
-        let Err(error) = result else {
-            return Err("the thread has returned".into());
-        };
+        let error = stops(kind)?;
         check!(
             thread::stopped() == stopped + 1,
             "{} threads were stopped",
@@ -48,7 +59,7 @@ fn faults(kind: u64) -> Result {
         );
         bystander.returns(7)?;
         check!(
-            AFTERWARDS.load(Ordering::Relaxed) == 0,
+            AFTERWARDS.load(Ordering::Relaxed) == afterwards,
             "the thread has gone on"
         );
         unload(PATCH)
@@ -79,11 +90,7 @@ crate::selftest! {
             let file = super::super::replacing(PATCH)?;
             klp::load(&file, klp::Options::default()).map_err(text)?;
             is(PATCH, Some(Status::Enabling))?;
-            let faulting = thread::spawn("faulting", || {
-                black_box(live::faulty(2));
-            });
-            let result = faulting.map_err(text)?.join();
-            check!(result.is_err(), "the thread has returned");
+            stops(2)?;
             is_taken_back(PATCH)?;
             is("test_klp_stays", Some(Status::Enabled))?;
             check!(live::faulty(7) == 7, "the old function returns {}", live::faulty(7));
@@ -99,11 +106,7 @@ crate::selftest! {
             enable(PATCH)?;
             let holds = super::super::Staying::in_target("holds", 0, live::ASLEEP, 0)?;
             start("test_klp_stays")?;
-            let faulting = thread::spawn("faulting", || {
-                black_box(live::faulty(2));
-            });
-            let result = faulting.map_err(text)?.join();
-            check!(result.is_err(), "the thread has returned");
+            stops(2)?;
             is(PATCH, Some(Status::Enabled))?;
             is("test_klp_stays", Some(Status::Enabling))?;
             holds.returns(1)?;
@@ -119,10 +122,7 @@ crate::selftest! {
         undisturbed(|| {
             for _ in 0..2 {
                 enable(PATCH)?;
-                let faulting = thread::spawn("faulting", || {
-                    black_box(live::faulty(2));
-                });
-                check!(faulting.map_err(text)?.join().is_err(), "the thread has returned");
+                stops(2)?;
                 is_taken_back(PATCH)?;
                 unload(PATCH)?;
             }
@@ -149,8 +149,7 @@ crate::selftest! {
     /// still ends the run.
     fn outside_the_patch() {
         enable(PATCH)?;
-        let faulting = thread::spawn("faulting", illegal);
-        let _ = faulting.map_err(text)?.join();
+        let _ = spawn("faulting", illegal)?.join();
         Err("the run goes on".into())
     }
 
@@ -167,13 +166,13 @@ crate::selftest! {
             black_box(live::faulty(2));
         }
         enable(PATCH)?;
-        let spinning = thread::spawn("spinning", || {
+        let spinning = spawn("spinning", || {
             time::call_on_tick(hook);
             loop {
                 core::hint::spin_loop();
             }
-        });
-        let _ = spinning.map_err(text)?.join();
+        })?;
+        let _ = spinning.join();
         Err("the run goes on".into())
     }
 
@@ -182,11 +181,11 @@ crate::selftest! {
     fn with_a_lock_held() {
         static LOCK: machine::sync::IrqLock<()> = machine::sync::IrqLock::new(());
         enable(PATCH)?;
-        let faulting = thread::spawn("faulting", || {
+        let faulting = spawn("faulting", || {
             let _guard = LOCK.lock();
             black_box(live::faulty(2));
-        });
-        let _ = faulting.map_err(text)?.join();
+        })?;
+        let _ = faulting.join();
         Err("the run goes on".into())
     }
 }

@@ -1,7 +1,10 @@
 //! Threads of every kind switch, or don't.
 
 use super::super::{Staying, enable, ends_as, held_by, is, remove, start, text, undisturbed};
-use crate::check;
+use crate::{
+    check,
+    tests::common::{let_ticks_come, spawn},
+};
 use alloc::{
     format,
     string::{String, ToString},
@@ -85,7 +88,7 @@ crate::selftest! {
         undisturbed(|| observed(|| {
             let stop = Arc::new(AtomicBool::new(false));
             let its_own = stop.clone();
-            let handle = thread::spawn("awake", move || {
+            let handle = spawn("awake", move || {
                 while !its_own.load(Ordering::Relaxed) {
                     thread::safe_point();
                     // Long enough to be taken off the CPU here, and not at the safe point.
@@ -94,12 +97,9 @@ crate::selftest! {
                         core::hint::spin_loop();
                     }
                 }
-            }).map_err(text)?;
+            })?;
             // It is in the loop, and not about to begin.
-            let now = time::ticks();
-            while time::ticks() < now + 10 {
-                thread::yield_now();
-            }
+            let_ticks_come(10);
             enable(PLAIN)?;
             went("awake", How::SafePoint)?;
             stop.store(true, Ordering::Relaxed);
@@ -228,10 +228,10 @@ crate::selftest! {
             check!(patch_state != here, "both sides are {here}");
             let made = Arc::new(AtomicU64::new(u64::MAX));
             let its_own = made.clone();
-            let handle = thread::spawn("new", move || {
+            let handle = spawn("new", move || {
                 let mine = thread::with_current(Thread::patch_state).unwrap_or(0);
                 its_own.store(mine, Ordering::Relaxed);
-            }).map_err(text)?;
+            })?;
             let before_it_ran = handle.thread().patch_state();
             handle.join().map_err(text)?;
             let found = (before_it_ran, made.load(Ordering::Relaxed));
@@ -284,13 +284,6 @@ crate::selftest! {
             CALLS[usize::from(patched)].fetch_add(1, Ordering::Relaxed);
             WRONG.fetch_add(u64::from(number != 0 && expected != patched), Ordering::Relaxed);
         }
-        let let_ticks_come = |count| {
-            let now = time::ticks();
-            while time::ticks() < now + count {
-                thread::yield_now();
-                arch::wait();
-            }
-        };
         undisturbed(|| {
             for count in [&CALLS[0], &CALLS[1], &WRONG, &NUMBER] {
                 count.store(0, Ordering::Relaxed);
