@@ -42,12 +42,19 @@ fn with_demo<T>(body: impl FnOnce(&Module) -> Result<T, String>) -> Result<T, St
     result
 }
 
+/// The global entry of the function that replaces `old` of the kernel's.
+fn replacement(module: &Module, old: &str) -> Result<u64, String> {
+    let descriptor = Descriptor::of(module);
+    let kernel = descriptor.target(None).into_iter();
+    let mut functions = kernel.flat_map(|target| &target.functions);
+    let new = functions.find(|one| one.path == old).map(|one| one.new);
+    new.ok_or_else(|| format!("`{old}` is not replaced"))
+}
+
 /// Calls the function that replaces `old`, as after a hand-off, and checks that it keeps
 /// the ABI but for r2.
 fn hand_over(module: &Module, old: &str, arguments: &[u64]) -> Result<SanitisedCall, String> {
-    let replacement = module.replacements.iter().find(|one| one.path == old);
-    let replacement = replacement.ok_or_else(|| format!("`{old}` is not replaced"))?;
-    let mut call = SanitisedCall::handed_over(replacement.new, arguments);
+    let mut call = SanitisedCall::handed_over(replacement(module, old)?, arguments);
     // SAFETY: a function of the module, with the arguments of the one it replaces.
     unsafe { call.make() };
     let mut wrong = Vec::new();
