@@ -16,6 +16,7 @@ pub mod backtrace;
 pub mod interrupt;
 pub mod isolation;
 mod memory;
+mod mutex;
 mod patch_state;
 mod returns;
 mod scheduler;
@@ -23,6 +24,7 @@ mod wait;
 
 pub use machine::cpus::CpuError;
 pub use memory::ThreadStack;
+pub use mutex::{Mutex, MutexGuard};
 pub use patch_state::{on_safe_point, safe_point, set_pending};
 pub use returns::{DEPTH, Hooked, Kept, ReturnStack};
 pub use scheduler::{

@@ -7,7 +7,7 @@ use super::{
 use alloc::{string::String, vec::Vec};
 use core::fmt::{self, Write};
 use ftrace::{Filter, FtraceError, Ops};
-use machine::sync::IrqLock;
+use thread::Mutex;
 
 /// The controls, with what they are for.
 pub const CONTROLS: &[(&str, &str)] = &[
@@ -121,7 +121,7 @@ struct State {
     kept: Vec<(Context, Event)>,
 }
 
-static STATE: IrqLock<State> = IrqLock::new(State {
+static STATE: Mutex<State> = Mutex::new(State {
     wanted: Wanted {
         tracer: 0,
         filter: Filter::all(),
