@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::mem::discriminant;
 use std::path::Path;
 use xtask::proof::Rule::{self, *};
-use xtask::proof::{Outcome, Violation, prove_functions};
+use xtask::proof::{CONTROLS, Outcome, Violation, is_failed_control, prove_functions};
 
 /// What a function breaks of the convention `epilogue`.
 fn violations(object: &[u8], function: &str) -> Vec<Violation> {
@@ -51,7 +51,7 @@ const MOST: u64 = stack::MOST_FRAME as u64;
 
 /// Each function of bad.s, with the rules that it breaks and the mnemonics of
 /// the instructions that break them.
-const BAD: [(&str, &[(Rule, &str)]); 79] = [
+const BAD: [(&str, &[(Rule, &str)]); 81] = [
     (
         "no_frame",
         &[
@@ -75,6 +75,14 @@ const BAD: [(&str, &[(Rule, &str)]); 79] = [
         &[(NoFrame, "bl"), (StackUnchecked, "bl")],
     ),
     ("lr_not_saved", &[(BadRestore, "add"), (LrNotSaved, "blr")]),
+    (
+        "lr_saved_on_one_way",
+        &[(BadRestore, "add"), (LrNotSaved, "blr"), (WrongLr, "blr")],
+    ),
+    (
+        "lr_saved_on_the_other_way",
+        &[(BadRestore, "add"), (LrNotSaved, "blr"), (WrongLr, "blr")],
+    ),
     (
         "lr_saved_elsewhere",
         &[(BadRestore, "add"), (LrNotSaved, "blr")],
@@ -280,6 +288,43 @@ fn every_rule_and_every_function_has_a_case() {
         .filter_map(|l| l.strip_prefix("function "))
         .collect();
     assert_eq!(names, BAD.map(|(name, _)| name));
+}
+
+/// No function may call a replacement directly, neither at its start nor at its local entry.
+#[test]
+fn direct_calls_of_another_replacement_are_found() {
+    let object = assemble("direct.s");
+    for (caller, finds) in [
+        ("at_its_start", true),
+        ("at_its_local_entry", true),
+        ("behind_both", false),
+    ] {
+        let outcome = prove_functions(&object, &["replaced", caller], Convention::Epilogue);
+        let found = match outcome.unwrap() {
+            Outcome::Violated(found) => found,
+            _ => Vec::new(),
+        };
+        let places: Vec<_> = found.iter().map(|v| (&*v.function, v.rule)).collect();
+        let expected = finds.then_some((caller, CallsReplacement));
+        assert_eq!(places, Vec::from_iter(expected), "{caller}: {found:#?}");
+    }
+}
+
+/// A control may break the rules that it is here for, and no other beside them.
+#[test]
+fn a_control_that_breaks_another_rule_too_is_no_control() {
+    let object = assemble("bad.s");
+    for (function, is_meant) in [
+        ("tail_call_by_pointer", true),
+        ("writes_callers_chain", true),
+        ("writes_saved_lr", false), // WritesCallersFrame, and others
+        ("no_restore", false),
+    ] {
+        let outcome = prove_functions(&object, &[function], Convention::Epilogue).unwrap();
+        let found = is_failed_control(CONTROLS[0], &outcome);
+        assert_eq!(found, is_meant, "{function}: {outcome:?}");
+        assert!(!is_failed_control("another", &outcome), "{function}");
+    }
 }
 
 /// Every instruction of a function that does nothing else than it must.

@@ -39,6 +39,33 @@ function lr_not_saved
         blr
 end lr_not_saved
 
+function lr_saved_on_one_way
+        mflr    0
+        stdu    1,-32(1)
+        check
+        cmpdi   3,0
+        beq     1f
+        std     0,48(1)
+        b       2f
+1:      nop
+2:      restore
+        close
+        blr
+end lr_saved_on_one_way
+
+function lr_saved_on_the_other_way
+        mflr    0
+        stdu    1,-32(1)
+        check
+        cmpdi   3,0
+        beq     2f
+1:      restore
+        close
+        blr
+2:      std     0,48(1)
+        b       1b
+end lr_saved_on_the_other_way
+
 function lr_saved_elsewhere
         mflr    0
         stdu    1,-48(1)

@@ -88,9 +88,10 @@ fn none_may_cross_a_multiple_of_64_bytes() {
         (64, 60, false),
         (4, 60, false),
         (64, 64, true),
+        (64, 124, false),
     ] {
         let mut elf = Elf::default();
-        let mut words = [NOP; 18];
+        let mut words = [NOP; 34];
         words[offset / 4..][..2].copy_from_slice(&PLD);
         let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
         let text = elf.section(".text", CODE, &bytes);
@@ -104,7 +105,7 @@ fn none_may_cross_a_multiple_of_64_bytes() {
             let LoadError::Straddles { place } = error else {
                 panic!("{error}");
             };
-            assert_eq!(place.address, BASE + 60);
+            assert_eq!(place.address, BASE + offset as u64);
             let text = error.to_string();
             assert!(text.ends_with("crosses a multiple of 64 bytes"), "{text}");
         }
