@@ -20,7 +20,8 @@ const GROUPS: [&str; 7] = [
 
 /// Faults that must end the run although a patch is enabled: tests that run only
 /// when named in full.
-const FATAL: [&str; 4] = [
+const FATAL: [&str; 5] = [
+    "in_a_callback",
     "in_an_interrupt",
     "in_the_main_thread",
     "outside_the_patch",

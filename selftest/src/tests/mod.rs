@@ -7,6 +7,7 @@
 pub mod commands;
 mod common;
 mod control;
+mod debugger;
 mod demo;
 mod entry;
 mod exercises;

@@ -48,6 +48,15 @@ crate::selftest! {
         Ok(())
     }
 
+    /// A size is that of the function which begins at an address: from its middle on, it
+    /// would reach into the next.
+    fn sizes_are_told_at_the_start() {
+        let here = sizes_are_told_at_the_start as fn() -> super::Result as usize as u64;
+        let sizes = [here, here + 4].map(symbols::size_at);
+        check!(matches!(sizes, [Some(8..), None]), "{sizes:?}");
+        Ok(())
+    }
+
     /// What no symbol covers is a number, and what one covers is a path.
     fn places_are_named() {
         let here = places_are_named as fn() -> super::Result as usize as u64;

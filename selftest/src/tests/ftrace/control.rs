@@ -187,6 +187,21 @@ crate::selftest! {
         Ok(())
     }
 
+    /// What was attached to functions of a module only needs no trampoline when the module
+    /// has gone.
+    fn trampolines_go_with_modules() {
+        let before = mm::code::used();
+        loader::find_file("two_percent")?.load().map_err(text)?;
+        let count = ftrace::register(&ONE.ops, &Filter::only(&["two_percent::*"]));
+        loader::unload("two_percent").map_err(text)?;
+        let left = mm::code::used() - before;
+        let gone = ftrace::unregister(&ONE.ops);
+        check!(count.as_ref().is_ok_and(|&count| count > 0), "attached: {count:?}");
+        check!(gone == Ok(()), "unregistered: {gone:?}");
+        check!(left == 0, "{left} bytes are left");
+        Ok(())
+    }
+
     /// Code that is retired while stacks are being looked at stays until the next look, even
     /// where a block has lain that the look has found free.
     fn later_code_waits_for_the_next_look() {

@@ -164,6 +164,25 @@ crate::selftest! {
         })
     }
 
+    /// A module comes whose functions can't be patched: what `pre_patch` has done is undone.
+    fn module_coming_that_can_not_be_traced() {
+        const TARGET: &str = "test_klp_mod_target";
+        const PATCH: &str = "test_klp_mod_patch";
+        undisturbed(|| {
+            enable(PATCH)?;
+            ftrace::set_enabled(false).map_err(text)?;
+            let result = loader::load(file(TARGET)?);
+            let on = ftrace::set_enabled(true);
+            let expected = format!("module `{TARGET}` is not wanted: ops `livepatch` needs tracing, which is turned off");
+            refused("the module", result, &expected)?;
+            on.map_err(text)?;
+            called(PATCH, &[("pre_patch", TARGET), ("post_unpatch", TARGET)])?;
+            check!(loader::find(TARGET).is_none(), "it is loaded all the same");
+            remove(PATCH)?;
+            called(PATCH, &[])
+        })
+    }
+
     /// One module before the patch, another after it.
     fn multiple_target_modules() {
         undisturbed(|| {

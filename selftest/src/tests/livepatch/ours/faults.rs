@@ -176,6 +176,24 @@ crate::selftest! {
         Err("the run goes on".into())
     }
 
+    /// In a callback, the thread holds the lock of all changes of patches, so no patch could be
+    /// taken back: the run ends.
+    fn in_a_callback() {
+        const PATCH: &str = "test_klp_callbacks_demo";
+        fn hook(note: &str) {
+            if note.contains("pre_unpatch") {
+                illegal();
+            }
+        }
+        enable(PATCH)?;
+        live::on_note(Some(hook));
+        let disabling = thread::spawn("disabling", || {
+            let _ = klp::disable(PATCH);
+        });
+        let _ = disabling.map_err(text)?.join();
+        Err("the run goes on".into())
+    }
+
     /// With a lock held, here by the caller of the replacement, no other thread could go
     /// on: the run ends.
     fn with_a_lock_held() {

@@ -90,6 +90,27 @@ crate::selftest! {
         })
     }
 
+    /// Reversed by hand before the time that was asked for, it is not reversed again when
+    /// that comes.
+    fn reversed_before_its_time() {
+        undisturbed(|| {
+            // One thread on each side, so that neither way ends meanwhile.
+            let old = Staying::in_target("in old", 0, live::ASLEEP, 0)?;
+            let options = Options { reverse_after: Some(Duration::from_millis(300)) };
+            klp::load(file(STAYS)?, options).map_err(text)?;
+            let new = Staying::in_target("in new", 1, live::ASLEEP, 0)?;
+            klp::reverse().map_err(text)?;
+            thread::sleep(Duration::from_millis(400));
+            held_by("in new", IN_NEW)?;
+            let both = (old.leave(), new.leave());
+            check!(both == (1, 2), "they got {both:?}");
+            ends_as(STAYS, None)?;
+            old.end()?;
+            new.end()?;
+            unload(STAYS)
+        })
+    }
+
     /// A transition that ends in time is not reversed.
     fn not_reversed_when_done() {
         undisturbed(|| {
