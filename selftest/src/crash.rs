@@ -29,6 +29,7 @@ const KINDS: &[(&str, fn())] = &[
         black_box(recurse(black_box(1 << 40)));
     }),
     ("guard", guard),
+    ("overrun", overrun),
     ("stack-pointer", stack_pointer),
     ("stack-pointer-high", stack_pointer_high),
     ("thread-panic", || in_thread(|| panic!("on purpose"))),

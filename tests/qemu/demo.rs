@@ -39,6 +39,7 @@ pub fn trials() -> Vec<Trial> {
     };
     let mut trials: Vec<Trial> = MACHINES.map(on).into();
     trials.push(trial("demo::variant", variant));
+    trials.push(trial("demo::log", log));
     trials
 }
 
@@ -166,4 +167,23 @@ fn held(run: &Run) -> Result<()> {
 fn variant() -> Result<()> {
     let run = Boot::new("demo::variant", "default", "variant=epilogue")?.run()?;
     run.expect(&Outcome::Guest(0))
+}
+
+/// What the kernel does stands between what is shown if that is asked for, and only then.
+fn log() -> Result<()> {
+    const LINES: [&str; 2] = [
+        " debug: module `two_percent`",
+        " info: livepatch: 'two_percent': patching complete",
+    ];
+    for (append, are_there) in [("log=debug", true), ("", false)] {
+        let run = Boot::new("demo::log", "default", append)?.run()?;
+        run.expect(&Outcome::Guest(0))?;
+        let transcript = &run.finished.transcript;
+        let found = LINES.map(|line| transcript.contains(line));
+        ensure!(
+            found == [are_there; 2],
+            "`{append}`: {found:?} in {transcript}"
+        );
+    }
+    Ok(())
 }

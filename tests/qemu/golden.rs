@@ -15,7 +15,7 @@ use xtask::image::Image;
 use xtask::outcome::Outcome;
 
 /// Kinds of crash and the status that each ends with.
-const CRASHES: [(&str, u8); 22] = [
+const CRASHES: [(&str, u8); 23] = [
     ("panic", 3),
     ("bounds", 3),
     ("heap-exhausted", 3),
@@ -30,6 +30,7 @@ const CRASHES: [(&str, u8); 22] = [
     ("fault-in-report", 6),
     ("recursion", 5),
     ("guard", 5),
+    ("overrun", 5),
     ("stack-pointer", 5),
     ("stack-pointer-high", 5),
     ("thread-panic", 3),

@@ -106,7 +106,7 @@ pub fn elsewhere() -> Result<()> {
 
 /// A script passes if all its commands work.
 pub fn passes() -> Result<()> {
-    let script = "enable two_percent\ncall balance 3\ndisable two_percent\ncall balance 3\nunload two_percent\nreset";
+    let script = "enable two_percent\ncall balance 3\ndisable two_percent\ncall balance 3\nunload two_percent\nreset\npoweroff; call balance 4";
     let done = piped("shell::script::passes", Image::Klplab, "default", script)?;
     has(
         &done.transcript,
@@ -117,6 +117,12 @@ pub fn passes() -> Result<()> {
             "all is as it was when the shell began\n",
         ],
     )?;
+    // Nothing is done behind `poweroff`.
+    ensure!(
+        !done.transcript.contains("balance(4)"),
+        "{}",
+        done.transcript
+    );
     ensure!(done.outcome == Outcome::Guest(0), "{}", done.outcome);
     Ok(())
 }

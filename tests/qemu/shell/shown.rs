@@ -41,6 +41,15 @@ pub fn transition() -> Result<()> {
             "unload: module `two_percent`",
         ],
     )?;
+    for (thread, side) in [("sleeper", "has still to switch"), ("main", "has switched")] {
+        let row =
+            |line: &&str| line.split_whitespace().nth(1) == Some(thread) && line.contains("KiB");
+        let found = done.transcript.lines().find(row);
+        ensure!(
+            found.is_some_and(|row| row.ends_with(side)),
+            "`{thread}` {side}: {found:?}"
+        );
+    }
     // What was forced stays.
     ensure!(done.outcome == Outcome::Guest(1), "{}", done.outcome);
     Ok(())
