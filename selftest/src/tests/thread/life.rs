@@ -5,7 +5,7 @@ use crate::check;
 use alloc::{format, string::String, sync::Arc, vec::Vec};
 use core::{
     hint::black_box,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
     time::Duration,
 };
 use machine::stack;
@@ -35,6 +35,41 @@ crate::selftest! {
             }
             check!(seen[0] % 10 == 1 && seen[1] % 100 == 11 && seen[2] == 111, "seen: {seen:?}");
             check!(Arc::strong_count(&shared) == 1, "{} still hold what they took along", Arc::strong_count(&shared));
+            Ok(())
+        })
+    }
+
+    /// The list of threads leaves none out when those that it has shown end meanwhile.
+    fn ends_hide_no_other_thread() {
+        const COUNT: usize = 100; // several times what is looked up at once
+        leaves_nothing(|| {
+            let mut left = Vec::new();
+            for _ in 0..COUNT {
+                let end = Arc::new(AtomicBool::new(false));
+                let its_own = end.clone();
+                let waits = spawn("waits", move || {
+                    while !its_own.load(Ordering::Relaxed) {
+                        thread::park();
+                    }
+                })?;
+                left.push((waits, end));
+            }
+            for thread in thread::all() {
+                let place = left.iter().position(|(handle, _)| handle.thread().id() == thread.id());
+                let Some(place) = place else { continue };
+                let (handle, end) = left.remove(place);
+                end.store(true, Ordering::Relaxed);
+                thread.unpark();
+                drop(thread);
+                join(handle)?;
+            }
+            let missed = left.len();
+            for (handle, end) in left {
+                end.store(true, Ordering::Relaxed);
+                handle.thread().unpark();
+                join(handle)?;
+            }
+            check!(missed == 0, "{missed} of {COUNT} threads were left out");
             Ok(())
         })
     }

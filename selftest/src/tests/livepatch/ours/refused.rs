@@ -1,12 +1,14 @@
-//! Transitions that can't begin, because a site holds another word than it should.
+//! Transitions that can't begin, because a site holds another word than it should, or the
+//! module was loaded for another variant.
 
 use super::super::{
-    OLD, disable, enable, file, is, load, noted, remove, returns, undisturbed, unload,
+    OLD, disable, enable, file, is, load, noted, refused, remove, returns, text, undisturbed,
+    unload,
 };
 use crate::{check, tests::Result};
 use lab::targets::live;
 use livepatch as klp;
-use livepatch::{LivepatchError, Options, Status};
+use livepatch::{LivepatchError, Options, Status, variants};
 use machine::arch;
 use ppc64::insn;
 
@@ -38,6 +40,26 @@ fn with_damaged_site<T>(
 }
 
 crate::selftest! {
+    /// A module that was relocated against its own TOC is refused by the variant that hands
+    /// calls over with the kernel's.
+    fn another_variants_toc() {
+        const PATCH: &str = "test_klp_livepatch";
+        undisturbed(|| {
+            let before = variants::current().name;
+            variants::choose("mini-frame").map_err(text)?;
+            let result = load(PATCH).and_then(|module| {
+                variants::choose("shared-toc").map_err(text)?;
+                Ok(klp::enable(&module, Options::default()))
+            });
+            let chosen = variants::choose(before).map_err(text);
+            let expected = "module `test_klp_livepatch` was loaded with another TOC than variant `shared-toc` asks for";
+            refused("enabling it", result?, expected)?;
+            chosen?;
+            returns(OLD)?;
+            unload(PATCH)
+        })
+    }
+
     /// When disabling fails, no callback is called: they are for a transition that begins.
     fn disabling_calls_no_callback_in_vain() {
         const PATCH: &str = "test_klp_mod_patch";
