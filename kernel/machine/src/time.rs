@@ -27,10 +27,11 @@ pub fn duration(ticks: u64) -> Duration {
     Duration::from_nanos((u128::from(ticks) * 1_000_000_000 / hz) as u64)
 }
 
-/// This CPU's decrementer ticks since [`start`].
+/// Decrementer ticks since [`start`], of the CPU that boots: it never stops ticking, and a
+/// thread that moves from CPU to CPU reads one clock.
 #[must_use]
 pub fn ticks() -> u64 {
-    arch::interrupts_off().cpu().ticks.load(Ordering::Relaxed)
+    arch::CPUS[0].ticks.load(Ordering::Relaxed)
 }
 
 /// Timebase ticks between two decrementer ticks.

@@ -39,7 +39,11 @@ fn threads() -> Result<String, String> {
         .map_err(|error| format!("{error}"))
 }
 
+crate::selftest! {}
+
 crate::selftest! {
+    one_cpu;
+
     /// A thread's line says whether it runs, waits, or was interrupted.
     fn threads_are_shown_with_their_states() {
         static END: AtomicBool = AtomicBool::new(false);

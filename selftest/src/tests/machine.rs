@@ -39,7 +39,8 @@ crate::selftest! {
     fn entry_clears_no_more_than_bss() {
         let bss = &raw const __bss_end as u64 - &raw const __image_end as u64;
         let cleared = 8 * &raw const __bss_doublewords as u64;
-        check!(cleared <= bss && bss - cleared < 16, "{cleared} bytes are cleared, .bss has {bss}");
+        // Between the image and .bss there is what the latter's alignment takes.
+        check!(cleared <= bss && bss - cleared < 128, "{cleared} bytes are cleared, .bss has {bss}");
         Ok(())
     }
 
@@ -90,20 +91,6 @@ crate::selftest! {
         Ok(())
     }
 
-    /// No tick arrives while a lock is held, and one does right after.
-    fn locks_keep_interrupts_off() {
-        let lock = IrqLock::new(0_u32);
-        let guard = lock.lock();
-        let before = time::ticks();
-        let start = arch::timebase();
-        let wait = 3 * interval();
-        while arch::timebase() - start < wait {}
-        let during = time::ticks() - before;
-        drop(guard);
-        check!(during == 0, "{during} ticks came while the lock was held");
-        wait_for_ticks(1)
-    }
-
     /// Locks inside one another turn interrupts on when the outer one opens.
     fn locks_nest() {
         let (outer, inner) = (IrqLock::new(1), IrqLock::new(2));
@@ -138,5 +125,23 @@ crate::selftest! {
             check!(found == Some(bottom + offset), "damage at {:#x} was reported as {found:x?}", bottom + offset);
         }
         stack::check_guard().map_err(|damage| alloc::format!("{damage}"))
+    }
+}
+
+crate::selftest! {
+    one_cpu;
+
+    /// No tick arrives while a lock is held, and one does right after.
+    fn locks_keep_interrupts_off() {
+        let lock = IrqLock::new(0_u32);
+        let guard = lock.lock();
+        let before = time::ticks();
+        let start = arch::timebase();
+        let wait = 3 * interval();
+        while arch::timebase() - start < wait {}
+        let during = time::ticks() - before;
+        drop(guard);
+        check!(during == 0, "{during} ticks came while the lock was held");
+        wait_for_ticks(1)
     }
 }

@@ -31,6 +31,7 @@ pub use livepatch::soak;
 use ::machine::{
     arch,
     console::{self, Painted, Tone},
+    cpus,
 };
 use alloc::{format, string::String, vec::Vec};
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -51,6 +52,9 @@ pub struct SelfTest {
     /// notices; or it fails as long as an exercise is not done; or it takes long. It
     /// runs only when it is named in full.
     pub control: bool,
+    /// Whether it rests on one CPU alone: that no thread runs while another does, or is taken
+    /// off the CPU by it. It is skipped where there are more.
+    pub one_cpu: bool,
 }
 
 /// For the loops of tests that take long: to the runner, a sign of life.
@@ -59,11 +63,12 @@ pub fn goes_on() {
 }
 
 /// Registers functions as self-tests: `selftest! { fn name() { ... Ok(()) } }`;
-/// with `control;` in front, as controls.
+/// with `control;` in front, as controls; with `one_cpu;`, as such that rest on one CPU.
 #[macro_export]
 macro_rules! selftest {
-    (control; $($tests:tt)+) => { $crate::selftest!(@register true; $($tests)+); };
-    (@register $control:literal; $($(#[doc = $doc:literal])+ fn $name:ident() $body:block)+) => {$(
+    (control; $($tests:tt)+) => { $crate::selftest!(@register true, false; $($tests)+); };
+    (one_cpu; $($tests:tt)+) => { $crate::selftest!(@register false, true; $($tests)+); };
+    (@register $control:literal, $one_cpu:literal; $($(#[doc = $doc:literal])+ fn $name:ident() $body:block)+) => {$(
         $(#[doc = $doc])+
         fn $name() -> $crate::tests::Result $body
         const _: () = {
@@ -77,10 +82,11 @@ macro_rules! selftest {
                 },
                 run: $name,
                 control: $control,
+                one_cpu: $one_cpu,
             };
         };
     )+};
-    ($($tests:tt)+) => { $crate::selftest!(@register false; $($tests)+); };
+    ($($tests:tt)+) => { $crate::selftest!(@register false, false; $($tests)+); };
 }
 
 /// Fails a self-test with a message, unless a condition holds.
@@ -175,6 +181,17 @@ pub fn is_any(pattern: &str) -> bool {
     chosen(&[pattern]).is_ok_and(|tests| tests.iter().any(|test| !test.control))
 }
 
+/// Tells that a test is not for this machine.
+fn skip(path: &str) {
+    println!("test {path} ... skipped: for one CPU");
+    console::report(&Record::Test {
+        name: path,
+        outcome: Outcome::Skip,
+        message: "for one CPU",
+        ticks: 0,
+    });
+}
+
 /// Runs a test, and tells what came of it.
 fn run_one(path: &str, run: impl FnOnce() -> Result) -> Result {
     print!("test {path} ... ");
@@ -204,7 +221,7 @@ pub fn run_while(patterns: &[&str], mut goes_on: impl FnMut() -> bool) -> Verdic
         Ok(tests) => tests,
         Err(pattern) => return no_such_test(pattern),
     };
-    let (mut passed, mut failed) = (0, 0);
+    let (mut passed, mut failed, mut skipped) = (0, 0, 0);
     let mut count = |result| match result {
         Ok(()) => passed += 1,
         Err(_) => failed += 1,
@@ -218,13 +235,18 @@ pub fn run_while(patterns: &[&str], mut goes_on: impl FnMut() -> bool) -> Verdic
                 count(Err(String::new()));
                 break;
             }
+            if test.one_cpu && cpus::count() > 1 {
+                skip(test.path);
+                skipped += 1;
+                continue;
+            }
             count(run_one(test.path, test.run));
         }
     }
     console::report(&Record::Summary {
         passed,
         failed,
-        skipped: 0,
+        skipped,
     });
     println!("{passed} passed, {failed} failed");
     if failed == 0 && passed > 0 {

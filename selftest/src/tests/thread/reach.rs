@@ -105,6 +105,10 @@ crate::selftest! {
         check!(!backtrace::any_in(&[NOWHERE]), "it is still seen");
         Ok(())
     }
+}
+
+crate::selftest! {
+    one_cpu;
 
     /// A thread that was preempted at the end of a function, when its return address
     /// is only in its caller's frame, is seen to return there.

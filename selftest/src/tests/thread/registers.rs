@@ -11,7 +11,7 @@ use lab::instruments::{
     self,
     sanitiser::{SanitisedCall, kernel_toc},
 };
-use machine::{arch, sync::IrqLock, time};
+use machine::{arch, cpus, sync::IrqLock, time};
 
 /// Threads at a time.
 const THREADS: u64 = 4;
@@ -39,7 +39,9 @@ crate::selftest! {
         }
         handles.into_iter().try_for_each(join)?;
         let changed = changed.load(Ordering::Relaxed);
-        check!(changed == 0, "changed registers: {changed:#x}");
+        // r13 is the CPU's, and a thread may go on on another.
+        let own = if cpus::count() > 1 { !(1 << 13) } else { !0 };
+        check!(changed & own == 0, "changed registers: {changed:#x}");
         Ok(())
     }
 

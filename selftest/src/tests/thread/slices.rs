@@ -61,6 +61,70 @@ crate::selftest! {
             handles.into_iter().try_for_each(join)
         })
     }
+}
+
+crate::selftest! {
+    one_cpu;
+
+    /// A thread that gives way runs again after the other one that wants to.
+    fn giving_way_alternates() {
+        const ROUNDS: u64 = 100;
+        // How many are there, which of them made the last step, and how often the same
+        // one.
+        let shared = Arc::new((AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0)));
+        let mut handles = Vec::new();
+        for me in 1..=2 {
+            let shared = shared.clone();
+            handles.push(spawn("step", move || {
+                let (here, last, repeats) = &*shared;
+                // No tick may take a turn away.
+                let _off = arch::interrupts_off();
+                here.fetch_add(1, Ordering::Relaxed);
+                while here.load(Ordering::Relaxed) < 2 {
+                    thread::yield_now();
+                }
+                for _ in 0..ROUNDS {
+                    if last.swap(me, Ordering::Relaxed) == me {
+                        repeats.fetch_add(1, Ordering::Relaxed);
+                    }
+                    thread::yield_now();
+                }
+            })?);
+        }
+        handles.into_iter().try_for_each(join)?;
+        let repeats = shared.2.load(Ordering::Relaxed);
+        check!(repeats == 0, "{repeats} of {ROUNDS} times one ran twice in a row");
+        Ok(())
+    }
+
+    /// With interrupts off no other thread runs; with interrupts on again, they do.
+    fn interrupts_off_keeps_the_cpu() {
+        let shared = Arc::new((AtomicU64::new(0), AtomicBool::new(false)));
+        let other = shared.clone();
+        let handle = spawn("counter", move || {
+            while !other.1.load(Ordering::Relaxed) {
+                other.0.fetch_add(1, Ordering::Relaxed);
+            }
+        })?;
+        let count = || shared.0.load(Ordering::Relaxed);
+        until("the other's first step", || count() > 0)?;
+        let off = arch::interrupts_off();
+        let (start, first) = (arch::timebase(), count());
+        while arch::timebase() - start < time::timebase_ticks(Duration::from_millis(5)) {}
+        let last = count();
+        drop(off);
+        let limit = super::limit();
+        // No giving way: it takes a tick.
+        while count() == last && arch::timebase() < limit {
+            black_box(());
+        }
+        let on = count();
+        shared.1.store(true, Ordering::Relaxed);
+        join(handle)?;
+        check!(first == last, "{} steps with interrupts off", last - first);
+        check!(on > last, "no step with interrupts on");
+        Ok(())
+    }
 
     /// Threads that never give way get the CPU in turns, each as often as the others.
     fn turns_are_fair() {
@@ -96,66 +160,6 @@ crate::selftest! {
         let total: u64 = counts.iter().sum();
         check!(disorder <= 4 + 2 * late, "{disorder} turns out of order, {late} late; slices: {counts:?}");
         check!(ticks + 2 >= total, "{total} slices in {ticks} ticks");
-        Ok(())
-    }
-
-    /// With interrupts off no other thread runs; with interrupts on again, they do.
-    fn interrupts_off_keeps_the_cpu() {
-        let shared = Arc::new((AtomicU64::new(0), AtomicBool::new(false)));
-        let other = shared.clone();
-        let handle = spawn("counter", move || {
-            while !other.1.load(Ordering::Relaxed) {
-                other.0.fetch_add(1, Ordering::Relaxed);
-            }
-        })?;
-        let count = || shared.0.load(Ordering::Relaxed);
-        until("the other's first step", || count() > 0)?;
-        let off = arch::interrupts_off();
-        let (start, first) = (arch::timebase(), count());
-        while arch::timebase() - start < time::timebase_ticks(Duration::from_millis(5)) {}
-        let last = count();
-        drop(off);
-        let limit = super::limit();
-        // No giving way: it takes a tick.
-        while count() == last && arch::timebase() < limit {
-            black_box(());
-        }
-        let on = count();
-        shared.1.store(true, Ordering::Relaxed);
-        join(handle)?;
-        check!(first == last, "{} steps with interrupts off", last - first);
-        check!(on > last, "no step with interrupts on");
-        Ok(())
-    }
-
-    /// A thread that gives way runs again after the other one that wants to.
-    fn giving_way_alternates() {
-        const ROUNDS: u64 = 100;
-        // How many are there, which of them made the last step, and how often the same
-        // one.
-        let shared = Arc::new((AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0)));
-        let mut handles = Vec::new();
-        for me in 1..=2 {
-            let shared = shared.clone();
-            handles.push(spawn("step", move || {
-                let (here, last, repeats) = &*shared;
-                // No tick may take a turn away.
-                let _off = arch::interrupts_off();
-                here.fetch_add(1, Ordering::Relaxed);
-                while here.load(Ordering::Relaxed) < 2 {
-                    thread::yield_now();
-                }
-                for _ in 0..ROUNDS {
-                    if last.swap(me, Ordering::Relaxed) == me {
-                        repeats.fetch_add(1, Ordering::Relaxed);
-                    }
-                    thread::yield_now();
-                }
-            })?);
-        }
-        handles.into_iter().try_for_each(join)?;
-        let repeats = shared.2.load(Ordering::Relaxed);
-        check!(repeats == 0, "{repeats} of {ROUNDS} times one ran twice in a row");
         Ok(())
     }
 }

@@ -145,32 +145,6 @@ crate::selftest! {
         Ok(())
     }
 
-    /// A call from a thread that was switched to inside an interrupt is not marked
-    /// as an interrupt's.
-    fn interrupt_marks_are_the_threads_own() {
-        static STOP: AtomicBool = AtomicBool::new(false);
-        STOP.store(false, Ordering::Relaxed);
-        reset()?;
-        // It is always an interrupt that takes the CPU off this one...
-        let spinner = spawn("spinner", || while !STOP.load(Ordering::Relaxed) { spin_loop() })?;
-        set("set_ftrace_filter", "c_leaf machine::time::tick")?;
-        set("current_tracer", "function")?;
-        for _ in 0..20 {
-            // ...and this one gives it back by itself.
-            thread::yield_now();
-            black_box(targets::c_leaf(1));
-        }
-        set("current_tracer", "nop")?;
-        STOP.store(true, Ordering::Relaxed);
-        join(spinner)?;
-        let trace = trace()?;
-        reset()?;
-        let marked = |what: &str, mark: &str| trace.lines().filter(|line| line.contains(what) && line.contains(mark)).count();
-        check!(marked("c_leaf", "[000] ....") == 20, "{trace}");
-        check!(marked("time::tick", "[000] d.h.") > 10 && marked("time::tick", "[000] ....") == 0, "{trace}");
-        Ok(())
-    }
-
     /// The graph keeps the calls of threads apart that run in turns, and each comes
     /// home.
     fn graphs_are_kept_apart() {
@@ -297,6 +271,36 @@ crate::selftest! {
             ftrace::unregister(ops).map_err(text)?;
         }
         check!(meanwhile == 2 && all == 3, "{meanwhile} calls meanwhile, {all} in all");
+        Ok(())
+    }
+}
+
+crate::selftest! {
+    one_cpu;
+
+    /// A call from a thread that was switched to inside an interrupt is not marked
+    /// as an interrupt's.
+    fn interrupt_marks_are_the_threads_own() {
+        static STOP: AtomicBool = AtomicBool::new(false);
+        STOP.store(false, Ordering::Relaxed);
+        reset()?;
+        // It is always an interrupt that takes the CPU off this one...
+        let spinner = spawn("spinner", || while !STOP.load(Ordering::Relaxed) { spin_loop() })?;
+        set("set_ftrace_filter", "c_leaf machine::time::tick")?;
+        set("current_tracer", "function")?;
+        for _ in 0..20 {
+            // ...and this one gives it back by itself.
+            thread::yield_now();
+            black_box(targets::c_leaf(1));
+        }
+        set("current_tracer", "nop")?;
+        STOP.store(true, Ordering::Relaxed);
+        join(spinner)?;
+        let trace = trace()?;
+        reset()?;
+        let marked = |what: &str, mark: &str| trace.lines().filter(|line| line.contains(what) && line.contains(mark)).count();
+        check!(marked("c_leaf", "[000] ....") == 20, "{trace}");
+        check!(marked("time::tick", "[000] d.h.") > 10 && marked("time::tick", "[000] ....") == 0, "{trace}");
         Ok(())
     }
 }

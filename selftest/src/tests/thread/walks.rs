@@ -155,67 +155,6 @@ crate::selftest! {
         Ok(())
     }
 
-    /// The main thread's stack and the idle one's can be read too.
-    fn main_and_idle_are_reliable() {
-        static SEEN: spin::Mutex<Vec<(u32, Looked)>> = spin::Mutex::new(Vec::new());
-        let handle = spawn("reader", || {
-            // A tick may have begun this thread before the main one got to its `join`.
-            let main = thread::all().find(|thread| thread.id() == 0);
-            let _ = until("its sleep", || main.as_ref().is_none_or(|main| main.state() == State::Asleep));
-            for thread in thread::all().filter(|thread| thread.id() < 2) {
-                let found = look(&thread, &[]);
-                SEEN.lock().push((thread.id(), found));
-            }
-        })?;
-        join(handle)?;
-        let seen = core::mem::take(&mut *SEEN.lock());
-        check!(seen == [(0, Ok(None)), (1, Ok(None))], "{seen:x?}");
-        Ok(())
-    }
-
-    /// A thread that has not run yet is in no function.
-    fn fresh_stacks_are_reliable() {
-        let off = arch::interrupts_off();
-        let handle = spawn("fresh", || ());
-        let looked = handle.as_ref().map(|handle| {
-            (look(handle.thread(), &[]), steps(handle.thread()))
-        });
-        drop(off);
-        let (found, steps) = looked.map_err(Clone::clone)?;
-        join(handle?)?;
-        check!(found == Ok(None), "{found:x?}");
-        check!(steps.len() == 1 && outermost(&steps).starts_with("thread_begin+"), "{} in {steps:x?}", outermost(&steps));
-        Ok(())
-    }
-
-    /// A preempted thread may be anywhere: its stack can't be relied on.
-    fn preempted_stacks_are_not() {
-        static STOP: AtomicBool = AtomicBool::new(false);
-        static BEGUN: AtomicBool = AtomicBool::new(false);
-        #[inline(never)]
-        fn spin() {
-            BEGUN.store(true, Ordering::Relaxed);
-            while !STOP.load(Ordering::Relaxed) {
-                spin_loop();
-            }
-        }
-        STOP.store(false, Ordering::Relaxed);
-        let handle = spawn("spinner", || { deep::call(&spin); })?;
-        until("its spin", || BEGUN.load(Ordering::Relaxed))?;
-        let found = look(handle.thread(), &[]);
-        let steps = steps(handle.thread());
-        let own = look(&thread::current(), &[]);
-        STOP.store(true, Ordering::Relaxed);
-        join(handle)?;
-        let here = deep::code_of(spin as fn() as usize as u64)?;
-        check!(matches!(found, Err(Unreliable::Interrupted { at }) if here.contains(&at)), "{found:x?}");
-        let message = found.err().map_or(String::new(), |error| format!("{error}"));
-        check!(message.starts_with("interrupted in selftest::tests::thread::walks::"), "{message}");
-        check!(steps.iter().any(|step| matches!(step.what, What::Interrupted(_))), "{steps:x?}");
-        check!(own == Err(Unreliable::Runs { cpu: 0 }), "the running thread: {own:x?}");
-        Ok(())
-    }
-
     /// Neither can that of a thread that waits inside an interrupt.
     fn interrupts_on_the_way_are_seen() {
         static STOP: AtomicBool = AtomicBool::new(false);
@@ -418,5 +357,70 @@ crate::selftest! {
         check!(frames > 10, "only {frames} frames");
         check!(whole == Ok(None), "the whole chain: {whole:x?}");
         result
+    }
+}
+
+crate::selftest! {
+    one_cpu;
+
+    /// A preempted thread may be anywhere: its stack can't be relied on.
+    fn preempted_stacks_are_not() {
+        static STOP: AtomicBool = AtomicBool::new(false);
+        static BEGUN: AtomicBool = AtomicBool::new(false);
+        #[inline(never)]
+        fn spin() {
+            BEGUN.store(true, Ordering::Relaxed);
+            while !STOP.load(Ordering::Relaxed) {
+                spin_loop();
+            }
+        }
+        STOP.store(false, Ordering::Relaxed);
+        let handle = spawn("spinner", || { deep::call(&spin); })?;
+        until("its spin", || BEGUN.load(Ordering::Relaxed))?;
+        let found = look(handle.thread(), &[]);
+        let steps = steps(handle.thread());
+        let own = look(&thread::current(), &[]);
+        STOP.store(true, Ordering::Relaxed);
+        join(handle)?;
+        let here = deep::code_of(spin as fn() as usize as u64)?;
+        check!(matches!(found, Err(Unreliable::Interrupted { at }) if here.contains(&at)), "{found:x?}");
+        let message = found.err().map_or(String::new(), |error| format!("{error}"));
+        check!(message.starts_with("interrupted in selftest::tests::thread::walks::"), "{message}");
+        check!(steps.iter().any(|step| matches!(step.what, What::Interrupted(_))), "{steps:x?}");
+        check!(own == Err(Unreliable::Runs { cpu: 0 }), "the running thread: {own:x?}");
+        Ok(())
+    }
+
+    /// A thread that has not run yet is in no function.
+    fn fresh_stacks_are_reliable() {
+        let off = arch::interrupts_off();
+        let handle = spawn("fresh", || ());
+        let looked = handle.as_ref().map(|handle| {
+            (look(handle.thread(), &[]), steps(handle.thread()))
+        });
+        drop(off);
+        let (found, steps) = looked.map_err(Clone::clone)?;
+        join(handle?)?;
+        check!(found == Ok(None), "{found:x?}");
+        check!(steps.len() == 1 && outermost(&steps).starts_with("thread_begin+"), "{} in {steps:x?}", outermost(&steps));
+        Ok(())
+    }
+
+    /// The main thread's stack and the idle one's can be read too.
+    fn main_and_idle_are_reliable() {
+        static SEEN: spin::Mutex<Vec<(u32, Looked)>> = spin::Mutex::new(Vec::new());
+        let handle = spawn("reader", || {
+            // A tick may have begun this thread before the main one got to its `join`.
+            let main = thread::all().find(|thread| thread.id() == 0);
+            let _ = until("its sleep", || main.as_ref().is_none_or(|main| main.state() == State::Asleep));
+            for thread in thread::all().filter(|thread| thread.id() < 2) {
+                let found = look(&thread, &[]);
+                SEEN.lock().push((thread.id(), found));
+            }
+        })?;
+        join(handle)?;
+        let seen = core::mem::take(&mut *SEEN.lock());
+        check!(seen == [(0, Ok(None)), (1, Ok(None))], "{seen:x?}");
+        Ok(())
     }
 }
