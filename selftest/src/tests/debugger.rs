@@ -39,8 +39,6 @@ fn threads() -> Result<String, String> {
         .map_err(|error| format!("{error}"))
 }
 
-crate::selftest! {}
-
 crate::selftest! {
     one_cpu;
 

@@ -12,6 +12,8 @@ use machine::{arch, platform, stack, time};
 use ppc64::{insn, vector};
 
 crate::selftest! {
+    one_cpu;
+
     /// Interrupts that the CPU raises arrive where the manual says.
     fn provoked_interrupts_arrive() {
         let seen = [
@@ -129,10 +131,6 @@ crate::selftest! {
         }
         Ok(())
     }
-}
-
-crate::selftest! {
-    one_cpu;
 
     /// Every vector, and every slot between them, leads to the handler with its
     /// own number and back.
