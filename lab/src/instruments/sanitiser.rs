@@ -11,7 +11,7 @@ use core::{
 use layout::{CpuEntry, FrameHeader};
 use machine::{
     arch::{self, close_frame_and_return, open_frame},
-    symbols,
+    cpus, symbols,
 };
 use ppc64::{msr, spr};
 
@@ -251,7 +251,10 @@ impl SanitisedCall {
         };
         compare(What::Register(1), self.gpr[1], self.frame);
         compare(What::Register(2), self.gpr[2], self.toc);
-        let here = core::ptr::from_ref(arch::interrupts_off().cpu()).addr() as u64;
+        // The thread may have gone on on another CPU, so any one's will do.
+        let address = |cpu| core::ptr::from_ref::<arch::Cpu>(cpu).addr() as u64;
+        let here = (cpus::all().map(address).find(|&one| one == self.gpr[13]))
+            .unwrap_or_else(|| address(&arch::CPUS[0]));
         compare(What::Register(13), self.gpr[13], here);
         for n in 14..32 {
             let expected = self.pattern.wrapping_add(u64::from(n));
