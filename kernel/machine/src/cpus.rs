@@ -6,7 +6,8 @@
 //! - to take part in a *synchronisation* ([`synchronise`]): to say that it is in no section
 //!   that has kept interrupts off since before, and to fetch instructions anew;
 //! - to call a function ([`call_on`]);
-//! - to *pause* ([`pause_others`]), while this CPU reports a fault or gives the verdict.
+//! - to *pause* ([`pause_others`]), while this CPU writes code, reports a fault or gives the
+//!   verdict.
 //!
 //! All but the first are waited for. A CPU that waits with interrupts off would not see what
 //! others ask of it, and two that wait for each other would wait for ever. So
@@ -296,13 +297,14 @@ fn make_call() {
     }
 }
 
-/// Waits until the others pause, for the report of a fault or the verdict. A second CPU that
-/// wants the same pauses itself first. Does nothing on the CPU that has them pause already.
-pub fn pause_others(off: &InterruptsOff) {
+/// Waits until the others pause: for the report of a fault or the verdict, or while code is
+/// written. Locks may be held, for a CPU that waits for one pauses too. A second CPU that wants
+/// the same pauses itself first. Says whether they were not paused by this CPU already.
+pub fn pause_others(off: &InterruptsOff) -> bool {
     let me = off.cpu().number() + 1;
     while let Err(other) = PAUSER.compare_exchange(0, me, Ordering::AcqRel, Ordering::Acquire) {
         if other == me {
-            return;
+            return false;
         }
         pause();
     }
@@ -312,11 +314,12 @@ pub fn pause_others(off: &InterruptsOff) {
     let deadline = arch::timebase().saturating_add(pause_ticks());
     while PAUSED.load(Ordering::Acquire) + 1 < count() as u32 {
         if arch::timebase() > deadline {
-            // It has interrupts off and waits for no lock: the report comes without it.
-            return;
+            // It has interrupts off and waits for no lock: it goes without this one.
+            break;
         }
         arch::spin();
     }
+    true
 }
 
 /// The clock's frequency may not be known yet; then there is one CPU.

@@ -5,13 +5,23 @@
 //! a whole before any of it is written; then each word is written, made visible
 //! to instruction fetch, and read back.
 //!
-//! Other CPUs see the new words sooner or later, each by itself. Whoever relies on them,
-//! because code is to be freed that the old words lead to, waits with
-//! [`cpus::synchronise`](crate::cpus::synchronise): for that it must hold no lock.
+//! # Other CPUs
+//! On hardware another CPU runs the old word or the new one, and the new one for good when it
+//! has executed an `isync` since. So whoever relies on the new words, because code is to be freed
+//! that the old ones lead to, waits with [`cpus::synchronise`], for which it must hold no lock.
+//!
+//! QEMU's multi-threaded TCG asks for more. It throws away what it has translated of the old
+//! word first, and stores then. A CPU that translates in between keeps the old word, and nothing
+//! but another store throws that away: with a caller in a tight loop, a few writes of a
+//! hundred are lost for good. (A second store is not enough. It comes too early for a
+//! translation that is still under way; and it passes unnoticed if the page looked free of code
+//! to the writer's TLB a moment before.) So the other CPUs pause while words are written that
+//! they may run.
 
-use crate::{arch, mm, symbols::Place, sync::IrqLock};
+use crate::{arch, cpus, mm, symbols::Place, sync::IrqLock};
 use core::fmt;
 use memmap::Range;
+use ppc64::insn;
 use textplan::Rules;
 pub use textplan::{Change, PlanError, Unverified};
 
@@ -106,7 +116,7 @@ pub fn read(address: u64) -> u32 {
 /// Whatever runs through the changed words, with some of them old and some new
 /// while they are being written, does what the kernel's safety rests on.
 pub unsafe fn apply(changes: &[Change]) -> Result<(), TextError> {
-    let _writer = WRITER.lock();
+    let writer = WRITER.lock();
     let code = mm::code::region();
     let text = kernel_text();
     let mut patchable = [text, code];
@@ -120,10 +130,16 @@ pub unsafe fn apply(changes: &[Change]) -> Result<(), TextError> {
         unsafe { arch::load_instruction(address) }
     })
     .map_err(TextError::Refused)?;
-    textplan::carry_out(changes, |address, new| {
+    // A block of code is filled with traps when it is made: no CPU has run those.
+    let is_fresh = changes.iter().all(|change| change.expected == insn::TRAP);
+    let paused = cpus::count() > 1 && !is_fresh && cpus::pause_others(writer.off());
+    let done = textplan::carry_out(changes, |address, new| {
         // SAFETY: aligned and in patchable code, as checked; what it means to
         // run it is the caller's promise.
         unsafe { arch::store_instruction(address, new) }
-    })
-    .map_err(TextError::Unverified)
+    });
+    if paused {
+        cpus::resume_others();
+    }
+    done.map_err(TextError::Unverified)
 }

@@ -77,11 +77,6 @@ pub fn store_instruction_words() -> &'static [u32] {
 // was fetched ahead. A word is stored by one instruction, so a CPU fetches the
 // old one or the new one.
 //
-// All of it twice, for QEMU: its multi-threaded TCG throws translations of the old word away
-// first and stores then. Another CPU that translates in between keeps the old word for good,
-// once in some hundred to some thousand stores; nothing throws that translation away but the
-// next store, which finds the new word there already. On hardware the second time does no harm.
-//
 // On entry: r3 = address of the word, r4 = the new word.
 // On exit: r3 = the word as memory holds it now.
 // Clobbers: r5. Stack: none.
@@ -90,14 +85,12 @@ global_asm!(
     ".type store_instruction_asm, @function",
     ".balign 16",
     "store_instruction_asm:",
-    ".rept 2",
     "stw 4, 0(3)",
     "dcbst 0, 3",
     "sync",
     "icbi 0, 3",
     "sync",
     "isync",
-    ".endr",
     "lwz 3, 0(3)",
     "blr",
     "store_instruction_end:",
