@@ -14,8 +14,8 @@
 //!   is a failure too.
 //!
 //! # What it is not
-//! There is no user mode, no address translation and one CPU: all code runs in
-//! real mode with the rights of a kernel. Threads are preempted anywhere;
+//! There is no user mode and no address translation: all code runs in real mode with the
+//! rights of a kernel. Threads are preempted anywhere;
 //! interrupt handlers do not nest.
 //!
 //! # Who knows whom

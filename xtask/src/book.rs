@@ -25,6 +25,7 @@ const CHAPTERS: [(&str, &[(&str, &str)]); 5] = [
             ("docs/ftrace.md", "Tracing"),
             ("docs/modules.md", "Patch modules"),
             ("docs/livepatch.md", "Live patching"),
+            ("docs/cpus.md", "Several CPUs"),
             ("docs/linux.md", "Linux beside it"),
         ],
     ),

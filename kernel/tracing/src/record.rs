@@ -9,7 +9,7 @@ const WORDS: usize = 4;
 /// Records that the ring holds.
 pub const CAPACITY: usize = 4096;
 
-/// The ring. One for the one CPU.
+/// The ring. One for all CPUs.
 static RING: Ring<WORDS, CAPACITY> = Ring::new();
 
 /// What happened.

@@ -12,11 +12,9 @@
 //!
 //! QEMU's multi-threaded TCG asks for more. It throws away what it has translated of the old
 //! word first, and stores then. A CPU that translates in between keeps the old word, and nothing
-//! but another store throws that away: with a caller in a tight loop, a few writes of a
-//! hundred are lost for good. (A second store is not enough. It comes too early for a
-//! translation that is still under way; and it passes unnoticed if the page looked free of code
-//! to the writer's TLB a moment before.) So the other CPUs pause while words are written that
-//! they may run.
+//! but another store throws that away: with a caller in a tight loop, some writes of a
+//! hundred are lost for good. A second store right away does not help (docs/cpus.md has the
+//! figures). So the other CPUs pause while words are written that they may run.
 
 use crate::{arch, cpus, mm, symbols::Place, sync::IrqLock};
 use core::fmt;
