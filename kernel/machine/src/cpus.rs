@@ -41,6 +41,10 @@ static PAUSED: AtomicU32 = AtomicU32::new(0);
 /// How many CPUs are up. They come up one by one and stay.
 static UP: AtomicU32 = AtomicU32::new(1);
 
+/// The CPU that is being started, by its number and one; zero once it has come up or was
+/// given up, whichever is first.
+static STARTING: AtomicU32 = AtomicU32::new(0);
+
 /// How long a CPU may take to come up, or to pause: it is given up then.
 const LONGEST: Duration = Duration::from_secs(5);
 
@@ -121,7 +125,7 @@ pub fn start_others(
         };
         if let Err(error) = started {
             failed(hardware_id, error);
-            // It may still come up; its stacks and its place are then lost.
+            // It may still come, to `secondary_main`: its stacks and its place are lost.
             if error == CpuError::Silent {
                 return;
             }
@@ -144,11 +148,12 @@ fn start(
     // Address and argument are cells of 32 bits: the image lies below 4 GiB.
     let entry = secondary_start as *const () as u32;
     let argument = ptr::from_ref(cpu).addr() as u32;
+    STARTING.store(number as u32 + 1, Ordering::Release);
     platform::start_cpu(hardware_id, entry, argument)?;
     let deadline = arch::timebase() + time::timebase_ticks(LONGEST);
     // Acquire: pairs with its Release in `secondary_main`.
     while !cpu.is_up.load(Ordering::Acquire) {
-        if arch::timebase() > deadline {
+        if arch::timebase() > deadline && decide(number as u32) {
             return Err(CpuError::Silent);
         }
         arch::spin();
@@ -158,10 +163,20 @@ fn start(
     Ok(())
 }
 
+/// Decides whether a CPU is up, which the CPU itself wants, or given up, which the one that
+/// starts it wants: true for the first of them.
+fn decide(number: u32) -> bool {
+    (STARTING.compare_exchange(number + 1, 0, Ordering::AcqRel, Ordering::Acquire)).is_ok()
+}
+
 /// Where a further CPU enters Rust, with interrupts off.
 #[unsafe(no_mangle)]
 extern "C" fn secondary_main() -> ! {
     let off = arch::interrupts_off();
+    while !decide(off.cpu().number()) {
+        // It was given up: no CPU knows of it, so it may run nothing.
+        arch::spin();
+    }
     arch::accept_ipis();
     // Those before it have asked nothing of this CPU.
     let round = ROUND.load(Ordering::Acquire);

@@ -92,7 +92,7 @@ pub fn start() -> Result<(), OutOfMemory> {
 
 /// Starts the CPUs beside the one that boots, each with an idle thread. `failed` is told the
 /// hardware ids of those that stay off, and why.
-pub fn start_cpus(failed: impl FnMut(u32, CpuError)) {
+pub fn start_cpus(mut failed: impl FnMut(u32, CpuError)) {
     let prepare = |number| {
         let mut name = ArrayString::<{ super::NAME_BYTES }>::new();
         let _ = write!(name, "idle/{number}");
@@ -114,7 +114,21 @@ pub fn start_cpus(failed: impl FnMut(u32, CpuError)) {
         run_idle();
         unreachable!("an idle thread has ended");
     };
-    cpus::start_others(super::interrupt::handle, idle, prepare, failed);
+    cpus::start_others(
+        super::interrupt::handle,
+        idle,
+        prepare,
+        |hardware_id, error| {
+            // Its place is that behind those that are up. Its idle thread will not run: a
+            // transition must not wait for it.
+            let idle = SCHEDULER.lock().forget_idle(cpus::count());
+            // A CPU that comes late stands on its stack.
+            if error == CpuError::Silent {
+                mem::forget(idle);
+            }
+            failed(hardware_id, error);
+        },
+    );
 }
 
 /// What runs when nothing else wants to: lets the hypervisor have the CPU until the
@@ -366,6 +380,16 @@ impl Scheduler {
         self.timers
             .try_reserve((2 * threads).saturating_sub(timers))?;
         Ok(())
+    }
+
+    /// Takes the idle thread of a CPU that has not come up out of all tables.
+    fn forget_idle(&mut self, number: usize) -> Option<Arc<Thread>> {
+        let idle = self.idle.get_mut(number)?.take()?;
+        if let Ok(place) = self.place_of(idle.id) {
+            self.all.remove(place);
+        }
+        idle.set_state(State::Ended);
+        Some(idle)
     }
 
     /// Where a thread is in `all`, or would be.
