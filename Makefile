@@ -2,6 +2,7 @@
 # machine lacks (docs/setup.md), so neither needs anything done before it.
 #
 # MACHINE=NAME      the machine shape to boot, from tests/machines.toml
+# CPUS=NUMBER       for run, shell, gdb: how many CPUs, if not the machine's; the kernel uses 8
 # ARGS='WORDS'      boot arguments, such as ARGS='mode=selftest log=debug'
 # VARIANT=NAME      for run, gdb, soak, report: how calls are handed over; for others: only this
 # SHORT=1           for explore: only some of the instructions
@@ -25,7 +26,7 @@
 
 # The recipes take these from the environment, so that no shell and no make
 # interprets what is in them.
-export MACHINE ARGS VARIANT FILTER FUNC COUNT CASE SHORT N WAY NAME IMAGE
+export MACHINE CPUS ARGS VARIANT FILTER FUNC COUNT CASE SHORT N WAY NAME IMAGE
 
 Q := $(if $(V),,@)
 xtask := cargo run --locked --quiet --package xtask --
@@ -36,8 +37,8 @@ help: ## show this list
 	@echo
 	@sed -n '/^# [A-Z]*=/s/^# //p' Makefile
 
-run: ## build the kernel and see it patch itself in QEMU (MACHINE=, ARGS=, VARIANT=)
-	$(Q)scripts/setup $(xtask) run $${MACHINE:+--machine="$$MACHINE"} --append="$$ARGS$${VARIANT:+ variant=$$VARIANT}"
+run: ## build the kernel and see it patch itself in QEMU (MACHINE=, CPUS=, ARGS=, VARIANT=)
+	$(Q)scripts/setup $(xtask) run $${MACHINE:+--machine="$$MACHINE"} $${CPUS:+--cpus="$$CPUS"} --append="$$ARGS$${VARIANT:+ variant=$$VARIANT}"
 
 test: ## run all tests, on the host and in QEMU (FILTER=)
 	$(Q)scripts/setup --with test $(xtask) test $${FILTER:+"$$FILTER"}
@@ -68,8 +69,8 @@ step: ## show a patched call instruction by instruction (FUNC=, VARIANT=, WAY=)
 new-patch: ## write the starting files of a patch (NAME=, LANG=c): docs/add-a-patch.md
 	$(Q)scripts/setup $(xtask) new-patch "$$NAME" $(if $(filter command,$(origin LANG)),--language="$$LANG")
 
-shell: ## type commands to the kernel, or pipe them in: make shell < commands.txt (MACHINE=, ARGS=, VARIANT=, IMAGE=)
-	$(Q)scripts/setup $(xtask) shell $${IMAGE:+--image="$$IMAGE"} $${MACHINE:+--machine="$$MACHINE"} --append="$${VARIANT:+variant=$$VARIANT }$$ARGS"
+shell: ## type commands to the kernel, or pipe them in: make shell < commands.txt (MACHINE=, CPUS=, ARGS=, VARIANT=, IMAGE=)
+	$(Q)scripts/setup $(xtask) shell $${IMAGE:+--image="$$IMAGE"} $${MACHINE:+--machine="$$MACHINE"} $${CPUS:+--cpus="$$CPUS"} --append="$${VARIANT:+variant=$$VARIANT }$$ARGS"
 
 exercise: ## list the exercises, or say whether your tree does what one asks (N=)
 	$(Q)scripts/setup $(xtask) exercise $${N:+"$$N"}
@@ -80,8 +81,8 @@ check: ## check formatting, clippy with warnings denied, and the docs
 accept: ## run the tests and take what they print for the expected output (FILTER=)
 	$(Q)INSTA_UPDATE=always scripts/setup --with test $(xtask) test $${FILTER:+"$$FILTER"}
 
-gdb: ## boot the kernel under gdb, and follow a patched call there (MACHINE=, ARGS=, VARIANT=)
-	$(Q)scripts/setup --with gdb $(xtask) gdb $${MACHINE:+--machine="$$MACHINE"} --append="$$ARGS$${VARIANT:+ variant=$$VARIANT}"
+gdb: ## boot the kernel under gdb, and follow a patched call there (MACHINE=, CPUS=, ARGS=, VARIANT=)
+	$(Q)scripts/setup --with gdb $(xtask) gdb $${MACHINE:+--machine="$$MACHINE"} $${CPUS:+--cpus="$$CPUS"} --append="$$ARGS$${VARIANT:+ variant=$$VARIANT}"
 
 disasm: ## disassemble the kernel, or one function of it (FUNC=, IMAGE=)
 	$(Q)scripts/setup $(xtask) disasm $${IMAGE:+--image="$$IMAGE"} $${FUNC:+"$$FUNC"}

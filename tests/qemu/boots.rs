@@ -1,12 +1,15 @@
 //! Plain boots, on every machine and through every entrance.
 
-use crate::harness::{Boot, ignorable, trial};
-use anyhow::{Result, ensure};
+use crate::harness::{Boot, Run, ignorable, kernel, trial};
+use anyhow::{Context, Result, ensure};
 use libtest_mimic::{Completion, Trial};
+use object::{Object, ObjectSection, ObjectSymbol};
 use report::Verdict;
 use serde_json::{Value, json};
+use std::path::Path;
 use std::process::Command;
 use xtask::guest::{Finished, Guest, Limits};
+use xtask::image::Image;
 use xtask::machine::{Firmware, Machine};
 use xtask::outcome::Outcome;
 
@@ -41,6 +44,8 @@ pub fn trials() -> Vec<Trial> {
             }));
         }
     }
+    trials.push(trial("cpus::too-many", too_many_cpus));
+    trials.push(trial("cpus::silent", silent_cpu));
     trials.push(trial("refused::boot-arguments", arguments));
     trials.push(trial("refused::no-terminal", no_terminal));
     trials
@@ -105,7 +110,9 @@ fn boot(name: &str, machine: &Machine) -> Result<Completion> {
     run.expect(&Outcome::Guest(0))?;
     let record = run.event("boot")?;
     expect_field(record, "memory_bytes", &json!(machine.memory_bytes()))?;
-    expect_field(record, "cpus", &json!(1))?;
+    // All that the shapes have: none has more than the kernel uses.
+    expect_field(record, "cpus", &json!(machine.cpu_count()))?;
+    expect_field(record, "cpus_up", &json!(machine.cpu_count()))?;
     expect_field(record, "entry", &json!("open-firmware"))?;
     expect_field(
         record,
@@ -118,6 +125,58 @@ fn boot(name: &str, machine: &Machine) -> Result<Completion> {
     );
     println!("{name} took {:.2} s", run.finished.wall.as_secs_f64());
     Ok(Completion::Completed)
+}
+
+/// More CPUs than the kernel uses: it says so, and goes on with those that it does.
+fn too_many_cpus() -> Result<()> {
+    let run = Boot::new("cpus::too-many", "default", "")?
+        .cpus("9")
+        .run()?;
+    expect_cpus(
+        &run,
+        9,
+        8,
+        "8 of 9 CPUs are used: the kernel uses 8 at most",
+    )
+}
+
+/// A CPU that firmware starts and that does not come up: it spins at its first instruction.
+/// The kernel says so after a while, and goes on without it.
+fn silent_cpu() -> Result<()> {
+    const FIRST: &str = "secondary_start";
+    /// `b .` in big endian, in which firmware starts CPUs.
+    const SPIN: [u8; 4] = [0x48, 0, 0, 0];
+    let mut elf = std::fs::read(kernel(Image::Klplab)?)?;
+    let place = {
+        let file = object::File::parse(&elf[..])?;
+        let symbol = file.symbol_by_name(FIRST).context(FIRST)?;
+        let section = file.section_by_index(symbol.section_index().context(FIRST)?)?;
+        let (start, _) = section.file_range().context("no text in the file")?;
+        (start + symbol.address() - section.address()) as usize
+    };
+    elf[place..place + SPIN.len()].copy_from_slice(&SPIN);
+    let spins = Path::new(env!("CARGO_TARGET_TMPDIR")).join("silent-cpu.elf");
+    std::fs::write(&spins, elf)?;
+    let built = Boot::new("cpus::silent", "smp-power9", "")?;
+    let initrd = built.qemu()?.initrd.context("no initrd")?;
+    let run = built.kernel(&spins).initrd(&initrd).run()?;
+    let line = "the CPU with hardware id 1 is not used: it has not come up within 5s";
+    expect_cpus(&run, 4, 1, line)
+}
+
+/// The demonstration has passed on fewer CPUs than there are, and a line says why.
+fn expect_cpus(run: &Run, cpus: u32, up: u32, line: &str) -> Result<()> {
+    run.expect(&Outcome::Guest(0))?;
+    let record = run.event("boot")?;
+    expect_field(record, "cpus", &json!(cpus))?;
+    expect_field(record, "cpus_up", &json!(up))?;
+    let transcript = &run.finished.transcript;
+    ensure!(
+        transcript.lines().any(|said| said == line)
+            && transcript.contains(&format!("{cpus} x PowerPC,POWER9, {up} of them used")),
+        "{transcript}"
+    );
+    Ok(())
 }
 
 fn reenter(name: &str, machine: &str, word: &str, entry: &str, endian: &str) -> Result<()> {

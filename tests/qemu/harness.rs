@@ -109,6 +109,12 @@ impl Boot {
         self
     }
 
+    /// Other CPUs than the machine's.
+    pub fn cpus(mut self, cpus: &str) -> Boot {
+        self.machine = self.machine.with_cpus(Some(cpus));
+        self
+    }
+
     /// Lets the guest be silent for so long, instead of the usual time.
     pub fn silence(mut self, silence: Duration) -> Boot {
         self.limits.silence = silence;

@@ -11,7 +11,7 @@ use crate::report::{ReportArgs, report};
 use crate::run::{RunArgs, run};
 use crate::shell::{ShellArgs, shell};
 use crate::step::{StepArgs, step};
-use crate::{book, check, disasm, gdb, kernel, map, modules, new, totals};
+use crate::{book, check, disasm, gdb, kernel, machine, map, modules, new, totals};
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -113,6 +113,9 @@ enum Action {
         /// The shape of machine, by its name in tests/machines.toml
         #[arg(long, value_name = "NAME", default_value = "default")]
         machine: String,
+        /// Other CPUs than the machine's, such as 4, or 8,threads=4 for cores of four threads
+        #[arg(long, value_name = "NUMBER", value_parser = machine::cpus)]
+        cpus: Option<String>,
         /// Boot arguments for the kernel
         #[arg(
             long,
@@ -194,7 +197,11 @@ fn execute(action: Action) -> Result<ExitCode> {
             let kernel = kernel::build(image, &Conventions::usual())?;
             disasm::disasm(&kernel, symbol.as_deref())?;
         }
-        Action::Gdb { machine, append } => gdb::gdb(&machine, &append)?,
+        Action::Gdb {
+            machine,
+            cpus,
+            append,
+        } => gdb::gdb(&machine, cpus.as_deref(), &append)?,
     }
     Ok(ExitCode::SUCCESS)
 }

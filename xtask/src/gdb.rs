@@ -27,8 +27,8 @@ const SCRIPT: &str = "scripts/gdb/start.py";
 /// # Errors
 /// When there is no such machine, the kernel does not build, one of the two
 /// programs is missing or can't be started, or the debugger fails.
-pub fn gdb(machine: &str, append: &str) -> Result<()> {
-    let machine = Machine::find(machine)?;
+pub fn gdb(machine: &str, cpus: Option<&str>, append: &str) -> Result<()> {
+    let machine = Machine::find(machine)?.with_cpus(cpus);
     let program = program()?;
     let conventions = Conventions::for_boot(append);
     let kernel = kernel::build(image::for_boot(append), &conventions)?;

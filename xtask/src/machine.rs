@@ -82,6 +82,23 @@ impl Machine {
         }
     }
 
+    /// The same machine with other CPUs, if there are any given.
+    #[must_use]
+    pub fn with_cpus(mut self, cpus: Option<&str>) -> Machine {
+        if let Some(cpus) = cpus {
+            cpus.clone_into(&mut self.cpus);
+        }
+        self
+    }
+
+    /// How many CPUs it has; none when [`Machine::cpus`] has another form than [`cpus`]
+    /// takes.
+    #[must_use]
+    pub fn cpu_count(&self) -> Option<u32> {
+        let number = self.cpus.split(',').next()?;
+        number.parse().ok()
+    }
+
     /// Size of the memory in bytes; none when [`Machine::memory`] has another
     /// form than the table's.
     #[must_use]
@@ -94,9 +111,45 @@ impl Machine {
     }
 }
 
+/// CPUs as they are typed: [`Machine::cpus`].
+///
+/// # Errors
+/// A sentence that says what form they have.
+pub fn cpus(text: &str) -> Result<String, String> {
+    let (number, threads) = match text.split_once(",threads=") {
+        Some((number, threads)) => (number, threads),
+        None => (text, "1"),
+    };
+    let is_count = |text: &str| text.parse::<u32>().is_ok_and(|count| count > 0);
+    if is_count(number) && is_count(threads) {
+        Ok(text.to_owned())
+    } else {
+        Err("not a number of CPUs, such as 4, or 8,threads=4 for cores of four threads".to_owned())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn cpus_are_a_number_and_perhaps_the_threads_of_a_core() {
+        for good in ["1", "4", "9", "8,threads=4"] {
+            assert_eq!(cpus(good), Ok(good.to_owned()));
+        }
+        for bad in [
+            "",
+            "0",
+            "x",
+            "-1",
+            "4,threads=0",
+            "4,threads=",
+            "4,cores=2",
+            "2,",
+        ] {
+            assert!(cpus(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn the_table_is_well_formed() {
@@ -108,6 +161,7 @@ mod tests {
                 "{name}: memory {}",
                 machine.memory
             );
+            assert!(cpus(&machine.cpus).is_ok(), "{name}: cpus {}", machine.cpus);
             assert!(
                 !machines[..index].iter().any(|m| m.name == *name),
                 "{name} twice"

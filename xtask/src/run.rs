@@ -2,7 +2,7 @@
 
 use crate::guest::{Guest, Limits};
 use crate::image::{self, Image};
-use crate::machine::{Firmware, Machine};
+use crate::machine::{self, Firmware, Machine};
 use crate::modules::Conventions;
 use crate::outcome::Outcome;
 use crate::qemu::Qemu;
@@ -28,7 +28,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "NAME")]
     pub firmware: Option<Firmware>,
     /// Other CPUs than the machine's, such as 4, or 8,threads=4 for cores of four threads
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", value_parser = machine::cpus)]
     pub cpus: Option<String>,
     /// Let time count instructions, one a nanosecond
     #[arg(long)]
@@ -130,11 +130,8 @@ impl RunArgs {
         if let Some(firmware) = self.firmware {
             machine.firmware = firmware;
         }
-        if let Some(cpus) = &self.cpus {
-            machine.cpus.clone_from(cpus);
-        }
         machine.icount |= self.icount;
-        Ok(machine)
+        Ok(machine.with_cpus(self.cpus.as_deref()))
     }
 }
 

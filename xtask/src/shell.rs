@@ -3,7 +3,7 @@
 use crate::guest::{Finished, Guest, Limits};
 use crate::image::{self, Image};
 use crate::kernel;
-use crate::machine::Machine;
+use crate::machine::{self, Machine};
 use crate::modules::Conventions;
 use crate::outcome::Outcome;
 use crate::qemu::Qemu;
@@ -23,6 +23,9 @@ pub struct ShellArgs {
     /// The shape of machine, by its name in tests/machines.toml
     #[arg(long, value_name = "NAME", default_value = "default")]
     pub machine: String,
+    /// Other CPUs than the machine's, such as 4, or 8,threads=4 for cores of four threads
+    #[arg(long, value_name = "NUMBER", value_parser = machine::cpus)]
+    pub cpus: Option<String>,
     /// Boot arguments, and behind `--` commands to begin with, such as
     /// "variant=mini-frame -- load kinds; patches"
     #[arg(
@@ -57,7 +60,7 @@ const ESCAPE: u8 = 0x1d;
 /// # Errors
 /// When the options are wrong, or something can't be built or started.
 pub fn shell(args: &ShellArgs) -> Result<Outcome> {
-    let machine = Machine::find(&args.machine)?;
+    let machine = Machine::find(&args.machine)?.with_cpus(args.cpus.as_deref());
     ensure!(
         !args.append.contains('\0'),
         "the boot arguments contain a zero character"

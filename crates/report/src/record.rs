@@ -71,6 +71,8 @@ pub enum Record<'a> {
         timebase_hz: u64,
         /// Number of processors that the tree lists.
         cpus: u32,
+        /// How many of them run the kernel.
+        cpus_up: u32,
         /// Number of symbols in the kernel's table.
         symbols: u32,
     },

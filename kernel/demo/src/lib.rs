@@ -28,7 +28,7 @@ use boot::{Endian, Entry};
 use line::{Line, Lines};
 use livepatch::variants;
 use log::LevelFilter;
-use machine::{console, mm, platform, symbols, text};
+use machine::{console, cpus, mm, platform, symbols, text};
 use report::{Record, Verdict};
 use show::heading;
 
@@ -48,6 +48,7 @@ pub fn report_boot() {
         memory_bytes: platform.memory_bytes(),
         timebase_hz: platform.timebase_hz,
         cpus: platform.cpus,
+        cpus_up: cpus::count() as u32,
         symbols: symbols::table().map_or(0, |table| table.len() as u32),
     });
 }

@@ -1,10 +1,10 @@
 //! The machine, and the parts of the kernel that the demonstration stands on.
 
 use super::line::{Line, Lines};
-use alloc::vec::Vec;
+use alloc::{format, string::String, vec::Vec};
 use boot::{Endian, Entry};
 use core::time::Duration;
-use machine::{arch, mm, platform, stack, symbols, time};
+use machine::{arch, cpus, mm, platform, stack, symbols, time};
 use report::Verdict;
 
 /// How long to wait for ticks.
@@ -27,9 +27,15 @@ fn machine() -> Line {
     let platform = platform::get();
     let (cpu, cpus) = (platform.cpu, platform.cpus);
     let (version, mhz) = (arch::processor_version(), platform.timebase_hz / 1_000_000);
+    let up = cpus::count() as u32;
+    let used = if up == cpus {
+        String::new()
+    } else {
+        format!(", {up} of them used")
+    };
     Line::new(
         "machine",
-        format_args!("{cpus} x {cpu} (version {version:#010x}), timebase {mhz} MHz"),
+        format_args!("{cpus} x {cpu}{used} (version {version:#010x}), timebase {mhz} MHz"),
         platform::can_power_off(),
     )
 }

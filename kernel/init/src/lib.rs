@@ -8,10 +8,10 @@ use boot::BootInfo;
 use bootargs::{BootArgs, Color, LogLevel, Mode};
 use core::fmt::Display;
 use log::LevelFilter;
-use machine::{arch, console, fault, mm, platform, stack, time};
+use machine::{arch, console, cpus, fault, mm, platform, stack, time};
 use report::Verdict;
 use shell::Extension;
-use thread::{interrupt, isolation};
+use thread::{CpuError, interrupt, isolation};
 
 /// What an image does, beside what all of them do.
 #[derive(Debug)]
@@ -81,7 +81,7 @@ extern "C" fn on_main_stack() -> ! {
     }
     debugger::start();
     time::start();
-    thread::start_cpus(|id, error| println!("CPU with the hardware id {id} is not used: {error}"));
+    start_cpus();
     // SAFETY: the vectors are there, and this function holds no guard.
     unsafe { arch::interrupts_on() };
     let verdict = begin(&arguments);
@@ -90,6 +90,23 @@ extern "C" fn on_main_stack() -> ! {
         fault::exit(Verdict::StackOverflow)
     }
     fault::exit(verdict)
+}
+
+/// Starts the other CPUs, and says of those that stay off why.
+fn start_cpus() {
+    let mut too_many = 0;
+    thread::start_cpus(|id, error| match error {
+        CpuError::TooMany => too_many += 1,
+        error => println!("the CPU with hardware id {id} is not used: {error}"),
+    });
+    if too_many > 0 {
+        let used = cpus::count();
+        println!(
+            "{used} of {} CPUs are used: {}",
+            platform::get().cpus,
+            CpuError::TooMany
+        );
+    }
 }
 
 #[inline(never)] // its name is in every backtrace
