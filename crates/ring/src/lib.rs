@@ -9,6 +9,12 @@
 //! (that is, `t % n`) is free for ticket `t` when its turn is `t`, and holds that
 //! ticket's record when its turn is `t + 1`; reading it makes the turn `t + n`.
 //! This is Dmitry Vyukov's bounded queue, with a single reader.
+//!
+//! A slot goes from hand to hand by its turn alone. A writer stores the words, and then the
+//! turn with Release; the reader loads that turn with Acquire, and so sees the words. It
+//! stores the next turn with Release when it has read them; the writer that loads that one
+//! with Acquire stores its words after they were read. `head` only gives out tickets, each
+//! of them once, and publishes nothing: it is Relaxed.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -79,7 +85,8 @@ impl<const W: usize, const N: usize> Ring<W, N> {
             let slot = &self.slots[ticket as usize & (N - 1)];
             let turn = slot.turn.load(Ordering::Acquire);
             if turn == ticket {
-                // Ours, unless another writer took the ticket meanwhile.
+                // Ours, unless another writer took the ticket meanwhile. Relaxed: what
+                // the slot's last reader did is seen by the turn, which is loaded before.
                 match self.head.compare_exchange_weak(
                     ticket,
                     ticket.wrapping_add(1),
@@ -119,7 +126,8 @@ impl<const W: usize, const N: usize> Ring<W, N> {
         let record = core::array::from_fn(|word| slot.words[word].load(Ordering::Relaxed));
         slot.turn
             .store(ticket.wrapping_add(N as u64), Ordering::Release);
-        self.tail.store(ticket.wrapping_add(1), Ordering::Relaxed);
+        // Release: pairs with `len`. The next reader has it by whatever makes it the only one.
+        self.tail.store(ticket.wrapping_add(1), Ordering::Release);
         Some(record)
     }
 
@@ -135,8 +143,9 @@ impl<const W: usize, const N: usize> Ring<W, N> {
 
     /// How many records wait to be read, counting unfinished ones.
     pub fn len(&self) -> usize {
-        self.written()
-            .wrapping_sub(self.tail.load(Ordering::Relaxed)) as usize
+        // Acquire, and first: a head that is older than the tail would make less than nothing.
+        let tail = self.tail.load(Ordering::Acquire);
+        self.written().wrapping_sub(tail) as usize
     }
 
     /// Whether no record waits to be read.

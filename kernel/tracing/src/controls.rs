@@ -322,6 +322,18 @@ fn enabled_functions(out: &mut dyn Write) -> fmt::Result {
     Ok(())
 }
 
+/// Puts records in the order of their times. Nearly all are in it: those that are not are
+/// moved back, past those of other CPUs or of an interrupt. Needs no memory, and leaves
+/// those of one time as they are.
+fn sort(records: &mut [(Context, Event)]) {
+    for mut place in 1..records.len() {
+        while place > 0 && records[place - 1].0.time > records[place].0.time {
+            records.swap(place - 1, place);
+            place -= 1;
+        }
+    }
+}
+
 fn trace(out: &mut dyn Write) -> fmt::Result {
     let mut state = STATE.lock();
     // What does not fit into memory stays in the ring.
@@ -330,6 +342,7 @@ fn trace(out: &mut dyn Write) -> fmt::Result {
     {
         state.kept.push(record);
     }
+    sort(&mut state.kept);
     let kept = core::mem::take(&mut state.kept);
     let tracer = TRACERS[state.wanted.tracer].0;
     drop(state);
@@ -339,8 +352,11 @@ fn trace(out: &mut dyn Write) -> fmt::Result {
         format::function_header(out, kept.len(), record::written())?;
     }
     format::losses(out, record::dropped())?;
-    let mut previous: Option<&(Context, Event)> = None;
     for (index, record) in kept.iter().enumerate() {
+        // What goes on on other CPUs lies in between.
+        let here = |other: &&(Context, Event)| other.0.cpu == record.0.cpu;
+        let previous = kept[..index].iter().rev().find(here);
+        let next = kept[index + 1..].iter().find(here);
         let same = |other: &&(Context, Event)| other.0.thread == record.0.thread;
         if let Some(previous) = previous
             && !same(&previous)
@@ -349,9 +365,8 @@ fn trace(out: &mut dyn Write) -> fmt::Result {
             format::thread_switch(out, &previous.0, &record.0)?;
         }
         if !format::is_folded(previous.filter(same), record) {
-            format::line(out, record, kept.get(index + 1).filter(same))?;
+            format::line(out, record, next.filter(same))?;
         }
-        previous = Some(record);
     }
     let mut state = STATE.lock();
     // Another reader's records are younger.

@@ -7,7 +7,7 @@ use super::{
 };
 use alloc::{format, string::String};
 use core::fmt;
-use machine::time;
+use machine::{cpus, time};
 
 /// A thread's name and number, as Linux writes them: `<...>` if it has ended.
 fn task(id: u32) -> String {
@@ -22,7 +22,8 @@ pub fn function_header(f: &mut dyn fmt::Write, kept: usize, written: u64) -> fmt
     writeln!(f, "#")?;
     writeln!(
         f,
-        "# entries-in-buffer/entries-written: {kept}/{written}   #P:1"
+        "# entries-in-buffer/entries-written: {kept}/{written}   #P:{}",
+        cpus::count()
     )?;
     writeln!(f, "#")?;
     writeln!(f, "#                                _-----=> irqs-off")?;
@@ -62,8 +63,9 @@ pub fn line(
             let now = time::duration(context.time);
             writeln!(
                 f,
-                "{:>16}      [000] {}.{}. {:5}.{:06}: {} <-{}",
+                "{:>16}      [{:03}] {}.{}. {:5}.{:06}: {} <-{}",
                 task(context.thread),
+                context.cpu,
                 if context.interrupts_off { 'd' } else { '.' },
                 if context.in_interrupt { 'h' } else { '.' },
                 now.as_secs(),
@@ -83,12 +85,13 @@ pub fn line(
                         ticks,
                     },
                 )) if (*same, *at) == (ip, depth) => {
-                    duration(f, *ticks)?;
+                    duration(f, context.cpu, *ticks)?;
                     writeln!(f, "{:indent$}{}();", "", path(ip - 8))
                 }
                 _ => writeln!(
                     f,
-                    " 0)               |  {:indent$}{}() {{",
+                    "{:>2})               |  {:indent$}{}() {{",
+                    context.cpu,
                     "",
                     path(ip - 8)
                 ),
@@ -96,20 +99,21 @@ pub fn line(
         }
         Event::Return { depth, ticks, .. } => {
             let indent = 2 * depth as usize;
-            duration(f, ticks)?;
+            duration(f, context.cpu, ticks)?;
             writeln!(f, "{:indent$}}}", "")
         }
     }
 }
 
-/// Another thread's calls follow, with their own nesting.
+/// Another thread's calls follow, with their own nesting. The number is that of the CPU
+/// they are made on.
 pub fn thread_switch(f: &mut dyn fmt::Write, from: &Context, to: &Context) -> fmt::Result {
     const RULE: &str = " ------------------------------------------";
-    let (from, to) = (task(from.thread), task(to.thread));
-    writeln!(f, "{RULE}\n 0) {from:>16}  =>  {to}\n{RULE}")
+    let (cpu, from, to) = (to.cpu, task(from.thread), task(to.thread));
+    writeln!(f, "{RULE}\n{cpu:>2}) {from:>16}  =>  {to}\n{RULE}")
 }
 
-fn duration(f: &mut dyn fmt::Write, ticks: u64) -> fmt::Result {
+fn duration(f: &mut dyn fmt::Write, cpu: u32, ticks: u64) -> fmt::Result {
     let nanos = time::duration(ticks).as_nanos();
     let mark = match nanos {
         0..10_000 => ' ',
@@ -118,7 +122,7 @@ fn duration(f: &mut dyn fmt::Write, ticks: u64) -> fmt::Result {
     };
     write!(
         f,
-        " 0) {mark} {:>3}.{:03} us  |  ",
+        "{cpu:>2}) {mark} {:>3}.{:03} us  |  ",
         nanos / 1000,
         nanos % 1000
     )

@@ -9,7 +9,9 @@ const WORDS: usize = 4;
 /// Records that the ring holds.
 pub const CAPACITY: usize = 4096;
 
-/// The ring. One for all CPUs.
+/// The ring, which all CPUs share. A writer takes a place in it after it has looked at the
+/// clock, so of two that write at the same time the later may come first. The reader puts
+/// them in order.
 static RING: Ring<WORDS, CAPACITY> = Ring::new();
 
 /// What happened.
@@ -51,23 +53,29 @@ pub struct Context {
     pub time: u64,
     /// The running thread's number.
     pub thread: u32,
+    /// The CPU's number.
+    pub cpu: u32,
 }
 
-/// Bits of a record's first word, above its kind.
-const OFF: u64 = 1 << 8;
+/// Bits of a record's first word, above its kind. That interrupts are on is the bit that it
+/// is in MSR.
 const IN_INTERRUPT: u64 = 1 << 9;
+const ON: u64 = ppc64::msr::EE;
+const CPU_SHIFT: u32 = 10;
+const CPU_MASK: u64 = ON / (1 << CPU_SHIFT) - 1;
+const _: () = assert!(ON.is_power_of_two() && ON < 1 << DEPTH_SHIFT);
 const DEPTH_SHIFT: u32 = 16;
 const THREAD_SHIFT: u32 = 32;
 const _: () = assert!(thread::DEPTH < 1 << (THREAD_SHIFT - DEPTH_SHIFT));
+const _: () = assert!(arch::MOST_CPUS as u64 <= CPU_MASK + 1);
 
 /// Writes a record, or counts it as dropped.
 #[inline(always)]
 pub fn push(event: Event) {
     let time = arch::timebase();
     let mut head = u64::from(thread::with_current(Thread::id).unwrap_or(0)) << THREAD_SHIFT;
-    if arch::machine_state() & ppc64::msr::EE == 0 {
-        head |= OFF;
-    }
+    head |= u64::from(arch::number()) << CPU_SHIFT;
+    head |= arch::machine_state() & ON;
     if arch::in_interrupt() {
         head |= IN_INTERRUPT;
     }
@@ -83,10 +91,11 @@ pub fn push(event: Event) {
 pub fn pop() -> Option<(Context, Event)> {
     let [head, time, ip, extra] = RING.pop()?;
     let context = Context {
-        interrupts_off: head & OFF != 0,
+        interrupts_off: head & ON == 0,
         in_interrupt: head & IN_INTERRUPT != 0,
         time,
         thread: (head >> THREAD_SHIFT) as u32,
+        cpu: (head >> CPU_SHIFT & CPU_MASK) as u32,
     };
     let depth = head >> DEPTH_SHIFT & 0xffff;
     let event = match head & 0xff {
