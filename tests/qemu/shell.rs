@@ -36,6 +36,7 @@ pub fn trials() -> Vec<Trial> {
         trial("shell::echo", typed::echo),
         trial("shell::interrupts", typed::interrupts),
         trial("shell::transition", shown::transition),
+        trial("shell::cpus", shown::cpus),
         trial("shell::disassembly", shown::disassembly),
         trial("shell::faults", typed::faults),
         trial("shell::step", shown::step),

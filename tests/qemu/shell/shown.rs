@@ -1,7 +1,7 @@
 //! What commands show of the kernel.
 
 use super::{PROMPT, has, piped};
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use xtask::image::Image;
 use xtask::outcome::Outcome;
 
@@ -52,6 +52,52 @@ pub fn transition() -> Result<()> {
     }
     // What was forced stays.
     ensure!(done.outcome == Outcome::Guest(1), "{}", done.outcome);
+    Ok(())
+}
+
+/// What is seen of several CPUs: which threads they run, and who was traced on which.
+pub fn cpus() -> Result<()> {
+    // Threads that never give way would fill the trace from one CPU.
+    let calls = "call balance 3\n".repeat(20);
+    let script = format!(
+        "spawn busy 2\nspawn sleeper\ncpus\nthreads\nbt busy-6\nbt sleeper\nbt main\nkill busy\n\
+         spawn caller 6\nfilter demo::bank::balance\ntrace function\n{calls}trace off\ntrace\nreset"
+    );
+    let done = piped("shell::cpus", Image::Klplab, "smp-power9", &script)?;
+    let transcript = &done.transcript;
+    ensure!(done.outcome == Outcome::Guest(0), "{transcript}");
+    // One row a CPU: this shell's thread and the two that never give way have one each.
+    let (_, table) = transcript.split_once("klplab> cpus\n").context("cpus")?;
+    let rows: Vec<Vec<&str>> = (table.lines().skip(1))
+        .take_while(|line| !line.starts_with(PROMPT))
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    for (number, row) in rows.iter().enumerate() {
+        let number = number.to_string();
+        ensure!(row[..2] == [&number, &number], "{row:?}");
+    }
+    let mut runs: Vec<&str> = rows.iter().map(|row| row[2]).collect();
+    runs.sort_unstable();
+    ensure!(runs == ["busy-6", "busy-7", "idle", "main-0"], "{rows:?}");
+    has(transcript, &["klplab> bt busy-6\nit runs on CPU ", "#P:4"])?;
+    // CPU and time of each record: more than one CPU, in the order of time.
+    let records: Vec<(&str, f64)> = (transcript.lines())
+        .filter_map(|line| {
+            let (_, rest) = line.split_once("      [")?;
+            let (cpu, rest) = rest.split_once("] ")?;
+            let time = rest.split_whitespace().nth(1)?.strip_suffix(':')?;
+            Some((cpu, time.parse().ok()?))
+        })
+        .collect();
+    ensure!(
+        records.iter().any(|record| record.0 != records[0].0),
+        "{} records of one CPU",
+        records.len()
+    );
+    ensure!(
+        records.is_sorted_by_key(|record| record.1),
+        "records that are not in the order of time:\n{transcript}"
+    );
     Ok(())
 }
 

@@ -8,12 +8,25 @@ use crate::{
     workload,
 };
 use alloc::{format, string::String, vec, vec::Vec};
-use core::{fmt::Write, time::Duration};
+use core::{fmt::Write, sync::atomic::Ordering, time::Duration};
 use livepatch::{LivepatchError, variants};
-use machine::{console, mm};
+use machine::{
+    console::{self, Painted, Tone},
+    mm,
+};
+use thread::State;
 
 /// The family.
 pub static COMMANDS: &[Command] = &[
+    Command {
+        name: "cpus",
+        about: "lists the CPUs, and what each of them runs",
+        more: "`id` is what the hypervisor calls a CPU. One that is idle takes no ticks.",
+        example: "spawn busy; cpus",
+        run: cpus,
+        is_table: true,
+        ..Command::BASIC
+    },
     Command {
         name: "mem",
         about: "shows what memory is used",
@@ -38,6 +51,25 @@ pub static COMMANDS: &[Command] = &[
         ..Command::BASIC
     },
 ];
+
+fn cpus(session: &mut Session, _: &[&str]) -> Outcome {
+    let out = &mut session.out;
+    let title = format!("  {:>3}  {:>4}  {:<24} {:>9}", "no", "id", "runs", "ticks");
+    writeln!(out, "{}", Painted(Tone::Heading, title))?;
+    let threads = thread::all().filter(|one| one.state() == State::Running && !one.is_idle());
+    let running: Vec<_> = threads.collect();
+    for cpu in machine::cpus::all() {
+        let number = cpu.number();
+        let runs = match running.iter().find(|thread| thread.cpu() == number) {
+            Some(thread) => format!("{}-{}", thread.name(), thread.id()),
+            None => "idle".into(),
+        };
+        let id = cpu.hardware_id.load(Ordering::Relaxed);
+        let ticks = cpu.ticks.load(Ordering::Relaxed);
+        writeln!(out, "  {number:>3}  {id:>4}  {runs:<24} {ticks:>9}")?;
+    }
+    Ok(())
+}
 
 fn mem(session: &mut Session, _: &[&str]) -> Outcome {
     let out = &mut session.out;

@@ -15,7 +15,7 @@ use machine::{
     symbols::Place,
 };
 use thread::{
-    State,
+    Activity, State,
     backtrace::{self, Folded, Step, What},
 };
 
@@ -24,7 +24,8 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "threads",
         about: "lists the threads",
-        more: "While a transition runs, `side` says whether a thread has switched.",
+        more: "`CPU` is the one that a thread runs on, or ran on last. While a transition runs, \
+            `side` says whether a thread has switched.",
         example: "spawn busy 2; threads",
         run: threads,
         is_table: true,
@@ -35,7 +36,8 @@ pub static COMMANDS: &[Command] = &[
         arguments: "THREAD",
         count: (1, 1),
         about: "shows who called whom in a thread",
-        more: "A thread is its number, its name, or both, such as `main-0`.",
+        more: "A thread is its number, its name, or both, such as `main-0`. The stack of one that runs \
+            on another CPU changes all the time, and is not read.",
         example: "spawn sleeper; bt sleeper",
         kinds: &[Kind::Thread],
         run: bt,
@@ -68,8 +70,8 @@ fn threads(session: &mut Session, _: &[&str]) -> Outcome {
     let out = &mut session.out;
     let progress = livepatch::progress();
     let title = format!(
-        "  {:>4}  {:<24} {:<8} {:>9}  {}",
-        "no", "name", "state", "stack", "side"
+        "  {:>4}  {:<24} {:<8} {:>3} {:>9}  {}",
+        "no", "name", "state", "CPU", "stack", "side"
     );
     writeln!(out, "{}", Painted(Tone::Heading, title.trim_end()))?;
     for thread in thread::all() {
@@ -89,9 +91,10 @@ fn threads(session: &mut Session, _: &[&str]) -> Outcome {
         let kib = thread.stack().bytes() >> 10;
         writeln!(
             out,
-            "  {:>4}  {:<24} {state:<8} {kib:>5} KiB  {side}",
+            "  {:>4}  {:<24} {state:<8} {:>3} {kib:>5} KiB  {side}",
             thread.id(),
-            thread.name()
+            thread.name(),
+            thread.cpu()
         )?;
     }
     Ok(())
@@ -135,7 +138,10 @@ fn bt(session: &mut Session, arguments: &[&str]) -> Outcome {
         }
     }
     if steps.is_empty() {
-        writeln!(out, "it has not begun")?;
+        match thread.activity() {
+            Activity::Running => writeln!(out, "it runs on CPU {}", thread.cpu())?,
+            Activity::Waiting(_) | Activity::Preempted(_) => writeln!(out, "it has not begun")?,
+        }
     }
     Ok(())
 }
