@@ -69,6 +69,24 @@ const FIRST_CALL: &[&str] = &[
     "continue",
 ];
 
+/// The tables, whichever of four CPUs is selected: here the one that has halted is not.
+const SEVERAL: &[&str] = &[
+    "klp-follow off",
+    "break two_percent::balance",
+    "continue",
+    "info threads",
+    "thread 1",
+    "klp-threads",
+    "thread 2",
+    "klp-threads",
+    "thread 3",
+    "klp-sites",
+    "thread 4",
+    "klp-patches",
+    "delete",
+    "continue",
+];
+
 /// Other processors, and the firmware that takes its time.
 const MACHINES: [&str; 3] = ["power8", "power10", "slof-power9"];
 
@@ -76,6 +94,10 @@ pub fn trials() -> Vec<Trial> {
     let mut trials = vec![
         ignorable("gdb::demo", || {
             with_gdb(|program| demo(session(program, "gdb::demo", "default", "", DEMO)?))
+        }),
+        ignorable("gdb::several_cpus", || {
+            let label = "gdb::several_cpus";
+            with_gdb(|program| several(session(program, label, "smp-power9", "", SEVERAL)?))
         }),
         // This variant has a frame of its own.
         first_call("gdb::mini_frame", "default", "variant=mini-frame", |said| {
@@ -233,6 +255,36 @@ fn demo((said, guest): (Vec<Said<'_>>, Finished)) -> Result<()> {
                 "continue",
                 &["module four_percent is gone", "exited normally"],
             ),
+        ],
+    )
+}
+
+fn several((said, guest): (Vec<Said<'_>>, Finished)) -> Result<()> {
+    ensure!(
+        guest.outcome == Outcome::Guest(0),
+        "{}\n{}",
+        guest.outcome,
+        guest.transcript
+    );
+    let threads = &["main", "on CPU ", "idle/1", "idle/2", "idle/3", "teller"];
+    let patch = "two_percent: enabling\n";
+    expect(
+        &said,
+        &[
+            ("klp-follow off", &[]),
+            ("break two_percent::balance", &["pending"]),
+            ("continue", &["Breakpoint", "two_percent::balance"]),
+            ("info threads", &["CPU#0", "CPU#1", "CPU#2", "CPU#3"]),
+            ("thread 1", &["Switching to thread 1"]),
+            ("klp-threads", threads),
+            ("thread 2", &["Switching to thread 2"]),
+            ("klp-threads", threads),
+            ("thread 3", &["Switching to thread 3"]),
+            ("klp-sites", &["patched  demo::bank::balance  bl 0x"]),
+            ("thread 4", &["Switching to thread 4"]),
+            ("klp-patches", &[patch, "-> two_percent::balance 0x"]),
+            ("delete", &[]),
+            ("continue", &["exited normally"]),
         ],
     )
 }

@@ -1,8 +1,8 @@
 //! The kernel's tables as text, for a debugger that has halted it anywhere.
 //!
 //! The debugger calls `view` on a stack of the view's own, with interrupts off, r13
-//! set to this CPU's data, and all registers saved: so wherever the kernel was, it
-//! goes on there afterwards as if nothing had happened. What was halted may have
+//! set to a CPU's data, all registers saved, and the other CPUs halted: so wherever the
+//! kernel was, it goes on there afterwards as if nothing had happened. What was halted may have
 //! been changing one of the tables. Then the view says so and looks at nothing.
 #![no_std]
 
@@ -55,9 +55,13 @@ unsafe impl<const N: usize> Sync for Shared<N> {}
 static TEXT: Shared<ROOM> = Shared(UnsafeCell::new([0; ROOM]));
 static STACK_OF_VIEW: Shared<STACK> = Shared(UnsafeCell::new([0; STACK]));
 
-/// This CPU's data, for r13. Zero until the view may be called.
+/// The first CPU's data, for r13 of a CPU that does not run the kernel. Zero until the view
+/// may be called.
 #[unsafe(no_mangle)]
 static KLP_DEBUGGER_CPU: AtomicU64 = AtomicU64::new(0);
+/// Behind the last CPU's data: an r13 up to here is that of a CPU in the kernel.
+#[unsafe(no_mangle)]
+static KLP_DEBUGGER_CPUS_END: AtomicU64 = AtomicU64::new(0);
 /// The global entry of [`view`].
 #[unsafe(no_mangle)]
 static KLP_DEBUGGER_VIEW: AtomicU64 = AtomicU64::new(0);
@@ -70,7 +74,7 @@ static KLP_DEBUGGER_TEXT: AtomicU64 = AtomicU64::new(0);
 
 /// Lets the debugger call the view from here on: tells it what it needs to know for that.
 pub fn start() {
-    let cpu = core::ptr::from_ref(arch::interrupts_off().cpu()).addr() as u64;
+    let cpus = arch::CPUS.as_ptr_range();
     let top = STACK_OF_VIEW.0.get() as u64 + STACK as u64;
     let entry = view as extern "C" fn(u64, u64) -> u64;
     KLP_DEBUGGER_VIEW.store(entry as usize as u64, Ordering::Relaxed);
@@ -78,7 +82,8 @@ pub fn start() {
     let header = size_of::<layout::FrameHeader>() as u64;
     KLP_DEBUGGER_STACK.store(top - header, Ordering::Relaxed);
     KLP_DEBUGGER_TEXT.store(TEXT.0.get() as u64, Ordering::Relaxed);
-    KLP_DEBUGGER_CPU.store(cpu, Ordering::Relaxed);
+    KLP_DEBUGGER_CPUS_END.store(cpus.end.addr() as u64, Ordering::Relaxed);
+    KLP_DEBUGGER_CPU.store(cpus.start.addr() as u64, Ordering::Relaxed);
 }
 
 /// Lines that are written one behind the other. One that does not fit is left out.
@@ -177,7 +182,7 @@ fn thread_line(out: &mut Lines<'_>, thread: &Thread) -> fmt::Result {
     let (id, name, patch_state) = (thread.id(), thread.name(), thread.patch_state());
     write!(out, "{id:>4}  {name:<12} {state:<10} {patch_state:>8}  ")?;
     if thread.activity() == Activity::Running {
-        return out.write_str("here");
+        return write!(out, "on CPU {}", thread.cpu());
     }
     // The scheduler's lock is free: see `view`.
     backtrace::steps_of(thread, |steps| callers(out, steps))

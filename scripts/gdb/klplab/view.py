@@ -29,14 +29,17 @@ def show(what, nothing, head="", pattern=""):
 def table(what, pattern):
     """One of the tables, as the kernel writes it; None if it can't yet."""
     try:
-        cpu, entry, stack, text = (
+        cpu, end, entry, stack, text = (
             memory.read_u64(memory.address("KLP_DEBUGGER_" + name))
-            for name in ("CPU", "VIEW", "STACK", "TEXT")
+            for name in ("CPU", "CPUS_END", "VIEW", "STACK", "TEXT")
         )
     except memory.NotThere as error:
         raise gdb.GdbError("this is no kernel of ours: %s" % error) from error
     if cpu == 0:
         return None
+    # The selected CPU's own, unless it does not run the kernel.
+    r13 = memory.register("r13")
+    cpu = r13 if cpu <= r13 < end else cpu
     lines, number = "", 0
     while True:
         memory.write_text(text, pattern)
@@ -54,10 +57,13 @@ def call(entry, first, second, cpu, stack):
     # A breakpoint in the function would end the call half-way.
     ours = [one for one in gdb.breakpoints() or () if one.enabled]
     language = gdb.parameter("language")
+    locking = gdb.parameter("scheduler-locking")
     for one in ours:
         one.enabled = False
     try:
         gdb.execute("set language c", to_string=True)
+        # The other CPUs stay halted.
+        gdb.execute("set scheduler-locking on")
         values = {"msr": before["msr"] & ~EE | LE | RI, "r1": stack, "r13": cpu}
         for name, value in values.items():
             gdb.execute("set $%s = %#x" % (name, value))
@@ -67,6 +73,7 @@ def call(entry, first, second, cpu, stack):
         for name, value in before.items():
             gdb.execute("set $%s = %#x" % (name, value))
         gdb.execute("set language " + language, to_string=True)
+        gdb.execute("set scheduler-locking " + locking)
         for one in ours:
             one.enabled = True
         if frame.is_valid():
