@@ -151,6 +151,8 @@ pub enum Record<'a> {
         thread: u32,
         /// Its name.
         name: &'a str,
+        /// The CPU that it runs on, or ran on last.
+        cpu: u32,
         /// How: `safe_point`, `asleep`, `itself` or `forced`.
         how: &'a str,
         /// When, in timebase ticks.

@@ -17,6 +17,8 @@ pub struct Switch {
     pub thread: u32,
     /// Its name.
     pub name: ArrayString<NAME_BYTES>,
+    /// The CPU that it runs on, or ran on last.
+    pub cpu: u32,
     /// How.
     pub how: How,
     /// Whether it went back.
@@ -105,10 +107,11 @@ pub fn observer(event: &Event<'_>) {
             let mut name = ArrayString::new();
             // Both are of one length.
             let _ = name.try_push_str(thread.name());
-            let thread = thread.id();
+            let (thread, cpu) = (thread.id(), thread.cpu());
             seen.switches.push(Switch {
                 thread,
                 name,
+                cpu,
                 how,
                 back,
                 after,
@@ -117,6 +120,7 @@ pub fn observer(event: &Event<'_>) {
                 number: seen.number,
                 thread,
                 name: &name,
+                cpu,
                 how: word(how),
                 time,
             });

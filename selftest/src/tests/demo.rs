@@ -16,6 +16,7 @@ fn switches(threads: &[u32]) -> Vec<Switch> {
     let switch = |&thread| Switch {
         thread,
         name: ArrayString::new(),
+        cpu: 0,
         how: How::Asleep,
         back: false,
         after: 0,

@@ -68,6 +68,8 @@ pub struct Lane {
 pub struct Switch {
     /// When.
     pub time: u64,
+    /// The CPU that it ran on, or had run on last.
+    pub cpu: u32,
     /// How: `safe_point`, `asleep`, `itself` or `forced`.
     pub how: String,
     /// Whether it went back.

@@ -17,7 +17,7 @@ use livepatch::variants;
 use machine::{
     arch,
     console::{Painted, Tone},
-    platform, time,
+    cpus, platform, time,
 };
 
 impl Stage {
@@ -172,13 +172,17 @@ fn when(switch: &Switch) -> String {
     format!("after {:.1?}", time::duration(switch.after))
 }
 
-/// Prints who has switched, those that are asked for.
+/// Prints who has switched, those that are asked for; with several CPUs, also where each is.
 fn show_switches(wanted: impl Fn(&Switch) -> bool) {
     for switch in events::switches(false)
         .iter()
         .filter(|switch| wanted(switch))
     {
         let how = format!("{}", switch.how);
-        println!("    {:<10} {how:<26} {}", switch.name, when(switch));
+        print!("    {:<10} {how:<26} {}", switch.name, when(switch));
+        if cpus::count() > 1 {
+            print!(", CPU {}", switch.cpu);
+        }
+        println!();
     }
 }

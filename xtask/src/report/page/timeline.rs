@@ -36,7 +36,7 @@ pub fn section(demonstration: &Demonstration) -> Markup {
         }
         (legend(demonstration.transitions.iter().any(|one| !one.turns.is_empty())))
         @for transition in &demonstration.transitions {
-            (one(transition, hz))
+            (one(transition, demonstration.machine.cpus > 1, hz))
         }
     }
 }
@@ -73,7 +73,7 @@ fn words(how: &str) -> &str {
     way.map_or(how, |(_, words, _)| words)
 }
 
-fn one(transition: &Transition, hz: u64) -> Markup {
+fn one(transition: &Transition, several: bool, hz: u64) -> Markup {
     let times = transition.lanes.iter().flat_map(|lane| {
         let switches = lane.switches.iter().map(|switch| switch.time);
         switches.chain(lane.blocked.iter().map(|blocked| blocked.from))
@@ -102,7 +102,7 @@ fn one(transition: &Transition, hz: u64) -> Markup {
                 }
                 tbody role="rowgroup" {
                     @for lane in &transition.lanes {
-                        (row(lane, transition, &scale, hz))
+                        (row(lane, transition, &scale, several, hz))
                     }
                 }
             }
@@ -177,7 +177,8 @@ fn stretches(lane: &Lane, end: u64) -> Vec<Stretch> {
     list
 }
 
-fn row(lane: &Lane, transition: &Transition, scale: &Scale, hz: u64) -> Markup {
+/// `several`: the machine has several CPUs, so it matters where a thread was.
+fn row(lane: &Lane, transition: &Transition, scale: &Scale, several: bool, hz: u64) -> Markup {
     let sides = stretches(lane, transition.end);
     let place = |from: u64, to: u64| {
         let width = percent(scale.at(to) - scale.at(from));
@@ -211,7 +212,9 @@ fn row(lane: &Lane, transition: &Transition, scale: &Scale, hz: u64) -> Markup {
             }
             td.what role="cell" {
                 @for blocked in &lane.blocked { (blocked_said(blocked, hz)) }
-                @for switch in &lane.switches { (switch_said(switch, hz)) }
+                @for switch in &lane.switches {
+                    (switch_said(switch, several.then_some(switch.cpu), hz))
+                }
                 @if lane.switches.is_empty() { span { "stayed where it was" } }
             }
         }
@@ -255,11 +258,12 @@ fn broken(path: &str) -> Markup {
     }
 }
 
-fn switch_said(switch: &Switch, hz: u64) -> Markup {
+fn switch_said(switch: &Switch, cpu: Option<u32>, hz: u64) -> Markup {
     html! {
         span.went data-how=(switch.how) data-ticks=(switch.time) {
             (if switch.back { "back" } else { "over" }) " after "
             b { (time(switch.time, hz)) } ", " (words(&switch.how))
+            @if let Some(cpu) = cpu { ", on CPU " (cpu) }
         }
     }
 }

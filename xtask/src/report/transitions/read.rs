@@ -21,6 +21,7 @@ enum Record {
         number: u64,
         thread: u32,
         name: String,
+        cpu: u32,
         how: String,
         time: u64,
     },
@@ -161,13 +162,20 @@ impl Running {
             Record::Switch {
                 number,
                 thread,
+                cpu,
                 how,
                 time,
                 ..
             } => {
                 self.check(number)?;
                 let (time, back) = (self.since_start(time)?, self.turned());
-                self.lane(thread).switches.push(Switch { time, how, back });
+                let switch = Switch {
+                    time,
+                    cpu,
+                    how,
+                    back,
+                };
+                self.lane(thread).switches.push(switch);
             }
             Record::Blocked {
                 thread,

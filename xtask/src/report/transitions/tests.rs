@@ -16,7 +16,7 @@ fn begin(reversed: bool, time: u64) -> String {
 }
 
 fn switch(thread: u32, time: u64) -> String {
-    let rest = format!(r#""number":1,"thread":{thread},"name":"t{thread}","how":"asleep""#);
+    let rest = format!(r#""number":1,"thread":{thread},"name":"t{thread}","cpu":0,"how":"asleep""#);
     record("switch", &rest, time)
 }
 
