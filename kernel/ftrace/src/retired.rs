@@ -1,4 +1,5 @@
-//! Code that no site leads to any more, but that a thread may still stand in.
+//! Code that no site leads to any more, but that a thread may still stand in. Modelled, with
+//! the look at threads that run elsewhere, in `crates/models/src/retire.rs`.
 
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -42,7 +43,7 @@ pub fn reclaim() {
         return;
     }
     // Or a CPU that has fetched a way there before it was written over could take it after its
-    // thread was looked at.
+    // thread was looked at (`control_freed_while_a_cpu_has_the_old_site`).
     if arch::interrupts_are_on() {
         cpus::synchronise();
     } else if cpus::count() > 1 {

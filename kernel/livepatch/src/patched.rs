@@ -220,7 +220,8 @@ pub fn sides() -> Sides {
 
 /// Sets the number of the running transition, and returns the last one.
 pub fn set_number(number: u64) -> u64 {
-    // Relaxed: what comes after it waits for every CPU.
+    // Relaxed: every CPU has seen what is before it, and what comes after it waits for every
+    // CPU (`Lock::change`).
     NUMBER.swap(number, Ordering::Relaxed)
 }
 
@@ -273,7 +274,8 @@ extern "C" fn divert(_: u64, _: u64, ops: &Ops, frame: &mut CallFrame) {
     // `Patched` whose address it has exposed, and which lives until no trampoline calls it.
     let patched = unsafe { &*ptr::with_exposed_provenance::<Patched>(patched) };
     // Off, so that number, state and code are of one moment: on this CPU the thread does not
-    // switch in between, and whoever changes them on another waits for this section.
+    // switch in between, and the CPU that changes them waits for this section. So relaxed loads
+    // are enough; the model of it is `crates/models/src/sides.rs`.
     let off = arch::interrupts_off();
     let patch_state = thread::with_current(Thread::patch_state).unwrap_or(0);
     let is_new = PatchState(patch_state).is_of(NUMBER.load(Ordering::Relaxed));

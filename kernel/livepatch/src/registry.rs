@@ -40,7 +40,8 @@ pub(super) struct Pending {
 /// A switch is made under this lock, from the look at what the transition wants to the
 /// change of the thread's state. So none is made by what no longer holds: after a change of
 /// this, or its end, threads switch by the new one or not at all. Before the scheduler's
-/// lock, which is taken to look at a thread.
+/// lock, which is taken to look at a thread. `crates/models/src/pending.rs` shows what a switch
+/// after the lock is open would do.
 pub(super) static PENDING: IrqLock<Option<Arc<Pending>>> = IrqLock::new(None);
 
 pub(super) static REGISTRY: IrqLock<Registry> = IrqLock::new(Registry {
@@ -89,7 +90,8 @@ impl Lock {
 }
 
 impl Lock {
-    /// Changes the model, and lets calls see what it says then.
+    /// Changes the model, and lets calls see what it says then: all that begin on any CPU when
+    /// this returns. What is between these steps is modelled in `crates/models/src/sides.rs`.
     ///
     /// Others see the old model until the new one is whole: what it costs to make, memory
     /// for each function above all, is spent with interrupts on. No other change can come
@@ -113,6 +115,10 @@ impl Lock {
             cpus::synchronise();
         }
         REGISTRY.lock().publish_codes();
+        // Before the next number is seen. A CPU that saw that one first could find its thread
+        // on the old side, and there the code of before: the model
+        // `sides::control_no_wait_at_the_end` shows it.
+        cpus::synchronise();
         Ok(result)
     }
 }

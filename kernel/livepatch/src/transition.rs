@@ -41,7 +41,6 @@ pub(super) fn begin(lock: &Lock, patch: &Arc<Patch>, way: &Way<'_>) -> Result<()
     let patch = patch.name();
     // Told before safe points count: no thread switches until then.
     publish(lock, || watch::tell(&Event::Started { patch, direction }));
-    thread::set_pending(true);
     Ok(())
 }
 
@@ -66,7 +65,9 @@ fn registered() -> Vec<Code> {
 /// Publishes what threads need to know to switch, after every change of the model. Until
 /// then they can't switch, or use what was published before, which is still valid to undo.
 /// The owner of the livepatch lock alone changes the model and ends the transition, so the
-/// ranges are looked up with interrupts on. `tell` is called when they are published.
+/// ranges are looked up with interrupts on. `tell` is called when they are published. Then safe
+/// points count, and CPUs that sleep are woken: after a reversal too, their idle threads have to
+/// switch (`crates/models/src/{pending,idle}.rs`).
 pub(super) fn publish(_: &Lock, tell: impl FnOnce()) {
     let model = REGISTRY.lock().model_now();
     let pending = model.and_then(|model| {
@@ -80,7 +81,9 @@ pub(super) fn publish(_: &Lock, tell: impl FnOnce()) {
     let before = core::mem::replace(&mut *place, pending);
     switching::set_wanted(place.as_deref());
     tell();
+    let is_pending = place.is_some();
     drop(place);
+    thread::set_pending(is_pending);
     // Not under the lock.
     drop(before);
 }

@@ -14,6 +14,10 @@
 //! [`synchronise`] and [`call_on`] want interrupts on, and nothing that keeps them off, such as an
 //! [`IrqLock`](crate::sync::IrqLock), may be held; and a CPU that waits for a lock pauses
 //! there ([`while_waiting`]).
+//!
+//! `crates/models/src/cpus.rs` is a model of requests, synchronisations and calls. The names
+//! of tests in the comments below are of its controls: each shows the failure that its ordering
+//! prevents.
 
 use crate::{
     arch::{self, CPUS, Cpu, InterruptsOff, Stack},
@@ -190,7 +194,8 @@ extern "C" fn secondary_main() -> ! {
 
 /// Asks something of a CPU.
 pub fn ask(cpu: &Cpu, request: u32) {
-    // Release: what was written before is seen by the CPU when it takes the request.
+    // Release: what was written before is seen by the CPU when it takes the request. Or it could
+    // take part in an older round only, and this one would wait for ever (`control_asks_relaxed`).
     cpu.requests.fetch_or(request, Ordering::Release);
     arch::send_ipi(cpu.hardware_id.load(Ordering::Relaxed));
 }
@@ -200,9 +205,11 @@ pub fn ask(cpu: &Cpu, request: u32) {
 pub fn take_requests(off: &InterruptsOff) -> bool {
     let cpu = off.cpu();
     arch::take_ipi(cpu.hardware_id.load(Ordering::Relaxed));
-    // Acquire: pairs with `ask`.
+    // Acquire: pairs with `ask` (`control_takes_requests_relaxed`).
     let requests = cpu.requests.swap(0, Ordering::Acquire);
     if requests & SYNCHRONISE != 0 {
+        // Acquire: the round may be a later one than that which has asked, and what was written
+        // before that one must be seen, too (`control_loads_the_round_relaxed`).
         take_part(cpu, ROUND.load(Ordering::Acquire));
     }
     if requests & CALL != 0 {
@@ -217,7 +224,8 @@ pub fn take_requests(off: &InterruptsOff) -> bool {
 /// Has this CPU taken part in the rounds up to `round`.
 fn take_part(cpu: &Cpu, round: u64) {
     arch::synchronise_fetch();
-    // Release: what this CPU has read and done until now is over for whoever waits.
+    // Release: what this CPU has read and done until now is over for the CPU that waits, which
+    // may free it (`control_takes_part_relaxed`).
     cpu.synchronised.fetch_max(round, Ordering::Release);
 }
 
@@ -243,7 +251,10 @@ pub fn synchronise() {
     );
     let round = {
         let off = arch::interrupts_off();
-        // AcqRel: what was written before the round is seen by those who take part in it.
+        // Release: what was written before the round is seen by the CPUs that take part in it
+        // (`control_begins_a_round_without_release`). Acquire: this CPU takes part in earlier
+        // rounds by it, and must see what was written before those
+        // (`control_begins_a_round_without_acquire`).
         let round = ROUND.fetch_add(1, Ordering::AcqRel) + 1;
         take_part(off.cpu(), round);
         for cpu in all().filter(|cpu| !ptr::eq(*cpu, off.cpu())) {
@@ -252,7 +263,7 @@ pub fn synchronise() {
         round
     };
     for cpu in all() {
-        // Acquire: pairs with `take_part`.
+        // Acquire: pairs with `take_part` (`control_waits_relaxed`).
         while cpu.synchronised.load(Ordering::Acquire) < round {
             arch::spin();
         }
@@ -293,7 +304,8 @@ pub fn call_on(number: u32, function: &(dyn Fn() + Sync)) {
         function,
         is_done: AtomicBool::new(false),
     };
-    // Release: the CPU that finds it finds it whole.
+    // Release: the CPU that finds it finds it whole. Before the request, or the CPU could
+    // look too early and never again (`control_asks_before_the_call_is_there`).
     CALLED.store(ptr::from_ref(&call).cast_mut().cast(), Ordering::Release);
     ask(&CPUS[number as usize], CALL);
     while !call.is_done.load(Ordering::Acquire) {
@@ -306,8 +318,8 @@ fn make_call() {
     // SAFETY: null, or a call whose maker waits until it is done.
     if let Some(call) = unsafe { call.as_ref() } {
         (call.function)();
-        // Release: what the function has written is seen by the CPU that waits. The call is
-        // not looked at afterwards.
+        // Release: what the function has written is seen by the CPU that waits
+        // (`control_says_that_the_call_is_done_relaxed`). The call is not looked at afterwards.
         call.is_done.store(true, Ordering::Release);
     }
 }

@@ -233,7 +233,8 @@ impl Thread {
 
     /// Wakes it from [`park`], or lets its next [`park`] return at once.
     pub fn unpark(&self) {
-        // Before the lock that `wake` takes: see `park_until`.
+        // Before the lock that `wake` takes: see `park_until`, and
+        // `wait::control_wakes_before_the_token` in `crates/models`.
         self.token.store(true, Ordering::Release);
         scheduler::wake(self);
     }

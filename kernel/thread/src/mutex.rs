@@ -37,7 +37,8 @@ impl<T> Mutex<T> {
 
     /// Waits for the lock.
     pub fn lock(&self) -> MutexGuard<'_, T> {
-        // Acquire: pairs with the guard's drop.
+        // Acquire: pairs with the guard's drop (`wait::control_takes_the_lock_relaxed` in
+        // `crates/models`).
         let take = || !self.is_taken.swap(true, Ordering::Acquire);
         if !take() {
             self.waiting.wait_until(take);
@@ -48,7 +49,8 @@ impl<T> Mutex<T> {
 
 impl<T> Drop for MutexGuard<'_, T> {
     fn drop(&mut self) {
-        // Release: the next owner sees what this one has written.
+        // Release: the next owner sees what this one has written. Open before the others are
+        // woken, or one could fall asleep in between (`wait::control_wakes_before_the_lock_is_open`).
         self.0.is_taken.store(false, Ordering::Release);
         self.0.waiting.wake_all();
     }

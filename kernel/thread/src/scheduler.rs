@@ -10,10 +10,13 @@
 //! makes it so takes the lock to wake it, afterwards. If the look comes first the thread is
 //! asleep when it is woken; if the wake comes first, the look finds it so. Looked at before
 //! the lock was taken, a wake in between would be lost.
+//!
+//! The models of both are `crates/models/src/switch.rs` and `wait.rs`; that of an idle CPU is
+//! `idle.rs`.
 
 use super::{
-    CpuError, OutOfMemory, Runner, State, Thread, ThreadStack, current, run, safe_point,
-    with_current,
+    CpuError, OutOfMemory, Runner, State, Thread, ThreadStack, current, patch_state, run,
+    safe_point, with_current,
 };
 use alloc::{
     collections::{BinaryHeap, VecDeque},
@@ -136,11 +139,17 @@ pub fn start_cpus(mut failed: impl FnMut(u32, CpuError)) {
 /// stack can always be read.
 fn run_idle() {
     loop {
+        let seen = patch_state::changes();
         safe_point();
         let off = arch::interrupts_off();
         let number = off.cpu().number();
         let mut scheduler = SCHEDULER.lock();
         if scheduler.ready.is_empty() {
+            // There is something new to do at the safe point: from before the lock, so it has
+            // not woken this CPU.
+            if patch_state::changes() != seen {
+                continue;
+            }
             // A thread that wakes from now on wakes this CPU; and since interrupts are off,
             // it does not sleep through that.
             scheduler.sleeping |= 1 << number;

@@ -1,4 +1,4 @@
-//! Waiting for another thread, without polling.
+//! Waiting for another thread, without polling. Modelled in `crates/models/src/wait.rs`.
 
 use super::{Thread, current, scheduler};
 use alloc::sync::Arc;
@@ -19,6 +19,8 @@ pub fn park() {
 pub fn park_until(deadline: u64) -> bool {
     let me = current();
     loop {
+        // Acquire: what was written before the unpark is seen
+        // (`control_takes_the_token_relaxed`).
         if me.token.swap(false, Ordering::Acquire) {
             return true;
         }
@@ -26,7 +28,7 @@ pub fn park_until(deadline: u64) -> bool {
             return false;
         }
         // Looked at once more under the scheduler's lock, or an unpark that came since
-        // would be lost.
+        // would be lost (`control_parks_with_a_look_before_the_lock`).
         scheduler::fall_asleep(deadline, || !me.token.load(Ordering::Acquire));
     }
 }
@@ -77,7 +79,8 @@ impl WaitQueue {
         let me = current();
         loop {
             // First in the queue, then the look: a thread that makes `done` true
-            // meanwhile takes this one out of the queue again.
+            // meanwhile takes this one out of the queue again
+            // (`control_looks_before_it_is_in_the_queue`).
             let is_queued = self.enter(&me);
             let is_done = done();
             if is_queued {
@@ -143,7 +146,8 @@ impl WaitQueue {
         }
         while let Some(thread) = oldest {
             oldest = thread.place.before.lock().take();
-            // Before the lock that `wake` takes: the thread looks under it.
+            // Before the lock that `wake` takes: the thread looks under it
+            // (`control_sleeps_with_a_look_before_the_lock`).
             thread.place.is_taken.store(false, Ordering::Release);
             scheduler::wake(&thread);
         }

@@ -93,7 +93,8 @@ fn look_at(thread: &Thread, ranges: &Ranges, found: &mut Vec<u64>) {
                 return;
             }
             Some(cpu) if look_at_running(thread, cpu, ranges, found) => return,
-            // It has left that CPU meanwhile.
+            // It has left that CPU meanwhile, so it has not been looked at
+            // (`retire::control_a_look_that_came_too_late_counts` in `crates/models`).
             Some(_) => {}
         }
     }
