@@ -10,12 +10,15 @@
 //! the model would show nothing.
 //!
 //! A thread of a model is a CPU. What a CPU does with interrupts off is a piece of its code
-//! without a call of [`Cpus::take_requests`](cpus::Cpus::take_requests); between such pieces it
+//! without a call of `Cpus::take_requests`; between such pieces it
 //! calls that, as an interrupt would. A wait is one look: where it would have to go on, the
 //! model leaves that run, and another run has the answer come in time. Where a wait could last
 //! for ever the models ask at the end, when all CPUs have come to rest, whether one still waits.
 //!
-//! Memory that is freed or used again is an [`UnsafeCell`](loom::cell::UnsafeCell): two
+//! Loom may leave out orders in which a thread's first step is a load that another's store should
+//! come before. The controls guard against that: what they find is in reach of the model.
+//!
+//! Memory that is freed or used again is an loom's `UnsafeCell`: two
 //! accesses, one of them a write, which nothing orders, are a failure that loom finds, whatever
 //! was read.
 //!
@@ -30,6 +33,8 @@ mod idle;
 mod pending;
 #[cfg(test)]
 mod retire;
+#[cfg(test)]
+mod ring;
 #[cfg(test)]
 mod sides;
 #[cfg(test)]

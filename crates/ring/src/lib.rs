@@ -15,6 +15,8 @@
 //! stores the next turn with Release when it has read them; the writer that loads that one
 //! with Acquire stores its words after they were read. `head` only gives out tickets, each
 //! of them once, and publishes nothing: it is Relaxed.
+//! What goes wrong without each of the four orderings is modelled in
+//! `crates/models/src/ring.rs`.
 #![no_std]
 #![forbid(unsafe_code)]
 
