@@ -40,8 +40,8 @@ const CALL: u32 = 1 << 3;
 static ROUND: AtomicU64 = AtomicU64::new(0);
 /// The CPU that has others pause, by its number and one; zero if none has.
 static PAUSER: AtomicU32 = AtomicU32::new(0);
-/// How many CPUs pause.
-static PAUSED: AtomicU32 = AtomicU32::new(0);
+/// Counts the pauses, and their ends: odd while others are to pause.
+static PAUSES: AtomicU64 = AtomicU64::new(0);
 /// How many CPUs are up. They come up one by one and stay.
 static UP: AtomicU32 = AtomicU32::new(1);
 
@@ -92,6 +92,9 @@ impl fmt::Display for CpuError {
     }
 }
 
+/// Whether no further CPU is started. Those that are up go on then.
+static ALL_ARE_STARTED: AtomicBool = AtomicBool::new(false);
+
 /// What a CPU runs when it comes up.
 static ENTRY: spin::Once<fn() -> !> = spin::Once::new();
 
@@ -131,10 +134,11 @@ pub fn start_others(
             failed(hardware_id, error);
             // It may still come, to `secondary_main`: its stacks and its place are lost.
             if error == CpuError::Silent {
-                return;
+                break;
             }
         }
     }
+    ALL_ARE_STARTED.store(true, Ordering::Release);
 }
 
 fn start(
@@ -185,8 +189,12 @@ extern "C" fn secondary_main() -> ! {
     // Those before it have asked nothing of this CPU.
     let round = ROUND.load(Ordering::Acquire);
     off.cpu().synchronised.store(round, Ordering::Relaxed);
-    // Release: whoever sees it up sees its data.
+    // Release: the CPU that sees it up sees its data.
     off.cpu().is_up.store(true, Ordering::Release);
+    // One that runs threads while others come up could wait for one that it has not asked.
+    while !ALL_ARE_STARTED.load(Ordering::Acquire) {
+        arch::spin();
+    }
     off.for_good();
     let entry = ENTRY.get().expect("`start_others` has set it");
     entry()
@@ -335,16 +343,21 @@ pub fn pause_others(off: &InterruptsOff) -> bool {
         }
         pause();
     }
+    let pause = PAUSES.fetch_add(1, Ordering::AcqRel) + 1;
     for cpu in all().filter(|cpu| cpu.number() + 1 != me) {
         ask(cpu, PAUSE);
     }
     let deadline = arch::timebase().saturating_add(pause_ticks());
-    while PAUSED.load(Ordering::Acquire) + 1 < count() as u32 {
-        if arch::timebase() > deadline {
-            // It has interrupts off and waits for no lock: it goes without this one.
-            break;
+    for cpu in all().filter(|cpu| cpu.number() + 1 != me) {
+        // Acquire: what the CPU has done is done. It must have seen this very pause: one that
+        // is just leaving the last one still runs.
+        while cpu.paused.load(Ordering::Acquire) < pause {
+            if arch::timebase() > deadline {
+                // It has interrupts off and waits for no lock: it goes without this one.
+                break;
+            }
+            arch::spin();
         }
-        arch::spin();
     }
     true
 }
@@ -356,16 +369,24 @@ fn pause_ticks() -> u64 {
 
 /// Lets them go on.
 pub fn resume_others() {
+    // Release: what was written meanwhile is seen by those that go on.
+    PAUSES.fetch_add(1, Ordering::Release);
     PAUSER.store(0, Ordering::Release);
 }
 
-/// Pauses for as long as another CPU wants it.
+/// Pauses for as long as another CPU wants it. Interrupts are off.
 fn pause() {
-    PAUSED.fetch_add(1, Ordering::AcqRel);
-    while ![0, arch::number() + 1].contains(&PAUSER.load(Ordering::Acquire)) {
+    let me = arch::number();
+    loop {
+        let pause = PAUSES.load(Ordering::Acquire);
+        if pause.is_multiple_of(2) || PAUSER.load(Ordering::Acquire) == me + 1 {
+            return;
+        }
+        // Release: what this CPU has done is over for the one that waits.
+        let paused = &CPUS[me as usize].paused;
+        paused.store(pause, Ordering::Release);
         arch::spin();
     }
-    PAUSED.fetch_sub(1, Ordering::AcqRel);
 }
 
 /// What a CPU does between two looks at a lock that another holds. The holder may be the

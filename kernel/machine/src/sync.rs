@@ -100,7 +100,6 @@ impl<T> IrqLock<T> {
 
 impl<T> IrqGuard<'_, T> {
     /// What keeps interrupts off meanwhile.
-    #[must_use]
     #[inline(always)]
     pub fn off(&self) -> &InterruptsOff {
         &self.off

@@ -4,9 +4,9 @@
 //! chooses, and *switches with the lock held*; the thread that it switches to opens it, from
 //! its own guard of the time when it gave way. So no other CPU can choose a thread whose
 //! registers are not saved yet, or free the stack of one that has not left it: both take the
-//! lock. Whoever looks at a thread that does not run holds it, too ([`Thread::look`]).
+//! lock. A look at a thread that does not run holds it, too ([`Thread::look`]).
 //!
-//! To sleep until something is so, a thread looks once more with the lock held, and whoever
+//! To sleep until something is so, a thread looks once more with the lock held, and the one that
 //! makes it so takes the lock to wake it, afterwards. If the look comes first the thread is
 //! asleep when it is woken; if the wake comes first, the look finds it so. Looked at before
 //! the lock was taken, a wake in between would be lost.
@@ -154,7 +154,7 @@ fn run_idle() {
             // it does not sleep through that.
             scheduler.sleeping |= 1 << number;
             drop(scheduler);
-            // The first CPU's ticks wake whoever is due.
+            // The first CPU's ticks wake the threads that are due.
             if number != 0 {
                 time::stop();
             }
@@ -220,7 +220,7 @@ fn end(state: State) -> ! {
     {
         fault::left_damage(damage);
     }
-    // Whoever waits for it may go on now, but can't free what it still runs on: that is in
+    // A thread that waits for it may go on now, but can't free what it still runs on: that is in
     // `all` until the switch.
     with_current(|me| {
         me.set_state(state);

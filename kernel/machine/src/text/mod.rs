@@ -7,7 +7,7 @@
 //!
 //! # Other CPUs
 //! On hardware another CPU runs the old word or the new one, and the new one for good when it
-//! has executed an `isync` since. So whoever relies on the new words, because code is to be freed
+//! has executed an `isync` since. So a caller that relies on the new words, because code is to be freed
 //! that the old ones lead to, waits with [`cpus::synchronise`], for which it must hold no lock.
 //!
 //! QEMU's multi-threaded TCG asks for more. It throws away what it has translated of the old

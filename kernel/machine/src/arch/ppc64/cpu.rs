@@ -43,33 +43,38 @@ pub struct Cpu {
     pub requests: AtomicU32,
     /// The last synchronisation that it has taken part in: see `cpus`.
     pub synchronised: AtomicU64,
+    /// The last pause that it has made, or makes: see `cpus`.
+    pub paused: AtomicU64,
 }
 
 const _: () = assert!(offset_of!(Cpu, entry) == 0);
 
 impl Cpu {
-    const NEW: Self = Self {
-        entry: CpuEntry {
-            scratch: [const { AtomicU64::new(0) }; 4],
-            toc: AtomicU64::new(0),
-            handler: AtomicU64::new(0),
-            stack_floor: AtomicU64::new(0),
-            stack_top: AtomicU64::new(0),
-            fallback_stack: AtomicU64::new(0),
-            watched: AtomicU64::new(0),
-            tracing: AtomicU64::new(0),
-        },
-        current: AtomicU64::new(0),
-        in_interrupt: AtomicU64::new(0),
-        ticks: AtomicU64::new(0),
-        next_tick: AtomicU64::new(0),
-        stack_bottom: AtomicU64::new(0),
-        number: AtomicU64::new(0),
-        hardware_id: AtomicU32::new(0),
-        is_up: AtomicBool::new(false),
-        requests: AtomicU32::new(0),
-        synchronised: AtomicU64::new(0),
-    };
+    const fn new() -> Self {
+        Self {
+            entry: CpuEntry {
+                scratch: [const { AtomicU64::new(0) }; 4],
+                toc: AtomicU64::new(0),
+                handler: AtomicU64::new(0),
+                stack_floor: AtomicU64::new(0),
+                stack_top: AtomicU64::new(0),
+                fallback_stack: AtomicU64::new(0),
+                watched: AtomicU64::new(0),
+                tracing: AtomicU64::new(0),
+            },
+            current: AtomicU64::new(0),
+            in_interrupt: AtomicU64::new(0),
+            ticks: AtomicU64::new(0),
+            next_tick: AtomicU64::new(0),
+            stack_bottom: AtomicU64::new(0),
+            number: AtomicU64::new(0),
+            hardware_id: AtomicU32::new(0),
+            is_up: AtomicBool::new(false),
+            requests: AtomicU32::new(0),
+            synchronised: AtomicU64::new(0),
+            paused: AtomicU64::new(0),
+        }
+    }
 
     /// Its place among the CPUs.
     #[must_use]
@@ -80,7 +85,7 @@ impl Cpu {
 }
 
 /// All that there can be, by number. The first is the one that boots.
-pub static CPUS: [Cpu; MOST_CPUS] = [Cpu::NEW; MOST_CPUS];
+pub static CPUS: [Cpu; MOST_CPUS] = [const { Cpu::new() }; MOST_CPUS];
 
 /// Points r13 and SPRG1 of the CPU that boots at its data, and turns RI in MSR on,
 /// whatever it was for the firmware. The first thing the kernel does.

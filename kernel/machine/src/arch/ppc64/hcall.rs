@@ -37,7 +37,7 @@ pub unsafe fn hypervisor_call(number: u64, arguments: [u64; 4]) -> (i64, [u64; 3
 /// be the only one.
 ///
 /// What code before this call has left in registers is cleared, LR and CTR above all: an
-/// interrupt in the sleep keeps them in its frame, and whoever looks for code that is to be
+/// interrupt in the sleep keeps them in its frame, and a look for code that is to be
 /// freed would take them for a way there, as long as the CPU sleeps.
 #[inline]
 pub fn cede(off: InterruptsOff) {

@@ -8,7 +8,7 @@
 use super::hypervisor_call;
 use ppc64::hcall;
 
-/// Takes requests from everybody. Once on each CPU.
+/// Takes requests from every CPU. Once on each CPU.
 pub fn accept_ipis() {
     // SAFETY: touches no memory; the interrupts that it lets in have their handler.
     let _ = unsafe { hypervisor_call(hcall::H_CPPR, [hcall::LEAST_FAVOURED, 0, 0, 0]) };
