@@ -374,7 +374,10 @@ pub fn resume_others() {
     PAUSER.store(0, Ordering::Release);
 }
 
-/// Pauses for as long as another CPU wants it. Interrupts are off.
+/// Pauses for as long as another CPU wants it. Interrupts are off. Never traced, as [`while_waiting`].
+#[cold]
+#[inline(never)]
+#[patchable_function_entry(prefix_nops = 0, entry_nops = 0)]
 fn pause() {
     let me = arch::number();
     loop {
@@ -391,7 +394,12 @@ fn pause() {
 
 /// What a CPU does between two looks at a lock that another holds. The holder may be the
 /// CPU that has the others pause, so this one pauses here.
-#[inline]
+///
+/// Out of line, for there are locks everywhere, and never traced: it runs while sites are
+/// written.
+#[cold]
+#[inline(never)]
+#[patchable_function_entry(prefix_nops = 0, entry_nops = 0)]
 pub fn while_waiting() {
     if PAUSER.load(Ordering::Relaxed) != 0 {
         pause();

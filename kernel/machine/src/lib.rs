@@ -35,7 +35,7 @@
 //! - [`stack`], [`fault`]: stacks, their guards, and the report when all is lost;
 //! - [`debugger`]: functions that a debugger has breakpoints at.
 #![no_std]
-#![feature(allocator_api, fn_ptr_trait)]
+#![feature(allocator_api, fn_ptr_trait, patchable_function_entry)]
 
 extern crate alloc;
 

@@ -145,37 +145,6 @@ crate::selftest! {
         Ok(())
     }
 
-    /// The graph keeps the calls of threads apart that run in turns, and each comes
-    /// home.
-    fn graphs_are_kept_apart() {
-        reset()?;
-        set("set_ftrace_filter", deep::PATTERN)?;
-        set("current_tracer", "function_graph")?;
-        let handles = divers(&["alpha", "beta", "gamma"])?;
-        let ended = until("their ascent", || handles.iter().all(|one| {
-            one.thread().state() == State::Asleep && one.thread().returns.used.load(Ordering::Relaxed) == 0
-        }));
-        let trace = trace()?;
-        let names: Vec<String> = handles.iter().map(|one| format!("{}-{}", one.thread().name(), one.thread().id())).collect();
-        release(handles)?;
-        reset()?;
-        ended?;
-        let (lines, changes) = by_thread(&trace, &names);
-        check!(changes >= 3, "{changes} changes: {trace}");
-        let path = deep::PATTERN.trim_end_matches('*');
-        let functions = ["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"];
-        for (lines, name) in lines.iter().zip(&names) {
-            check!(lines.len() == 20, "{name} has {} lines: {trace}", lines.len());
-            for (depth, function) in functions.iter().enumerate() {
-                let indent = 2 * depth;
-                let (open, close) = (format!("{:indent$}{path}{function}() {{", ""), format!("{:indent$}}}", ""));
-                check!(lines[depth] == open, "{name}: `{}` instead of `{open}`", lines[depth]);
-                check!(lines[19 - depth] == close, "{name}: `{}` instead of `{close}`", lines[19 - depth]);
-            }
-        }
-        Ok(())
-    }
-
     /// With every function's return hooked, the scheduler's own too, threads that are
     /// preempted, sleep, begin and end compute what they should.
     fn everything_can_be_graphed() {
@@ -301,6 +270,41 @@ crate::selftest! {
         let marked = |what: &str, mark: &str| trace.lines().filter(|line| line.contains(what) && line.contains(mark)).count();
         check!(marked("c_leaf", "[000] ....") == 20, "{trace}");
         check!(marked("time::tick", "[000] d.h.") > 10 && marked("time::tick", "[000] ....") == 0, "{trace}");
+        Ok(())
+    }
+}
+
+crate::selftest! {
+    one_cpu;
+
+    /// The graph keeps the calls of threads apart that run in turns, and each comes
+    /// home.
+    fn graphs_are_kept_apart() {
+        reset()?;
+        set("set_ftrace_filter", deep::PATTERN)?;
+        set("current_tracer", "function_graph")?;
+        let handles = divers(&["alpha", "beta", "gamma"])?;
+        let ended = until("their ascent", || handles.iter().all(|one| {
+            one.thread().state() == State::Asleep && one.thread().returns.used.load(Ordering::Relaxed) == 0
+        }));
+        let trace = trace()?;
+        let names: Vec<String> = handles.iter().map(|one| format!("{}-{}", one.thread().name(), one.thread().id())).collect();
+        release(handles)?;
+        reset()?;
+        ended?;
+        let (lines, changes) = by_thread(&trace, &names);
+        check!(changes >= 3, "{changes} changes: {trace}");
+        let path = deep::PATTERN.trim_end_matches('*');
+        let functions = ["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"];
+        for (lines, name) in lines.iter().zip(&names) {
+            check!(lines.len() == 20, "{name} has {} lines: {trace}", lines.len());
+            for (depth, function) in functions.iter().enumerate() {
+                let indent = 2 * depth;
+                let (open, close) = (format!("{:indent$}{path}{function}() {{", ""), format!("{:indent$}}}", ""));
+                check!(lines[depth] == open, "{name}: `{}` instead of `{open}`", lines[depth]);
+                check!(lines[19 - depth] == close, "{name}: `{}` instead of `{close}`", lines[19 - depth]);
+            }
+        }
         Ok(())
     }
 }
