@@ -114,8 +114,6 @@ pub struct CpuEntry {
     pub stack_top: AtomicU64,
     /// Top of the stack to use when r1 is not between the two.
     pub fallback_stack: AtomicU64,
-    /// What the running thread's innermost sanitised call is to be compared with.
-    pub watched: AtomicU64,
     /// Not zero while a guarded ftrace callback runs: calls of traced functions
     /// are then not recorded.
     pub tracing: AtomicU64,

@@ -296,7 +296,6 @@ fn switch(mut scheduler: IrqGuard<'_, Scheduler>, off: &InterruptsOff, state: St
     // What belongs to the thread, but is kept by the CPU while it runs.
     let in_interrupt = arch::in_interrupt();
     let tracing = arch::tracing();
-    let watched = cpu.entry.watched.load(Ordering::Relaxed);
     // SAFETY: the scheduler holds both threads, this one at least until it runs again.
     // If this one has ended, no thread reaps it before the switch is done, for that takes
     // the lock. Interrupts are off; the next one's r1 was saved when it gave way, before
@@ -315,8 +314,6 @@ fn switch(mut scheduler: IrqGuard<'_, Scheduler>, off: &InterruptsOff, state: St
     // Maybe another CPU: the lock is what this one has taken to switch to this thread.
     arch::set_in_interrupt(in_interrupt);
     arch::set_tracing(tracing);
-    let cpu = off.cpu();
-    cpu.entry.watched.store(watched, Ordering::Relaxed);
     drop(scheduler);
 }
 

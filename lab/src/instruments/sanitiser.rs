@@ -45,8 +45,10 @@ pub struct SanitisedCall {
     reserved: u32,
     /// r1 of the caller's frame.
     frame: u64,
-    /// The watched call around this one.
+    /// The watched call around this one, as the thread's slot names it.
     around: u64,
+    /// MSR before the call.
+    msr: u64,
     /// Afterwards: r0 to r31, but for r12, and CR.
     gpr: [u64; 32],
     cr: u64,
@@ -156,6 +158,7 @@ impl SanitisedCall {
             reserved: RESERVED_PATTERN,
             frame: 0,
             around: 0,
+            msr: 0,
             gpr: [0; 32],
             cr: 0,
             seen: CallerFrame::default(),
@@ -284,10 +287,12 @@ impl SanitisedCall {
 // On exit: it is filled in. Clobbers: what the ABI lets a function clobber, whatever
 // the function that is called does; r1, r2 and r13 are put back.
 // Stack: one WholeFrame, whose lower part is under watch. Which call is being watched
-// stands in the CpuEntry, and is the running thread's.
+// stands in the running thread's slot: the doubleword for the TOC pointer in the outermost
+// frame of its stack, where no function saves any.
 //
 // sanitised_call_home: the instruction behind the call. Nothing but SPRG1 is trusted
-// there.
+// there. Interrupts go off first, or the thread could go on on another CPU between the
+// two instructions that find its stack by this one.
 global_asm!(
     ".globl sanitised_call_asm, sanitised_call_home",
     ".type sanitised_call_asm, @function",
@@ -295,9 +300,10 @@ global_asm!(
     "sanitised_call_asm:",
     open_frame!(),
     "std 1, {call_frame}(3)",
-    "ld 4, {watched}(13)",
+    "ld 5, {stack_top}(13)",
+    "ld 4, {slot}(5)",
     "std 4, {around}(3)",
-    "std 3, {watched}(13)",
+    "std 3, {slot}(5)",
     ".set n, 0",
     ".rept {arguments}",
     "ld 0, {argument} + 8 * n(3)",
@@ -328,6 +334,7 @@ global_asm!(
     "ld 11, {step}(3)",
     "sldi 11, 11, {se_shift}",
     "mfmsr 0",
+    "std 0, {msr}(3)",
     "or 0, 0, 11",
     ".set n, 10",
     ".rept 8",
@@ -337,8 +344,11 @@ global_asm!(
     "mtmsrd 0",
     "bctrl",
     "sanitised_call_home:",
+    "li 12, {ri}",
+    "mtmsrd 12, 1",
     "mfspr 12, {sprg1}",
-    "ld 12, {watched}(12)",
+    "ld 12, {stack_top}(12)",
+    "ld 12, {slot}(12)",
     ".set n, 0",
     ".rept 12",
     "std n, {gpr} + 8 * n(12)",
@@ -353,8 +363,8 @@ global_asm!(
     "std 0, {cr}(12)",
     "mr 3, 12",
     "mfspr 13, {sprg1}",
+    "ld 0, {msr}(3)",
     "li 11, {se}",
-    "mfmsr 0",
     "andc 0, 0, 11",
     "mtmsrd 0",
     // The caller's frame, before anything is called that would lie over it.
@@ -367,7 +377,8 @@ global_asm!(
     "stdu 0, 8(5)",
     "bdnz 1b",
     "ld 4, {around}(3)",
-    "std 4, {watched}(13)",
+    "ld 5, {stack_top}(13)",
+    "std 4, {slot}(5)",
     "ld 1, {call_frame}(3)",
     "ld 2, {kernel_toc}(13)",
     close_frame_and_return!(),
@@ -392,7 +403,11 @@ global_asm!(
     gpr = const offset_of!(SanitisedCall, gpr),
     cr = const offset_of!(SanitisedCall, cr),
     seen = const offset_of!(SanitisedCall, seen),
-    watched = const offset_of!(CpuEntry, watched),
+    stack_top = const offset_of!(CpuEntry, stack_top),
+    // Below the top of the stack, where its outermost frame is.
+    slot = const offset_of!(FrameHeader, toc_save) as isize - size_of::<FrameHeader>() as isize,
+    msr = const offset_of!(SanitisedCall, msr),
+    ri = const msr::RI,
     kernel_toc = const offset_of!(CpuEntry, toc),
     own_pattern = const OWN_PATTERN,
     reserved_pattern = const offset_of!(SanitisedCall, reserved),

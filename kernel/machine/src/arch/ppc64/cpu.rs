@@ -59,7 +59,6 @@ impl Cpu {
                 stack_floor: AtomicU64::new(0),
                 stack_top: AtomicU64::new(0),
                 fallback_stack: AtomicU64::new(0),
-                watched: AtomicU64::new(0),
                 tracing: AtomicU64::new(0),
             },
             current: AtomicU64::new(0),
