@@ -37,6 +37,8 @@ pub fn decode(word: u32) -> Option<(&'static str, [Operand; 4])> {
     match word {
         0x4400_0002 => return Some(("sc", [No; 4])),
         0x4400_0022 => return Some(("sc", [Number(1), No, No, No])),
+        // `or 27, 27, 27` is a hint (Book II, 3.2).
+        0x7f7b_db78 => return Some(("yield", [No; 4])),
         _ => {}
     }
     if opcode::primary(word) != opcode::X {

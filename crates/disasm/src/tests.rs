@@ -36,6 +36,7 @@ fn what_the_crate_lacks_is_added() {
     for (word, text) in [
         (0x4400_0002, "sc"),
         (0x4400_0022, "sc 1"),
+        (0x7f7b_db78, "yield"),
         (0x7cf6_f05e, "isel r7, r22, r30, gt"),
         (0x7d3e_3d1e, "isel r9, r30, r7, cr5lt"),
         (0x7c80_1868, "lbarx r4, r0, r3"),
