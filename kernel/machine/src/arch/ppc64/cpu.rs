@@ -211,13 +211,6 @@ pub fn stack_top() -> u64 {
     load::<{ offset_of!(Cpu, entry.stack_top) }>()
 }
 
-/// Top of the stack for interrupts that find r1 outside the running one.
-#[must_use]
-#[inline(always)]
-pub fn fallback_stack() -> u64 {
-    load::<{ offset_of!(Cpu, entry.fallback_stack) }>()
-}
-
 /// The number of the CPU that has just executed this.
 #[must_use]
 #[inline(always)]
