@@ -117,15 +117,23 @@ impl<const W: usize, const N: usize> Ring<W, N> {
         true
     }
 
-    /// Takes the oldest record. `None` if there is none, or if its writer has
+    /// The oldest record. `None` if there is none, or if its writer has
     /// not finished yet. Only one reader at a time may call this.
-    pub fn pop(&self) -> Option<Record<W>> {
+    pub fn first(&self) -> Option<Record<W>> {
         let ticket = self.tail.load(Ordering::Relaxed);
         let slot = &self.slots[ticket as usize & (N - 1)];
         if slot.turn.load(Ordering::Acquire) != ticket.wrapping_add(1) {
             return None;
         }
-        let record = core::array::from_fn(|word| slot.words[word].load(Ordering::Relaxed));
+        let word = |word: usize| slot.words[word].load(Ordering::Relaxed);
+        Some(core::array::from_fn(word))
+    }
+
+    /// Takes the [first](Self::first) record. Only one reader at a time may call this.
+    pub fn pop(&self) -> Option<Record<W>> {
+        let record = self.first()?;
+        let ticket = self.tail.load(Ordering::Relaxed);
+        let slot = &self.slots[ticket as usize & (N - 1)];
         slot.turn
             .store(ticket.wrapping_add(N as u64), Ordering::Release);
         // Release: pairs with `len`. The next reader has it by whatever makes it the only one.
@@ -169,6 +177,7 @@ mod tests {
             assert!(ring.push([round, 1]));
             assert!(ring.push([round, 2]));
             assert_eq!(ring.len(), 2);
+            assert_eq!(ring.first(), Some([round, 1]));
             assert_eq!(ring.pop(), Some([round, 1]));
             assert_eq!(ring.pop(), Some([round, 2]));
             assert_eq!(ring.pop(), None);

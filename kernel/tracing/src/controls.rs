@@ -7,6 +7,7 @@ use super::{
 use alloc::{string::String, vec::Vec};
 use core::fmt::{self, Write};
 use ftrace::{Filter, FtraceError, Ops};
+use machine::cpus;
 use thread::Mutex;
 
 /// The controls, with what they are for.
@@ -40,6 +41,14 @@ pub const CONTROLS: &[(&str, &str)] = &[
         "1: the tracer records; 0: what it has recorded stays as it is",
     ),
     ("trace", "what was recorded; written to, it is emptied"),
+    (
+        "per_cpu/cpu0/trace",
+        "what was recorded on one CPU; cpu1 and so on for the others",
+    ),
+    (
+        "per_cpu/cpu0/stats",
+        "how many records one CPU's ring holds, has taken and has lost",
+    ),
     (
         "function_profile_enabled",
         "1: every call of a filtered function is counted",
@@ -117,7 +126,7 @@ struct Wanted {
 
 struct State {
     wanted: Wanted,
-    /// Taken out of the ring, and still to be shown.
+    /// Taken out of the rings, and still to be shown.
     kept: Vec<(Context, Event)>,
 }
 
@@ -297,11 +306,22 @@ pub fn read(name: &str, out: &mut dyn Write) -> Result<(), ControlError> {
         "tracing_on" => writeln!(out, "{}", u8::from(STATE.lock().wanted.on)),
         "function_profile_enabled" => writeln!(out, "{}", u8::from(STATE.lock().wanted.profiling)),
         "ftrace_enabled" => writeln!(out, "{}", u8::from(ftrace::is_enabled())),
-        "trace" => trace(out),
+        "trace" => trace(out, None),
         "trace_stat/function0" => format::profile(out, &hits::ranking()),
-        _ => return Err(ControlError::Unknown(name.into())),
+        _ => match of_cpu(name) {
+            Some((cpu, "trace")) => trace(out, Some(cpu)),
+            Some((cpu, "stats")) => format::stats(out, record::counts(cpu)),
+            _ => return Err(ControlError::Unknown(name.into())),
+        },
     };
     written.map_err(|_| ControlError::OutOfMemory)
+}
+
+/// The CPU that a control is about, by number, and which of its controls it is.
+fn of_cpu(name: &str) -> Option<(usize, &str)> {
+    let (cpu, control) = name.strip_prefix("per_cpu/cpu")?.split_once('/')?;
+    let cpu = cpu.parse().ok()?;
+    (cpu < cpus::count()).then_some((cpu, control))
 }
 
 fn names(out: &mut dyn Write, names: &[String], none: &str) -> fmt::Result {
@@ -334,9 +354,10 @@ fn sort(records: &mut [(Context, Event)]) {
     }
 }
 
-fn trace(out: &mut dyn Write) -> fmt::Result {
+/// What was recorded, on all CPUs or on one.
+fn trace(out: &mut dyn Write, only: Option<usize>) -> fmt::Result {
     let mut state = STATE.lock();
-    // What does not fit into memory stays in the ring.
+    // What does not fit into memory stays in the rings.
     while state.kept.try_reserve(1).is_ok()
         && let Some(record) = record::pop()
     {
@@ -346,13 +367,23 @@ fn trace(out: &mut dyn Write) -> fmt::Result {
     let kept = core::mem::take(&mut state.kept);
     let tracer = TRACERS[state.wanted.tracer].0;
     drop(state);
+    let is_shown = |record: &(Context, Event)| only.is_none_or(|cpu| record.0.cpu as usize == cpu);
+    let (written, dropped) = match only.map(record::counts) {
+        None => (record::written(), record::dropped()),
+        Some(counts) => (counts.written, counts.dropped),
+    };
     if tracer == "function_graph" {
         format::graph_header(out)?;
     } else {
-        format::function_header(out, kept.len(), record::written())?;
+        let shown = kept.iter().filter(|record| is_shown(record)).count();
+        format::function_header(out, shown, written)?;
     }
-    format::losses(out, record::dropped())?;
-    for (index, record) in kept.iter().enumerate() {
+    format::losses(out, dropped)?;
+    for (index, record) in kept
+        .iter()
+        .enumerate()
+        .filter(|(_, record)| is_shown(record))
+    {
         // What goes on on other CPUs lies in between.
         let here = |other: &&(Context, Event)| other.0.cpu == record.0.cpu;
         let previous = kept[..index].iter().rev().find(here);

@@ -3,7 +3,7 @@
 use super::{
     gone::PathAt,
     graph,
-    record::{Context, Event},
+    record::{Context, Counts, Event},
 };
 use alloc::{format, string::String};
 use core::fmt;
@@ -155,6 +155,14 @@ pub fn profile(f: &mut dyn fmt::Write, ranking: &[(ftrace::Site, u64)]) -> fmt::
         writeln!(f, "  {path:<46} {hits:>6}")?;
     }
     Ok(())
+}
+
+/// What became of a CPU's records, by the names that Linux gives the counts. The ring loses the
+/// newest when it is full.
+pub fn stats(f: &mut dyn fmt::Write, counts: Counts) -> fmt::Result {
+    writeln!(f, "entries: {}", counts.unread)?;
+    writeln!(f, "dropped events: {}", counts.dropped)?;
+    writeln!(f, "read events: {}", counts.written - counts.unread)
 }
 
 /// What could not be recorded, where anything was lost.

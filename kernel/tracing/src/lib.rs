@@ -20,7 +20,7 @@ mod record;
 use thread::backtrace;
 
 pub use controls::{ControlError, read, write};
-pub use record::{dropped, written};
+pub use record::{Counts, counts, dropped, written};
 
 /// Lets stack walks know where hooked calls return.
 pub fn start() {

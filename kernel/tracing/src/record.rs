@@ -1,18 +1,17 @@
-//! What tracers write, and the ring they write it to.
+//! What tracers write, and the rings they write it to.
 
-use machine::arch;
+use machine::{arch, cpus};
 use ring::Ring;
 use thread::Thread;
 
 /// Words of a record.
 const WORDS: usize = 4;
-/// Records that the ring holds.
+/// Records that a ring holds.
 pub const CAPACITY: usize = 4096;
 
-/// The ring, which all CPUs share. A writer takes a place in it after it has looked at the
-/// clock, so of two that write at the same time the later may come first. The reader puts
-/// them in order.
-static RING: Ring<WORDS, CAPACITY> = Ring::new();
+/// A ring for each CPU, so that writers share nothing. Only the thread that has the controls reads
+/// them.
+static RINGS: [Ring<WORDS, CAPACITY>; arch::MOST_CPUS] = [const { Ring::new() }; arch::MOST_CPUS];
 
 /// What happened.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -73,8 +72,10 @@ const _: () = assert!(arch::MOST_CPUS as u64 <= CPU_MASK + 1);
 #[inline(always)]
 pub fn push(event: Event) {
     let time = arch::timebase();
+    // The thread may be on another CPU by the end of this: a ring has room for several writers.
+    let cpu = arch::number();
     let mut head = u64::from(thread::with_current(Thread::id).unwrap_or(0)) << THREAD_SHIFT;
-    head |= u64::from(arch::number()) << CPU_SHIFT;
+    head |= u64::from(cpu) << CPU_SHIFT;
     head |= arch::machine_state() & ON;
     if arch::in_interrupt() {
         head |= IN_INTERRUPT;
@@ -84,12 +85,22 @@ pub fn push(event: Event) {
         Event::Enter { ip, depth } => [head | 1 | depth << DEPTH_SHIFT, time, ip, 0],
         Event::Return { ip, depth, ticks } => [head | 2 | depth << DEPTH_SHIFT, time, ip, ticks],
     };
-    RING.push(record);
+    if let Some(ring) = RINGS.get(cpu as usize) {
+        ring.push(record);
+    }
 }
 
-/// Takes the oldest record out of the ring.
+/// Takes the oldest record out of the rings.
+///
+/// Within a ring they are nearly in the order of their times: a writer looks at the clock before it
+/// takes a place.
 pub fn pop() -> Option<(Context, Event)> {
-    let [head, time, ip, extra] = RING.pop()?;
+    let time = |ring: &&Ring<WORDS, CAPACITY>| ring.first().map(|[_, time, ..]| time);
+    let with_records = RINGS[..cpus::count()]
+        .iter()
+        .filter(|ring| time(ring).is_some());
+    let oldest = with_records.min_by_key(time)?;
+    let [head, time, ip, extra] = oldest.pop()?;
     let context = Context {
         interrupts_off: head & ON == 0,
         in_interrupt: head & IN_INTERRUPT != 0,
@@ -110,14 +121,35 @@ pub fn pop() -> Option<(Context, Event)> {
     Some((context, event))
 }
 
+/// What became of a CPU's records since boot.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Counts {
+    /// Written.
+    pub written: u64,
+    /// Of those, still in the ring.
+    pub unread: u64,
+    /// Lost, for the ring was full.
+    pub dropped: u64,
+}
+
+/// What became of the records of the CPU with a number.
+#[must_use]
+pub fn counts(cpu: usize) -> Counts {
+    RINGS.get(cpu).map_or_else(Counts::default, |ring| Counts {
+        written: ring.written(),
+        unread: ring.len() as u64,
+        dropped: ring.dropped(),
+    })
+}
+
 /// How many records were written since boot.
 #[must_use]
 pub fn written() -> u64 {
-    RING.written()
+    RINGS.iter().map(Ring::written).sum()
 }
 
-/// How many records found the ring full.
+/// How many records found a ring full.
 #[must_use]
 pub fn dropped() -> u64 {
-    RING.dropped()
+    RINGS.iter().map(Ring::dropped).sum()
 }

@@ -2,15 +2,18 @@
 
 use crate::{
     check,
-    tests::common::{let_ticks_come, text},
+    tests::{
+        common::{join, let_ticks_come, spawn, text},
+        goes_on,
+    },
 };
 use alloc::{format, string::String, vec::Vec};
-use core::{hint::black_box, sync::atomic::Ordering};
+use core::{ffi::c_long, hint::black_box, sync::atomic::Ordering, time::Duration};
 use demo::bank;
 use lab::targets::{self, CALLS};
-use machine::symbols::Place;
+use machine::{cpus, symbols::Place};
 use thread::backtrace::{self, Step, What};
-use tracing::{ControlError, graph, hits};
+use tracing::{ControlError, counts, graph, hits};
 
 fn set(name: &str, value: &str) -> Result<(), String> {
     tracing::write(name, value).map_err(|error| format!("{name} = {value}: {error}"))
@@ -89,7 +92,7 @@ crate::selftest! {
         check!(events.len() == 3, "{trace}");
         for (event, expected) in events.iter().zip(expected) {
             check!(event.contains(expected), "`{expected}` is not in: {event}");
-            check!(event.contains("main-0      [000] ...."), "{event}");
+            check!(event.contains("main-0      [") && event.contains("] ...."), "{event}");
         }
         Ok(())
     }
@@ -114,15 +117,59 @@ crate::selftest! {
         let before = (tracing::written(), tracing::dropped());
         set("set_ftrace_filter", "c_leaf")?;
         set("current_tracer", "function")?;
-        for value in 0..5000 {
-            black_box(targets::c_leaf(value));
+        // More than all rings hold: this thread may be moved from one CPU to another.
+        let calls = 5000 * cpus::count() as u64;
+        for value in 0..calls {
+            black_box(targets::c_leaf(value as c_long));
         }
         set("current_tracer", "nop")?;
         let (written, dropped) = (tracing::written() - before.0, tracing::dropped() - before.1);
         let events = events(&get("trace")?).len() as u64;
         reset()?;
-        check!(written + dropped == 5000 && dropped > 0, "{written} written, {dropped} dropped");
+        check!(written + dropped == calls && dropped > 0, "{written} written, {dropped} dropped");
         check!(events == written, "{events} events of {written}");
+        Ok(())
+    }
+
+    /// Each CPU has a ring of its own; shown together, records are in the order of their times, and
+    /// shown by CPU, each is there once.
+    fn each_cpu_has_a_ring() {
+        reset()?;
+        let before: Vec<u64> = (0..cpus::count()).map(|cpu| counts(cpu).written).collect();
+        set("set_ftrace_filter", "c_leaf")?;
+        set("current_tracer", "function")?;
+        let work = move || {
+            let is_written = |cpu: usize| counts(cpu).written > before[cpu];
+            while !(0..cpus::count()).all(is_written) {
+                black_box(targets::c_leaf(1));
+                goes_on();
+                thread::sleep(Duration::from_millis(1));
+            }
+        };
+        let threads = (0..2 * cpus::count()).map(|_| spawn("traced", work.clone()));
+        let threads: Vec<_> = threads.collect::<core::result::Result<_, _>>()?;
+        threads.into_iter().try_for_each(join)?;
+        set("current_tracer", "nop")?;
+        let all = get("trace")?;
+        let times = |trace: &str| -> Vec<String> {
+            let time = |line: &&str| line.split_whitespace().nth(3).map(String::from);
+            events(trace).iter().filter_map(time).collect()
+        };
+        check!(times(&all).is_sorted(), "{all}");
+        let mut shown = 0;
+        for cpu in 0..cpus::count() {
+            let one = get(&format!("per_cpu/cpu{cpu}/trace"))?;
+            let mark = format!("[{cpu:03}]");
+            let all_marked = events(&one).iter().all(|event| event.contains(&mark));
+            check!(all_marked && !events(&one).is_empty(), "{one}");
+            shown += events(&one).len();
+            let stats = get(&format!("per_cpu/cpu{cpu}/stats"))?;
+            check!(stats.starts_with("entries: 0\n"), "{stats}");
+        }
+        reset()?;
+        check!(shown == events(&all).len(), "{shown} records of {}", events(&all).len());
+        let missing = format!("per_cpu/cpu{}/trace", cpus::count());
+        check!(get(&missing).is_err(), "there is a `{missing}`");
         Ok(())
     }
 

@@ -14,12 +14,12 @@ use core::fmt::Write;
 pub static COMMANDS: &[Command] = &[
     Command {
         name: "trace",
-        arguments: "[function|graph|hits|off]",
+        arguments: "[function|graph|hits|off|cpuNUMBER]",
         count: (0, 1),
         about: "traces calls, counts them, or stops; without an argument, shows what was seen",
-        more: "`function` records who called whom, `graph` how long that took, `hits` how often. Without a filter all functions are traced, this shell's too. To show what was seen stops a tracer until that is printed, and then goes on.",
+        more: "`cpu1` shows what was seen on CPU 1. `function` records who called whom, `graph` how long that took, `hits` how often. Without a filter all functions are traced, this shell's too. To show what was seen stops a tracer until that is printed, and then goes on.",
         example: "filter demo::bank::*; trace function; call balance 2; trace; trace off",
-        kinds: &[Kind::Words(&["function", "graph", "hits", "off"])],
+        kinds: &[Kind::Words(&["function", "graph", "hits", "off", "cpu0"])],
         run: trace,
         ..Command::BASIC
     },
@@ -70,8 +70,17 @@ pub fn reset() -> Outcome {
 
 fn trace(session: &mut Session, arguments: &[&str]) -> Outcome {
     let Some(what) = arguments.first() else {
-        return show(session);
+        let (_, counts) = is_on()?;
+        let control = if counts {
+            "trace_stat/function0"
+        } else {
+            "trace"
+        };
+        return show(session, control);
     };
+    if what.starts_with("cpu") {
+        return show(session, &format!("per_cpu/{what}/trace"));
+    }
     match *what {
         "function" => start("function"),
         "graph" => start("function_graph"),
@@ -81,7 +90,7 @@ fn trace(session: &mut Session, arguments: &[&str]) -> Outcome {
             set("function_profile_enabled", "0")
         }
         other => Err(CommandError::expected(
-            "function, graph, hits or off",
+            "function, graph, hits, off or cpu0 and so on",
             other,
         )),
     }?;
@@ -103,16 +112,10 @@ fn start(tracer: &str) -> Outcome {
     set("current_tracer", tracer)
 }
 
-fn show(session: &mut Session) -> Outcome {
+fn show(session: &mut Session, control: &str) -> Outcome {
     // Or what is printed would be traced, and that would be printed.
     set("tracing_on", "0")?;
-    let (_, counts) = is_on()?;
-    let out = &mut session.out;
-    let result = if counts {
-        tracing::read("trace_stat/function0", out)
-    } else {
-        tracing::read("trace", out)
-    };
+    let result = tracing::read(control, &mut session.out);
     set("tracing_on", "1")?;
     input::check()?;
     result.map_err(CommandError::refused)
