@@ -2,12 +2,12 @@
 # machine lacks (docs/setup.md), so neither needs anything done before it.
 #
 # MACHINE=NAME      the machine shape to boot, from tests/machines.toml
-# CPUS=NUMBER       for run, shell, gdb: how many CPUs, if not the machine's; the kernel uses 8
+# CPUS=NUMBER       for run, shell, gdb, soak: how many CPUs, if not the machine's (soak: 4)
 # ARGS='WORDS'      boot arguments, such as ARGS='mode=selftest log=debug'
 # VARIANT=NAME      for run, gdb, soak, report: how calls are handed over; for others: only this
 # SHORT=1           for explore: only some of the instructions
 # FILTER=PATTERN    for test and accept: only the tests whose names contain it
-# COUNT=NUMBER      for soak: how many transitions, if not a million
+# COUNT=NUMBER      for soak: how often in and out, if not 500,000 times
 # IMAGE=NAME        for shell, disasm: klplab-lab or klplab-test, if not klplab
 # FUNC=NAME         for disasm, step: the function to show
 # NAME=NAME         for new-variant, new-patch: what it is to be called
@@ -46,9 +46,9 @@ test: ## run all tests, on the host and in QEMU (FILTER=)
 bench: ## count what things cost, in instructions (VARIANT=)
 	$(Q)scripts/setup $(xtask) bench $${VARIANT:+--variant="$$VARIANT"}
 
-soak: ## enable and disable a patch a million times under load (MACHINE=, COUNT=, VARIANT=)
-	$(Q)scripts/setup $(xtask) run $${MACHINE:+--machine="$$MACHINE"} --timeout=86400 \
-		--append="mode=soak count=$${COUNT:-1000000}$${VARIANT:+ variant=$$VARIANT}"
+soak: ## a million transitions of a patch under load (MACHINE=, CPUS=, COUNT=, VARIANT=)
+	$(Q)scripts/setup $(xtask) run $${MACHINE:+--machine="$$MACHINE"} --cpus="$${CPUS:-4}" --timeout=86400 \
+		--append="mode=soak count=$${COUNT:-500000}$${VARIANT:+ variant=$$VARIANT}"
 
 matrix: ## judge each variant by each conformance case (VARIANT=, CASE=)
 	$(Q)scripts/setup $(xtask) matrix $${VARIANT:+--variant="$$VARIANT"} $${CASE:+--case="$$CASE"}

@@ -6,10 +6,11 @@ use super::{
     watch::{self, Event, How},
     worker,
 };
+use alloc::sync::Arc;
 use consistency::{PatchState, Ranges};
 use core::{
     fmt,
-    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
+    sync::atomic::{AtomicIsize, AtomicU64, Ordering},
 };
 use machine::symbols::Path;
 use thread::{
@@ -115,25 +116,29 @@ fn is_as_wanted(state: PatchState) -> bool {
     state.is_of(wanted / 2) == wanted.is_multiple_of(2)
 }
 
-/// How many threads had still to switch at the last look, less those that have
-/// switched at safe points since: near enough to know when to look again.
-static REMAINING: AtomicUsize = AtomicUsize::new(0);
+/// How many threads the last look has found that had still to switch, less those that have
+/// switched at safe points since it began. Threads that switch before it comes to them count too, so this is
+/// too low then, and the worker looks too early; too high, and it would be late.
+static REMAINING: AtomicIsize = AtomicIsize::new(0);
 
 /// Looks at all threads once. Says how many have still to switch.
 pub(super) fn try_all(_: &Lock) -> usize {
-    let remaining = thread::all()
-        .filter(|thread| {
-            let how = if is_me(thread) {
-                How::Itself
-            } else {
-                How::Asleep
-            };
-            let pending = PENDING.lock();
-            (pending.as_ref()).is_some_and(|pending| !try_switch(thread, pending, how))
-        })
-        .count();
-    REMAINING.store(remaining, Ordering::Relaxed);
-    remaining
+    REMAINING.store(0, Ordering::Relaxed);
+    let has_not_switched = |thread: &Arc<Thread>| {
+        let how = if is_me(thread) {
+            How::Itself
+        } else {
+            How::Asleep
+        };
+        let pending = PENDING.lock();
+        let has_not = (pending.as_ref()).is_some_and(|pending| !try_switch(thread, pending, how));
+        if has_not {
+            // Under the lock, so before the thread switches by itself.
+            REMAINING.fetch_add(1, Ordering::Relaxed);
+        }
+        has_not
+    };
+    thread::all().filter(has_not_switched).count()
 }
 
 /// The running thread is at a safe point. Its stack is looked at all the same: a
@@ -151,11 +156,7 @@ pub(super) fn at_safe_point() {
             })
         })
     };
-    // Threads that were made since then have not been counted.
-    let one_less = |remaining: usize| Some(remaining.saturating_sub(1));
-    if switched == Some(true)
-        && REMAINING.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less) <= Ok(1)
-    {
+    if switched == Some(true) && REMAINING.fetch_sub(1, Ordering::Relaxed) <= 1 {
         worker::wake();
     }
 }

@@ -7,6 +7,7 @@ use core::{
     ffi::c_long,
     hint::black_box,
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    time::Duration,
 };
 use lab::{
     instruments::sanitiser::{SanitisedCall, kernel_toc},
@@ -28,6 +29,21 @@ pub type Calls = [[u64; VERSIONS]; FUNCTIONS];
 static MISTAKE: IrqLock<Option<String>> = IrqLock::new(None);
 /// Set with it, to be looked at without a lock.
 static MISTAKEN: AtomicBool = AtomicBool::new(false);
+
+/// Whether threads sleep now and then. Threads that never do keep all CPUs busy; where those are more
+/// than the host has, every wait for all of them takes some of the host's time slices.
+static CALM: AtomicBool = AtomicBool::new(false);
+
+/// After how many rounds on average a calm thread sleeps.
+const BURST: u64 = 16;
+
+/// For how long at most it sleeps.
+const LONGEST_SLEEP: Duration = Duration::from_millis(16);
+
+/// Lets threads sleep now and then, or not at all.
+pub fn be_calm(calm: bool) {
+    CALM.store(calm, Ordering::Relaxed);
+}
 
 /// What was wrong, if anything was.
 pub fn mistake() -> Option<String> {
@@ -95,7 +111,12 @@ fn work(seed: u64, counts: &Counts) {
         counts
             .rounds
             .store(counts.rounds.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-        thread::yield_now();
+        if CALM.load(Ordering::Relaxed) && random.next().is_multiple_of(BURST) {
+            let longest = LONGEST_SLEEP.as_micros() as u64;
+            thread::sleep(Duration::from_micros(random.next() % longest));
+        } else {
+            thread::yield_now();
+        }
     }
 }
 

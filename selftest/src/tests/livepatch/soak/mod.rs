@@ -115,7 +115,7 @@ fn soak(count: u32) -> Result<(), String> {
     soak.compare()?;
     let calls: u64 = soak.calls.iter().flatten().sum();
     println!(
-        "soak: {} transitions in and out by variant `{}`, {} turned round; {calls} calls in {} rounds; {} s",
+        "soak: {} times in and out by variant `{}`, {} turned round; {calls} calls in {} rounds; {} s",
         soak.full,
         variants::current().name,
         soak.reversed,

@@ -1,13 +1,13 @@
 //! One transition of the soak, and what else happens meanwhile.
 
-use super::{Soak, text_of};
+use super::{Soak, load, text_of};
 use crate::{check, tests::livepatch::file};
 use alloc::{format, string::String};
 use core::sync::atomic::{AtomicU64, Ordering};
 use ftrace::{Filter, Flags, Ops};
 use layout::CallFrame;
 use livepatch::Options;
-use machine::arch;
+use machine::{arch, cpus};
 
 static TRACED: AtomicU64 = AtomicU64::new(0);
 static TRACER: Ops = Ops::new("soak", trace, Flags::RECURSION_SAFE);
@@ -20,6 +20,7 @@ extern "C" fn trace(_: u64, _: u64, _: &Ops, _: &mut CallFrame) {
 impl Soak {
     /// Enables the patch and disables it, in one of several ways.
     pub(super) fn transition(&mut self, index: u32) -> Result<(), String> {
+        load::be_calm(cpus::count() > 1 && !(index / 16).is_multiple_of(8));
         match index % 64 {
             8 => self.with_new_threads(),
             24 => self.with_tracer(),
