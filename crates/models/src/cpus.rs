@@ -23,6 +23,7 @@ pub struct Orders {
     load_round: Ordering,
     take_part: Ordering,
     wait: Ordering,
+    now: Ordering,
 }
 
 /// As in the kernel.
@@ -33,6 +34,7 @@ pub const KERNEL: Orders = Orders {
     load_round: Ordering::Acquire,
     take_part: Ordering::Release,
     wait: Ordering::Acquire,
+    now: Ordering::Release,
 };
 
 #[derive(Debug)]
@@ -80,7 +82,12 @@ impl<const N: usize> Cpus<N> {
         (self.cpus[cpu].synchronised).fetch_max(round, self.orders.take_part);
     }
 
-    /// `synchronise` up to the wait.
+    /// `now`, as a number of rounds.
+    fn now(&self) -> u64 {
+        self.round.fetch_add(0, self.orders.now)
+    }
+
+    /// `synchronise_since` up to the wait.
     pub fn begin(&self, own: usize) -> u64 {
         let round = self.round.fetch_add(1, self.orders.begin) + 1;
         self.take_part(own, round);
@@ -292,7 +299,49 @@ fn control_begins_a_round_without_acquire() {
     own_round(Orders { begin, ..KERNEL });
 }
 
-/// How `call_on` may be wrong.
+/// A CPU relies on a round that another has begun.
+fn round_of_another(orders: Orders, now: fn(&Cpus<3>) -> u64) {
+    model(move || {
+        let all = Arc::new((Cpus::<3>::new(orders), Replaced::new()));
+        let [user, other] = [all.clone(), all.clone()];
+        let user = thread::spawn(move || {
+            let (cpus, replaced) = &*user;
+            cpus.take_requests(2, || ());
+            replaced.use_it();
+        });
+        let other = thread::spawn(move || {
+            other.0.begin(1);
+        });
+        let (cpus, replaced) = &*all;
+        replaced.replace();
+        let since = now(cpus);
+        if (1..3).all(|cpu| cpus.has_passed(cpu, since + 1)) {
+            replaced.free();
+        }
+        user.join().unwrap();
+        other.join().unwrap();
+    });
+}
+
+#[test]
+fn a_round_that_another_has_begun_since_is_enough() {
+    round_of_another(KERNEL, Cpus::now);
+}
+
+#[test]
+#[should_panic(expected = "Causality violation")]
+fn control_takes_the_moment_by_a_load() {
+    round_of_another(KERNEL, |cpus| cpus.round.load(Ordering::Acquire));
+}
+
+#[test]
+#[should_panic(expected = "Causality violation")]
+fn control_takes_the_moment_relaxed() {
+    let now = Ordering::Relaxed;
+    round_of_another(Orders { now, ..KERNEL }, Cpus::now);
+}
+
+/// How `call_on_others` may be wrong.
 #[derive(Clone, Copy, PartialEq)]
 enum Call {
     Kernel,
@@ -301,33 +350,32 @@ enum Call {
 }
 
 /// A function that another CPU calls writes what the one that asked reads.
-fn call_on(variant: Call) {
+fn call_on_others(variant: Call) {
     model(move || {
         let cpus = Arc::new(Cpus::<2>::new(KERNEL));
         let state = Arc::new((
             AtomicBool::new(false),
-            AtomicBool::new(false),
+            AtomicU32::new(1),
             UnsafeCell::new(()),
         ));
         let callee = (cpus.clone(), state.clone());
         let make_call = move || {
-            let (called, is_done, written) = &*callee.1;
+            let (called, remaining, written) = &*callee.1;
             callee.0.take_requests(1, || {
-                if called.swap(false, Ordering::AcqRel) {
-                    written.with_mut(|_| ());
-                    let done = match variant {
-                        Call::DoneRelaxed => Ordering::Relaxed,
-                        _ => Ordering::Release,
-                    };
-                    is_done.store(true, done);
-                }
+                assert!(called.load(Ordering::Acquire), "no call is there");
+                written.with_mut(|_| ());
+                let done = match variant {
+                    Call::DoneRelaxed => Ordering::Relaxed,
+                    _ => Ordering::Release,
+                };
+                remaining.fetch_sub(1, done);
             });
         };
         let callee = thread::spawn(move || {
             make_call();
             make_call();
         });
-        let (called, is_done, written) = &*state;
+        let (called, remaining, written) = &*state;
         written.with_mut(|_| ());
         if variant == Call::AsksFirst {
             cpus.ask_for_call(1);
@@ -336,13 +384,13 @@ fn call_on(variant: Call) {
         if variant != Call::AsksFirst {
             cpus.ask_for_call(1);
         }
-        if is_done.load(Ordering::Acquire) {
+        if remaining.load(Ordering::Acquire) == 0 {
             written.with(|_| ());
         }
         callee.join().unwrap();
         let asked = cpus.cpus[1].requests.load(Ordering::Relaxed) & CALL != 0;
         assert!(
-            asked || is_done.load(Ordering::Relaxed),
+            asked || remaining.load(Ordering::Relaxed) == 0,
             "a CPU waits for ever"
         );
     });
@@ -350,17 +398,17 @@ fn call_on(variant: Call) {
 
 #[test]
 fn a_call_is_made_and_what_it_wrote_is_seen() {
-    call_on(Call::Kernel);
+    call_on_others(Call::Kernel);
 }
 
 #[test]
-#[should_panic(expected = "a CPU waits for ever")]
+#[should_panic(expected = "no call is there")]
 fn control_asks_before_the_call_is_there() {
-    call_on(Call::AsksFirst);
+    call_on_others(Call::AsksFirst);
 }
 
 #[test]
 #[should_panic(expected = "Causality violation")]
 fn control_says_that_the_call_is_done_relaxed() {
-    call_on(Call::DoneRelaxed);
+    call_on_others(Call::DoneRelaxed);
 }

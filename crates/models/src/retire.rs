@@ -1,5 +1,5 @@
 //! Code that nothing leads to any more is freed when no thread is in it: `reclaim` in
-//! `kernel/ftrace/src/retired.rs`, `look_at` in `kernel/thread/src/backtrace/reach.rs`, `call_on`.
+//! `kernel/ftrace/src/retired.rs`, `look_at` in `kernel/thread/src/backtrace/reach.rs`, `call_on_others`.
 
 use crate::cpus::{Cpus, KERNEL};
 use loom::{

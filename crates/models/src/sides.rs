@@ -1,4 +1,4 @@
-//! Which code a call runs while a transition begins or has just ended: `Lock::change` in
+//! Which code a call runs while a transition begins or has just ended: `Lock::change_with` in
 //! `kernel/livepatch/src/registry.rs`, `divert` in `patched.rs`, `end` in `transition.rs`.
 
 use crate::cpus::{Cpus, KERNEL};
@@ -16,7 +16,7 @@ use loom::{
 enum Variant {
     Kernel,
     /// The next transition's number may be seen before the last one's codes.
-    NoWaitAtTheEnd,
+    NoWaitBeforeTheNumber,
     /// Codes are written while a call still goes by the last number.
     NoWaitAfterTheNumber,
     /// The codes first.
@@ -77,7 +77,7 @@ impl Function {
     fn change(&self) -> Option<()> {
         let wait = |but| (self.variant == but || self.cpus.synchronise(0, 1)).then_some(());
         self.publish([1, 1]);
-        wait(Variant::NoWaitAtTheEnd)?;
+        wait(Variant::NoWaitBeforeTheNumber)?;
         if self.variant == Variant::NumberLast {
             self.publish([1, 2]);
         }
@@ -111,8 +111,8 @@ fn a_call_runs_the_code_of_its_threads_side() {
 
 #[test]
 #[should_panic(expected = "another version")]
-fn control_no_wait_at_the_end() {
-    calls(Variant::NoWaitAtTheEnd);
+fn control_no_wait_before_the_number() {
+    calls(Variant::NoWaitBeforeTheNumber);
 }
 
 #[test]

@@ -40,6 +40,7 @@
 
 extern crate alloc;
 
+mod batch;
 mod error;
 mod filter;
 pub mod notrace;
@@ -50,12 +51,13 @@ mod sets;
 mod sites;
 mod trampoline;
 
+pub use batch::Batch;
 pub use error::FtraceError;
 pub use filter::Filter;
 pub use ops::{Callback, Flags, HandOff, Ops};
 pub use registry::{
-    add_sites, attached, detach_at, is_busy, is_enabled, redirect_at, register, register_at,
-    register_at_all, remove_sites, set_enabled, trampoline_at, trampoline_of, unregister,
+    add_sites, attached, is_busy, is_enabled, register, register_at, register_at_all, remove_sites,
+    set_enabled, trampoline_at, trampoline_of, unregister,
 };
 pub use retired::{count as retired, reclaim, retire, wait as wait_for_retired};
 pub use sites::{

@@ -59,7 +59,7 @@ pub struct Ops {
     /// The last instructions on the way to another function.
     pub(super) hand_off: HandOff,
     /// Code that a site may call instead of the trampoline while it has no other
-    /// ops; zero if there is none. See [`redirect_at`](super::redirect_at).
+    /// ops; zero if there is none. See [`Batch::redirect`](super::Batch::redirect).
     direct: AtomicU64,
 }
 

@@ -1,14 +1,14 @@
 //! Registering ops, and the switch for all of them.
 
 use super::{
-    Filter, Flags, FtraceError, Ops, Site, retired,
+    Batch, Filter, Flags, FtraceError, Ops, Site, retired,
     sets::{Edit, OPS_ON_A_SITE, Sets},
     sites,
 };
 use alloc::{sync::Arc, vec::Vec};
 use arrayvec::ArrayVec;
 use core::fmt;
-use machine::{arch, cpus, sync::IrqLock};
+use machine::sync::IrqLock;
 use memmap::Range;
 
 /// All there is to know about ops and sites.
@@ -31,13 +31,24 @@ pub fn register(ops: &'static Ops, filter: &Filter) -> Result<usize, FtraceError
     attach(ops, |table| Ok(filter.choose(table)?))
 }
 
+/// Attaches `ops` to sites that are chosen by their places in the table.
+fn attach(
+    ops: &'static Ops,
+    choose: impl Fn(&[Site]) -> Result<Vec<usize>, FtraceError>,
+) -> Result<usize, FtraceError> {
+    let mut batch = Batch::default();
+    let count = add(&mut batch, ops, choose);
+    drop(batch);
+    retired::reclaim();
+    count
+}
+
 /// Attaches `ops` to one site.
 ///
 /// # Errors
 /// [`FtraceError`]. On error, nothing has changed.
 pub fn register_at(ops: &'static Ops, site: &Site) -> Result<(), FtraceError> {
-    let choose = |table: &[Site]| Ok(Vec::from_iter(place_in(table, site)));
-    attach(ops, choose).map(drop)
+    register_at_all(ops, core::slice::from_ref(site))
 }
 
 /// Attaches `ops` to some sites.
@@ -57,7 +68,18 @@ fn place_in(table: &[Site], site: &Site) -> Option<usize> {
     place.ok()
 }
 
-fn attach(
+/// [`Batch::attach`].
+pub(super) fn attach_at(
+    batch: &mut Batch,
+    ops: &'static Ops,
+    site: &Site,
+) -> Result<(), FtraceError> {
+    let choose = |table: &[Site]| Ok(Vec::from_iter(place_in(table, site)));
+    add(batch, ops, choose).map(drop)
+}
+
+fn add(
+    batch: &mut Batch,
     ops: &'static Ops,
     choose: impl Fn(&[Site]) -> Result<Vec<usize>, FtraceError>,
 ) -> Result<usize, FtraceError> {
@@ -81,21 +103,9 @@ fn attach(
         return Err(FtraceError::Off(ops.name));
     }
     registry.registered.try_reserve(1)?;
-    let result = registry.sets.edit(&chosen, Edit::Add(ops));
-    if result.is_ok() {
-        registry.registered.push(ops);
-    }
-    drop(registry);
-    settle();
-    retired::reclaim();
-    result.map(|()| chosen.len())
-}
-
-/// Waits until every CPU runs the sites as they were written, if it may wait.
-fn settle() {
-    if arch::interrupts_are_on() {
-        cpus::synchronise();
-    }
+    registry.sets.edit(&chosen, Edit::Add(ops), batch)?;
+    registry.registered.push(ops);
+    Ok(chosen.len())
 }
 
 /// Detaches `ops` from all functions. When this returns, its callback is not
@@ -105,24 +115,25 @@ fn settle() {
 /// # Errors
 /// [`FtraceError`]. On error, nothing has changed.
 pub fn unregister(ops: &'static Ops) -> Result<(), FtraceError> {
-    detach(ops, Sets::having)?;
+    remove(&mut Batch::default(), ops, Sets::having)?;
     retired::wait();
     Ok(())
 }
 
-/// Detaches `ops`, which is attached to one site, without waiting: until everything
-/// [retired](super::retired) is gone, the callback may still run or be called.
-///
-/// # Errors
-/// [`FtraceError`]. On error, nothing has changed.
-pub fn detach_at(ops: &'static Ops, site: &Site) -> Result<(), FtraceError> {
-    detach(ops, |sets, ops| {
+/// [`Batch::detach`].
+pub(super) fn detach_at(
+    batch: &mut Batch,
+    ops: &'static Ops,
+    site: &Site,
+) -> Result<(), FtraceError> {
+    remove(batch, ops, |sets, ops| {
         let has = |_: &usize| sets.of(site).iter().any(|one| one.is(ops));
         Vec::from_iter(sets.place_of(site).filter(has))
     })
 }
 
-fn detach(
+fn remove(
+    batch: &mut Batch,
     ops: &'static Ops,
     having: impl Fn(&Sets, &'static Ops) -> Vec<usize>,
 ) -> Result<(), FtraceError> {
@@ -131,28 +142,19 @@ fn detach(
     let place = registry.registered.iter().rposition(|one| one.is(ops));
     let place = place.ok_or(FtraceError::NotRegistered(ops.name))?;
     let chosen = having(&registry.sets, ops);
-    registry.sets.edit(&chosen, Edit::Remove(ops))?;
+    registry.sets.edit(&chosen, Edit::Remove(ops), batch)?;
     registry.registered.swap_remove(place);
     Ok(())
 }
 
-/// Lets the site of `ops`, if it has this ops alone, call `code` and not the
-/// trampoline; or the trampoline again. Threads already executing the old target
-/// finish in it.
-///
-/// # Errors
-/// [`FtraceError`]. On error, nothing has changed.
-///
-/// # Safety
-/// `ops` is attached to this site and no other. `code` does what the trampoline with this
-/// ops's callback would do, and stays until no thread can be in it after another
-/// `redirect_at` or a `detach_at`.
-pub unsafe fn redirect_at(
+/// [`Batch::redirect`], whose caller answers for `code`.
+pub(super) fn redirect_at(
+    batch: &mut Batch,
     ops: &'static Ops,
     site: &Site,
     code: Option<u64>,
 ) -> Result<(), FtraceError> {
-    REGISTRY.lock().sets.redirect(ops, site, code)
+    REGISTRY.lock().sets.redirect(ops, site, code, batch)
 }
 
 /// Turns all tracing on or off; what is registered stays registered.
@@ -160,6 +162,8 @@ pub unsafe fn redirect_at(
 /// # Errors
 /// [`FtraceError::Needed`] while an ops is registered that must go on working.
 pub fn set_enabled(on: bool) -> Result<(), FtraceError> {
+    // Settled when the registry is open again.
+    let mut batch = Batch::default();
     let mut registry = REGISTRY.lock();
     if registry.sets.are_live() == on {
         return Ok(());
@@ -171,10 +175,7 @@ pub fn set_enabled(on: bool) -> Result<(), FtraceError> {
     if let (Some(ops), false) = (needed, on) {
         return Err(FtraceError::Needed(ops.name));
     }
-    registry.sets.set_live(on)?;
-    drop(registry);
-    settle();
-    Ok(())
+    registry.sets.set_live(on, &mut batch)
 }
 
 /// Whether tracing is on.
@@ -238,6 +239,8 @@ pub fn remove_sites(range: Range) -> Result<(), FtraceError> {
 
 /// Puts sites in the place of those with addresses in a range.
 fn change_sites(range: core::ops::Range<u64>, new: &[Site]) -> Result<(), FtraceError> {
+    // Settled when the registry is open again.
+    let mut batch = Batch::default();
     let mut registry = REGISTRY.lock();
     let table = registry.sets.table()?;
     let place = |address| table.partition_point(|site| site.address < address);
@@ -247,5 +250,5 @@ fn change_sites(range: core::ops::Range<u64>, new: &[Site]) -> Result<(), Ftrace
     for piece in [before, new, behind] {
         sites.extend_from_slice(piece);
     }
-    registry.sets.replace_table(Arc::new(sites))
+    registry.sets.replace_table(Arc::new(sites), &mut batch)
 }

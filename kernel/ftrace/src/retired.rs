@@ -3,7 +3,12 @@
 
 use alloc::vec::Vec;
 use core::ops::Range;
-use machine::{arch, cpus, mm::code::CodeBlock, sync::IrqLock};
+use machine::{
+    arch,
+    cpus::{self, Moment},
+    mm::code::CodeBlock,
+    sync::IrqLock,
+};
 use thread::backtrace;
 
 /// Retired code.
@@ -11,11 +16,14 @@ struct Retired {
     /// Each with a number: another block may come to lie where one was.
     blocks: Vec<(u64, CodeBlock)>,
     next: u64,
+    /// Since then all CPUs must have synchronised, before any is given back.
+    since: Moment,
 }
 
 static RETIRED: IrqLock<Retired> = IrqLock::new(Retired {
     blocks: Vec::new(),
     next: 0,
+    since: Moment::ZERO,
 });
 
 fn range((_, block): &(u64, CodeBlock)) -> Range<u64> {
@@ -25,19 +33,26 @@ fn range((_, block): &(u64, CodeBlock)) -> Range<u64> {
 
 /// Takes code that nothing leads to any more, to be given back when it is safe.
 pub fn retire(block: CodeBlock) {
+    retire_since(block, cpus::now());
+}
+
+/// The same for code that no CPU enters anew that has [synchronised](cpus::synchronise) since a
+/// moment.
+pub(super) fn retire_since(block: CodeBlock, moment: Moment) {
     let mut retired = RETIRED.lock();
     let number = retired.next;
     retired.next += 1;
     retired.blocks.push((number, block));
+    retired.since = retired.since.max(moment);
 }
 
 /// Gives back what no thread can be in any more. Not under a lock: looks at the
 /// stacks of all threads, one at a time.
 pub fn reclaim() {
-    let (ranges, later) = {
+    let (ranges, later, since) = {
         let retired = RETIRED.lock();
         let ranges: Vec<Range<u64>> = retired.blocks.iter().map(range).collect();
-        (ranges, retired.next)
+        (ranges, retired.next, retired.since)
     };
     if ranges.is_empty() {
         return;
@@ -45,7 +60,7 @@ pub fn reclaim() {
     // Or a CPU that has fetched a way there before it was written over could take it after its
     // thread was looked at (`control_freed_while_a_cpu_has_the_old_site`).
     if arch::interrupts_are_on() {
-        cpus::synchronise();
+        cpus::synchronise_since(since);
     } else if cpus::count() > 1 {
         return;
     }
@@ -64,15 +79,26 @@ pub fn reclaim() {
     drop(gone);
 }
 
-/// Gives back what was retired, waiting for threads that were taken off the CPU in
-/// it. What the caller itself stands in stays, and so does all of it while
-/// interrupts are off, for then no other thread can run.
-pub fn wait() {
+/// Gives back what was retired before this call, waiting for threads that were taken off the CPU
+/// in it. What the caller itself stands in stays, and so does all of it while
+/// interrupts are off, for then no other thread can run. Says whether all of it has gone.
+pub fn wait() -> bool {
+    let before = RETIRED.lock().next;
     loop {
         reclaim();
-        let ranges: Vec<Range<u64>> = RETIRED.lock().blocks.iter().map(range).collect();
-        if ranges.is_empty() || backtrace::caller_is_in(&ranges) || !arch::interrupts_are_on() {
-            return;
+        let ranges: Vec<Range<u64>> = {
+            let retired = RETIRED.lock();
+            let own = retired
+                .blocks
+                .iter()
+                .filter(|&&(number, _)| number < before);
+            own.map(range).collect()
+        };
+        if ranges.is_empty() {
+            return true;
+        }
+        if backtrace::caller_is_in(&ranges) || !arch::interrupts_are_on() {
+            return false;
         }
         thread::yield_now();
     }

@@ -4,13 +4,13 @@
 //! few, however many sites there are, and each has one trampoline.
 
 use super::{
-    Flags, FtraceError, Ops, Site, retired,
+    Batch, Flags, FtraceError, Ops, Site,
     sites::{Table, set_sites, sites},
     trampoline::Trampoline,
 };
 use alloc::vec::Vec;
 use arrayvec::ArrayVec;
-use machine::text::{self, Change};
+use machine::text::Change;
 use memmap::Range;
 use ppc64::insn;
 
@@ -124,7 +124,7 @@ impl Sets {
 
     /// Replaces the table by one into which sites were put in one place, with no
     /// ops, or out of which they were taken in one place.
-    pub fn replace_table(&mut self, new: Table) -> Result<(), FtraceError> {
+    pub fn replace_table(&mut self, new: Table, batch: &mut Batch) -> Result<(), FtraceError> {
         let old = self.table()?;
         // Both are sorted: from where they differ on, they go on differing.
         let mut places = 0..old.len().min(new.len());
@@ -153,24 +153,29 @@ impl Sets {
         }
         set_sites(new.clone());
         self.sites = Some(new);
-        self.retire();
+        self.leave_unused(batch);
         Ok(())
     }
 
     /// Edits the sets of the chosen sites, by their places in the table and in its
     /// order, and writes their code.
-    pub fn edit(&mut self, chosen: &[usize], edit: Edit) -> Result<(), FtraceError> {
+    pub fn edit(
+        &mut self,
+        chosen: &[usize],
+        edit: Edit,
+        batch: &mut Batch,
+    ) -> Result<(), FtraceError> {
         let result = self.plan(chosen, edit).and_then(|(moves, changes)| {
             // SAFETY: a trampoline follows the ABI as far as a site's function
             // and its caller can tell, so each site may change at any time and
             // in any order; the old trampolines live until `reclaim`.
-            unsafe { text::apply(&changes) }.map_err(FtraceError::Text)?;
+            unsafe { batch.write(&changes) }?;
             Ok(moves)
         });
         if let Ok(moves) = &result {
             self.settle(chosen, moves);
         }
-        self.retire();
+        self.leave_unused(batch);
         result.map(|_| ())
     }
 
@@ -287,12 +292,11 @@ impl Sets {
     }
 
     /// Takes sets that no site has out of the table.
-    fn retire(&mut self) {
+    fn leave_unused(&mut self, batch: &mut Batch) {
         for set in self.sets.iter_mut().skip(1) {
             let gone = set.take_if(|set| set.sites == 0);
-            if let Some(trampoline) = gone.and_then(|set| set.trampoline) {
-                retired::retire(trampoline.into_block());
-            }
+            let trampoline = gone.and_then(|set| set.trampoline);
+            batch.leave(trampoline.map(Trampoline::into_block));
         }
     }
 
@@ -303,6 +307,7 @@ impl Sets {
         ops: &'static Ops,
         site: &Site,
         code: Option<u64>,
+        batch: &mut Batch,
     ) -> Result<(), FtraceError> {
         let set = self.place_of(site).map(|place| self.state[place]);
         let word = |sets: &Self| call(site, set.and_then(|set| sets.entry(set)));
@@ -318,7 +323,7 @@ impl Sets {
         }
         // SAFETY: where an ops sends its site follows the same rules as its
         // trampoline, and both stay until `retired` says otherwise.
-        let result = unsafe { text::apply(&[change]) }.map_err(FtraceError::Text);
+        let result = unsafe { batch.write(&[change]) };
         if result.is_err() {
             ops.set_direct(old);
         }
@@ -339,7 +344,7 @@ impl Sets {
     }
 
     /// Lets all sites call their trampolines, or none.
-    pub fn set_live(&mut self, live: bool) -> Result<(), FtraceError> {
+    pub fn set_live(&mut self, live: bool, batch: &mut Batch) -> Result<(), FtraceError> {
         let mut changes = Vec::new();
         let table = self.table()?;
         changes.try_reserve_exact(table.len())?;
@@ -360,7 +365,7 @@ impl Sets {
         }
         // SAFETY: a site at rest, and one that calls its set's trampoline, are
         // both right at any time: the trampoline goes on into the function.
-        unsafe { text::apply(&changes) }.map_err(FtraceError::Text)?;
+        unsafe { batch.write(&changes) }?;
         self.live = live;
         Ok(())
     }

@@ -13,6 +13,7 @@ use super::{
 use alloc::{format, string::ToString, sync::Arc, vec::Vec};
 use consistency::Function;
 use core::time::Duration;
+use ftrace::Batch;
 use loader::Module;
 
 /// How to enable a patch.
@@ -54,7 +55,8 @@ fn try_enable(
         Arc::new(Patch::new(id, module.clone()))
     };
     check(&patch)?;
-    let (functions, new) = prepare(&patch)?;
+    let mut sites = Batch::default();
+    let (functions, new) = prepare(&patch, &mut sites)?;
     log::info!(
         "livepatch: '{}': starting patching transition",
         patch.name()
@@ -63,8 +65,8 @@ fn try_enable(
         REGISTRY.lock().functions.insert(old, registered);
     }
     let way = Way::In(&functions, patch.descriptor.replace);
-    let result = transition::unsettle(lock, &patch, &way)
-        .and_then(|()| transition::begin(lock, &patch, &way));
+    let result = transition::unsettle(lock, &mut sites, &patch, &way)
+        .and_then(|()| transition::begin(lock, sites, &patch, &way));
     if let Err(error) = result {
         forget_unused(&functions);
         cancel(&patch);
@@ -106,7 +108,7 @@ type New = Vec<(u64, Registered)>;
 
 /// Everything up to the transition: looks the functions up, calls the pre-patch
 /// callbacks, registers the functions that no patch has replaced before.
-fn prepare(patch: &Patch) -> Result<(Vec<Function>, New), LivepatchError> {
+fn prepare(patch: &Patch, sites: &mut Batch) -> Result<(Vec<Function>, New), LivepatchError> {
     let name = patch.name();
     log::info!("livepatch: enabling patch '{name}'");
     let present: Vec<usize> = objects::present(patch).collect();
@@ -118,7 +120,8 @@ fn prepare(patch: &Patch) -> Result<(Vec<Function>, New), LivepatchError> {
     // Tables by address then grow at their ends.
     functions.sort_unstable_by_key(|function| function.old);
     log::info!("livepatch: '{name}': initializing patching transition");
-    let prepared = objects::pre_patch(patch, &present).and_then(|()| objects::register(&functions));
+    let prepared =
+        objects::pre_patch(patch, &present).and_then(|()| objects::register(&functions, sites));
     match prepared {
         Ok(new) => Ok((functions, new)),
         Err(error) => {
@@ -178,12 +181,13 @@ pub fn disable(name: &str) -> Result<(), LivepatchError> {
         };
     }
     log::info!("livepatch: '{name}': initializing unpatching transition");
-    transition::unsettle(&lock, &patch, &Way::Out)?;
+    let mut sites = Batch::default();
+    transition::unsettle(&lock, &mut sites, &patch, &Way::Out)?;
     for index in objects::present(&patch) {
         patch.pre_unpatch(index);
     }
     log::info!("livepatch: '{name}': starting unpatching transition");
-    transition::begin(&lock, &patch, &Way::Out)?;
+    transition::begin(&lock, sites, &patch, &Way::Out)?;
     worker::set_deadline(None);
     transition::go_on(&lock);
     Ok(())

@@ -15,6 +15,7 @@ use alloc::{
 };
 use consistency::{Function, ModelError};
 use core::convert::Infallible;
+use ftrace::Batch;
 use loader::Module;
 use machine::symbols;
 
@@ -118,12 +119,15 @@ pub(super) fn pre_patch(patch: &Patch, present: &[usize]) -> Result<(), Livepatc
 }
 
 /// Registers those of the functions that are not.
-pub(super) fn register(functions: &[Function]) -> Result<Vec<(u64, Registered)>, LivepatchError> {
+pub(super) fn register(
+    functions: &[Function],
+    sites: &mut Batch,
+) -> Result<Vec<(u64, Registered)>, LivepatchError> {
     let mut new: Vec<(u64, Registered)> = Vec::new();
     for function in functions {
         let is_known = REGISTRY.lock().functions.contains_key(&function.old);
         if !is_known && !new.iter().any(|&(old, _)| old == function.old) {
-            new.push((function.old, Registered::new(function.old)?));
+            new.push((function.old, Registered::new(function.old, sites)?));
         }
     }
     Ok(new)
@@ -170,14 +174,15 @@ fn apply(
     let functions = functions_in(patch, &patch.descriptor.targets[index], module)?;
     must_have_sizes(&functions)?;
     pre_patch(patch, &[index])?;
-    let new = register(&functions)?;
+    let mut sites = Batch::default();
+    let new = register(&functions, &mut sites)?;
     {
         let mut registry = REGISTRY.lock();
         for (old, registered) in new {
             registry.functions.insert(old, registered);
         }
     }
-    let moving = lock.change(|model| {
+    let moving = lock.change_with(&mut sites, |model| {
         model.add_functions(patch.id, &functions)?;
         Ok(model.transition().map(|one| one.patch()))
     });
@@ -193,8 +198,8 @@ fn apply(
     if moving.is_none() {
         for function in &functions {
             if let Some(function) = REGISTRY.lock().functions.get(&function.old) {
-                function.unsettle()?;
-                function.settle();
+                function.unsettle(&mut sites)?;
+                function.settle(&mut sites);
             }
         }
     }

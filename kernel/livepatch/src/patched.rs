@@ -10,7 +10,7 @@ use core::{
     ptr::{self, NonNull},
     sync::atomic::{AtomicU64, Ordering},
 };
-use ftrace::{Flags, Ops, Site};
+use ftrace::{Batch, Flags, Ops, Site};
 use layout::CallFrame;
 use machine::{
     arch::{self, Cpu},
@@ -68,7 +68,7 @@ impl Registered {
     ///
     /// # Errors
     /// When it has no site, or tracing refuses; nothing has changed then.
-    pub fn new(old: Code) -> Result<Self, LivepatchError> {
+    pub fn new(old: Code, batch: &mut Batch) -> Result<Self, LivepatchError> {
         let site = ftrace::find_site(old).filter(|site| site.function() == old);
         let site = site.ok_or(LivepatchError::NoSite { function: old })?;
         let flags = Flags::CHANGES_NIP
@@ -85,7 +85,7 @@ impl Registered {
         // For `divert`, which is handed the ops and looks at what is around it.
         let _ = patched.expose_provenance();
         let registered = Self(patched);
-        match ftrace::register_at(registered.ops(), &site) {
+        match batch.attach(registered.ops(), &site) {
             Ok(()) => Ok(registered),
             Err(error) => {
                 registered.free();
@@ -110,7 +110,8 @@ impl Registered {
     }
 
     /// Sets what calls run on either side. Calls read one of them, of which the other CPUs
-    /// see to it that it does not change meanwhile: see [`Lock::change`](super::registry::Lock::change).
+    /// see to it that it does not change meanwhile: see
+    /// [`Lock::change_with`](super::registry::Lock::change_with).
     pub fn publish(&self, choice: Choice) {
         for (code, side) in self.codes.iter().zip([false, true]) {
             code.store(choice.of(side), Ordering::Relaxed);
@@ -121,22 +122,19 @@ impl Registered {
     ///
     /// # Errors
     /// When the site can't be written; nothing has changed then.
-    pub fn unsettle(&self) -> Result<(), LivepatchError> {
+    pub fn unsettle(&self, batch: &mut Batch) -> Result<(), LivepatchError> {
         if self.ops.direct().is_none() {
             return Ok(());
         }
         // SAFETY: the trampoline's callback decides as it always did.
-        unsafe { ftrace::redirect_at(self.ops(), &self.site, None) }
-            .map_err(LivepatchError::Ftrace)?;
-        if let Some(stub) = self.stub.lock().take() {
-            ftrace::retire(stub);
-        }
+        unsafe { batch.redirect(self.ops(), &self.site, None) }.map_err(LivepatchError::Ftrace)?;
+        batch.leave(self.stub.lock().take());
         Ok(())
     }
 
     /// Sends calls straight to where all of them go now that nothing moves. Where
     /// that can't be done they go on through the trampoline.
-    pub fn settle(&self) {
+    pub fn settle(&self, batch: &mut Batch) {
         let code = self.codes[0].load(Ordering::Relaxed);
         if self.ops.direct().is_some() || code == self.old {
             return;
@@ -150,7 +148,7 @@ impl Registered {
         *self.stub.lock() = Some(stub);
         // SAFETY: both sides go to this code, by the same hand-off; the stub is
         // retired when it is left.
-        if let Err(error) = unsafe { ftrace::redirect_at(self.ops(), &self.site, Some(start)) } {
+        if let Err(error) = unsafe { batch.redirect(self.ops(), &self.site, Some(start)) } {
             log::warn!("livepatch: {error}");
             drop(self.stub.lock().take());
         }
@@ -165,41 +163,57 @@ impl Registered {
     }
 }
 
-/// Lets calls of all these functions go to the functions themselves again. Waits
-/// once for threads that are on the way, which takes a look at every stack.
-pub fn release(all: Vec<Registered>) {
-    // Not dropped: that would come back here.
-    let mut left: Vec<ManuallyDrop<Registered>> = Vec::with_capacity(all.len());
+/// Functions that are registered no more: their calls go to the functions themselves again. Some may
+/// still be on the way through the trampolines.
+#[derive(Debug)]
+#[must_use]
+pub struct Detached(Vec<ManuallyDrop<Registered>>);
+
+/// Lets calls of all these functions go to the functions themselves again.
+pub fn detach(all: Vec<Registered>, batch: &mut Batch) -> Detached {
+    let mut detached = Vec::with_capacity(all.len());
     for registered in all {
+        // Not dropped: that would come back here.
         let registered = ManuallyDrop::new(registered);
-        if let Err(error) = ftrace::detach_at(registered.ops(), &registered.site) {
+        if let Err(error) = batch.detach(registered.ops(), &registered.site) {
             // The site is not ours any more, or memory is broken: leave everything.
             log::error!("livepatch: {error}");
             continue;
         }
-        if let Some(stub) = registered.stub.lock().take() {
-            ftrace::retire(stub);
+        batch.leave(registered.stub.lock().take());
+        detached.push(registered);
+    }
+    Detached(detached)
+}
+
+impl Detached {
+    /// Frees them. Waits once for threads that are on the way, which takes a look at every
+    /// stack. The batch by which they were detached is settled.
+    pub fn free(self) {
+        if self.0.is_empty() {
+            return;
         }
-        left.push(registered);
-    }
-    if left.is_empty() {
-        return;
-    }
-    ftrace::wait_for_retired();
-    if ftrace::retired() > 0 {
+        if ftrace::wait_for_retired() {
+            for registered in self.0 {
+                ManuallyDrop::into_inner(registered).free();
+            }
+            return;
+        }
         // The caller itself comes from there, or lets no other thread run: a few
         // bytes are lost, and nothing is read after it was freed.
-        for registered in left {
+        for registered in self.0 {
             log::warn!(
                 "livepatch: {} can't be freed from here",
                 registered.site.path()
             );
         }
-        return;
     }
-    for registered in left {
-        ManuallyDrop::into_inner(registered).free();
-    }
+}
+
+/// [`detach`], and [`free`](Detached::free).
+pub fn release(all: Vec<Registered>) {
+    let detached = detach(all, &mut Batch::default());
+    detached.free();
 }
 
 impl Drop for Registered {
@@ -218,11 +232,16 @@ pub fn sides() -> Sides {
     }
 }
 
-/// Sets the number of the running transition, and returns the last one.
-pub fn set_number(number: u64) -> u64 {
+/// The number of the running transition, or of the last one.
+pub fn number() -> u64 {
+    NUMBER.load(Ordering::Relaxed)
+}
+
+/// Sets it.
+pub fn set_number(number: u64) {
     // Relaxed: every CPU has seen what is before it, and what comes after it waits for every
-    // CPU (`Lock::change`).
-    NUMBER.swap(number, Ordering::Relaxed)
+    // CPU (`Lock::change_with`).
+    NUMBER.store(number, Ordering::Relaxed);
 }
 
 /// The settled stub: the trampoline's end for calls that all go to `code`.

@@ -6,15 +6,22 @@ use super::{
 };
 use alloc::{collections::BTreeMap, string::ToString, sync::Arc, vec::Vec};
 use consistency::{Code, PatchId, Patches, Phase, Ranges, Transition};
+use ftrace::Batch;
 use loader::Module;
-use machine::{arch, cpus, sync::IrqLock};
+use machine::{
+    arch,
+    cpus::{self, Moment},
+    sync::IrqLock,
+};
 use thread::WaitQueue;
 
 /// What is known of all patches.
 #[derive(Debug)]
 pub(super) struct Registry {
-    /// None until the first patch. Changed by [`Lock::change`] alone.
+    /// None until the first patch. Changed by [`Lock::change_with`] alone.
     model: Option<Arc<Patches>>,
+    /// Just after the functions' codes were last written.
+    published: Moment,
     /// By old function.
     pub functions: BTreeMap<Code, Registered>,
     /// Enabled or in transition, oldest first.
@@ -46,6 +53,7 @@ pub(super) static PENDING: IrqLock<Option<Arc<Pending>>> = IrqLock::new(None);
 
 pub(super) static REGISTRY: IrqLock<Registry> = IrqLock::new(Registry {
     model: None,
+    published: Moment::ZERO,
     functions: BTreeMap::new(),
     patches: Vec::new(),
     pinned: Vec::new(),
@@ -90,35 +98,69 @@ impl Lock {
 }
 
 impl Lock {
+    /// [`change_with`](Self::change_with) no sites.
+    pub fn change<T, E>(&self, body: impl FnOnce(&mut Patches) -> Result<T, E>) -> Result<T, E> {
+        self.change_with(&mut Batch::default(), body)
+    }
+
     /// Changes the model, and lets calls see what it says then: all that begin on any CPU when
-    /// this returns. What is between these steps is modelled in `crates/models/src/sides.rs`.
+    /// this returns. `sites`, which the change rests on, are settled by then. What is between these
+    /// steps is modelled in `crates/models/src/sides.rs`.
     ///
     /// Others see the old model until the new one is whole: what it costs to make, memory
     /// for each function above all, is spent with interrupts on. No other change can come
     /// between, for the owner of this lock alone makes any.
     ///
+    /// When a transition begins, all threads are on
+    /// its old side, and the codes of that side are what they have run until now. The new
+    /// side's codes may be written one by one, for no call reads them: no thread has the new
+    /// number before it may switch, and it may only after
+    /// [`publish`](super::transition::publish).
+    ///
+    /// But a call that still goes by the *last* number may find its thread on that one's new
+    /// side, and would read a code that is written meanwhile. So between number and codes every
+    /// CPU must have left the calls that it was in: [`cpus::synchronise`]. The same wait sees to
+    /// it that no CPU jumps past the trampoline by a word of the site that was replaced before.
+    ///
+    /// And between the codes of one change and the number of the next: a CPU that saw that number first
+    /// could find its thread on the old side, and there the code of before
+    /// (`sides::control_no_wait_before_the_number`).
+    ///
     /// # Errors
     /// What `body` refuses; nothing has changed then.
-    pub fn change<T, E>(&self, body: impl FnOnce(&mut Patches) -> Result<T, E>) -> Result<T, E> {
-        let before = REGISTRY.lock().model_now();
+    pub fn change_with<T, E>(
+        &self,
+        sites: &mut Batch,
+        body: impl FnOnce(&mut Patches) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let (before, published) = {
+            let registry = REGISTRY.lock();
+            (registry.model_now(), registry.published)
+        };
         let mut model = before.as_deref().cloned().unwrap_or_default();
         let result = body(&mut model)?;
         // What stays is decided by the patches that there are, not by those that were.
         model.shrink_to_fit();
+        let number = model.transition().map(Transition::number);
+        let number = number.filter(|&number| number != patched::number());
+        if number.is_some() {
+            cpus::synchronise_since(published);
+        }
         let model = Arc::new(model);
-        let is_new = {
+        {
             let mut registry = REGISTRY.lock();
             registry.model = Some(model);
-            registry.publish_number()
-        };
-        if is_new {
-            cpus::synchronise();
+            number.into_iter().for_each(patched::set_number);
         }
-        REGISTRY.lock().publish_codes();
-        // Before the next number is seen. A CPU that saw that one first could find its thread
-        // on the old side, and there the code of before: the model
-        // `sides::control_no_wait_at_the_end` shows it.
-        cpus::synchronise();
+        if number.is_some() {
+            let since = cpus::now();
+            // Waits for the same, if there are any sites.
+            sites.settle();
+            cpus::synchronise_since(since);
+        }
+        let mut registry = REGISTRY.lock();
+        registry.publish_codes();
+        registry.published = cpus::now();
         Ok(result)
     }
 }
@@ -175,28 +217,7 @@ impl Registry {
         }
     }
 
-    /// Lets calls see the number of the running transition: the first half of what they see
-    /// of a change. Says whether it is another than before.
-    ///
-    /// A call looks at the number, at its thread's state and at one of the function's two codes,
-    /// with interrupts off ([`divert`](patched)). When a transition begins, all threads are on
-    /// its old side, and the codes of that side are what they have run until now. The new
-    /// side's codes may be written one by one, for no call reads them: no thread has the new
-    /// number before it may switch, and it may only after
-    /// [`publish`](super::transition::publish).
-    ///
-    /// But a call that still goes by the *last* number may find its thread on that one's new
-    /// side, and would read a code that is written meanwhile. So between number and codes every
-    /// CPU must have left the calls that it was in: [`cpus::synchronise`]. The same wait sees to
-    /// it that no CPU jumps past the trampoline by a word of the site that was replaced before.
-    fn publish_number(&self) -> bool {
-        self.model().transition().is_some_and(|transition| {
-            let number = transition.number();
-            patched::set_number(number) != number
-        })
-    }
-
-    /// Lets calls see what functions they run, on either side: the second half.
+    /// Lets calls see what functions they run, on either side.
     fn publish_codes(&self) {
         debug_assert!(!arch::interrupts_are_on());
         // Both ascend, so one pass does: interrupts are off.

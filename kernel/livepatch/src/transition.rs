@@ -2,8 +2,7 @@
 //! completes it. Meanwhile threads switch one by one ([`switching`]).
 
 use super::{
-    LivepatchError, Patch, objects,
-    patched::{self, Registered},
+    LivepatchError, Patch, objects, patched,
     registry::{CHANGED, Lock, PENDING, Pending, REGISTRY},
     switching,
     watch::{self, Event},
@@ -12,6 +11,7 @@ use super::{
 use alloc::{sync::Arc, vec::Vec};
 use consistency::{Code, Direction, Function, ModelError, Patches, Ranges};
 use core::{convert::Infallible, sync::atomic::Ordering};
+use ftrace::Batch;
 use machine::{debugger, symbols};
 
 /// What a transition is about.
@@ -23,14 +23,19 @@ pub(super) enum Way<'a> {
 }
 
 /// Starts a transition of `patch`. All functions that it touches are registered, and
-/// [unsettled](unsettle).
+/// [unsettled](unsettle) in this batch.
 ///
 /// # Errors
 /// When the model refuses; nothing has changed then.
 #[inline(never)] // the step explorer finds it by its name
-pub(super) fn begin(lock: &Lock, patch: &Arc<Patch>, way: &Way<'_>) -> Result<(), LivepatchError> {
-    if let Err(refused) = change_model(lock, patch, way) {
-        settle(&registered());
+pub(super) fn begin(
+    lock: &Lock,
+    mut sites: Batch,
+    patch: &Arc<Patch>,
+    way: &Way<'_>,
+) -> Result<(), LivepatchError> {
+    if let Err(refused) = change_model(lock, &mut sites, patch, way) {
+        settle(&registered(), &mut sites);
         return Err(refused.into());
     }
     debugger::ways_changed(patched::sides());
@@ -44,14 +49,19 @@ pub(super) fn begin(lock: &Lock, patch: &Arc<Patch>, way: &Way<'_>) -> Result<()
     Ok(())
 }
 
-fn change_model(lock: &Lock, patch: &Arc<Patch>, way: &Way<'_>) -> Result<(), ModelError> {
+fn change_model(
+    lock: &Lock,
+    sites: &mut Batch,
+    patch: &Arc<Patch>,
+    way: &Way<'_>,
+) -> Result<(), ModelError> {
     match way {
         Way::In(functions, replace) => {
-            lock.change(|model| model.enable(patch.id, functions, *replace))?;
+            lock.change_with(sites, |model| model.enable(patch.id, functions, *replace))?;
             REGISTRY.lock().patches.push(patch.clone());
         }
         Way::Out => {
-            lock.change(|model| model.disable(patch.id))?;
+            lock.change_with(sites, |model| model.disable(patch.id))?;
         }
     }
     Ok(())
@@ -101,7 +111,12 @@ fn range_of(code: Code) -> core::ops::Range<u64> {
 ///
 /// # Errors
 /// When a site can't be written; nothing has changed then.
-pub(super) fn unsettle(_: &Lock, patch: &Patch, way: &Way<'_>) -> Result<(), LivepatchError> {
+pub(super) fn unsettle(
+    _: &Lock,
+    sites: &mut Batch,
+    patch: &Patch,
+    way: &Way<'_>,
+) -> Result<(), LivepatchError> {
     let touched: Vec<Code> = match way {
         Way::In(_, true) => registered(),
         Way::In(functions, false) => functions.iter().map(|function| function.old).collect(),
@@ -111,31 +126,27 @@ pub(super) fn unsettle(_: &Lock, patch: &Patch, way: &Way<'_>) -> Result<(), Liv
             own.map(|function| function.old).collect()
         }
     };
-    let unsettled = on_each(&touched, Registered::unsettle);
-    if unsettled.is_err() {
-        settle(&touched);
-    }
-    unsettled
-}
-
-/// Sends the calls of these functions the short way, where there is one.
-fn settle(functions: &[Code]) {
-    let settled = on_each(functions, |function| {
-        function.settle();
-        Ok::<_, Infallible>(())
-    });
-    let Ok(()) = settled;
-}
-
-/// Does something with each of these functions that is registered, up to the first error.
-/// One by one, so that interrupts are not off for all of them together.
-fn on_each<E>(functions: &[Code], body: impl Fn(&Registered) -> Result<(), E>) -> Result<(), E> {
-    for old in functions {
-        if let Some(function) = REGISTRY.lock().functions.get(old) {
-            body(function)?;
+    // One by one, so that interrupts are not off for all of them together.
+    for old in &touched {
+        let unsettled = match REGISTRY.lock().functions.get(old) {
+            Some(function) => function.unsettle(sites),
+            None => Ok(()),
+        };
+        if unsettled.is_err() {
+            settle(&touched, sites);
+            return unsettled;
         }
     }
     Ok(())
+}
+
+/// Sends the calls of these functions the short way, where there is one.
+pub(super) fn settle(functions: &[Code], sites: &mut Batch) {
+    for old in functions {
+        if let Some(function) = REGISTRY.lock().functions.get(old) {
+            function.settle(sites);
+        }
+    }
 }
 
 /// Switches the threads that can switch now. The worker does the rest.
@@ -239,10 +250,12 @@ pub(super) fn end(lock: &Lock) {
     let released: Vec<_> = (completed.released.iter())
         .filter_map(|old| REGISTRY.lock().functions.remove(old))
         .collect();
-    let touched = registered();
+    let mut sites = Batch::default();
+    let detached = patched::detach(released, &mut sites);
+    settle(&registered(), &mut sites);
+    drop(sites);
     // Waits for threads that are on the way through their trampolines.
-    patched::release(released);
-    settle(&touched);
+    detached.free();
     ftrace::reclaim();
     debugger::ways_changed(patched::sides());
     for index in objects::present(&patch) {

@@ -5,13 +5,12 @@
 //! - to look whether a thread waits for a CPU ([`RESCHEDULE`]);
 //! - to take part in a *synchronisation* ([`synchronise`]): to say that it is in no section
 //!   that has kept interrupts off since before, and to fetch instructions anew;
-//! - to call a function ([`call_on`]);
-//! - to *pause* ([`pause_others`]), while this CPU writes code, reports a fault or gives the
-//!   verdict.
+//! - to call a function ([`call_on_others`]);
+//! - to *pause* ([`pause_others`]), while this CPU reports a fault or gives the verdict.
 //!
 //! All but the first are waited for. A CPU that waits with interrupts off would not see what
 //! others ask of it, and two that wait for each other would wait for ever. So
-//! [`synchronise`] and [`call_on`] want interrupts on, and nothing that keeps them off, such as an
+//! [`synchronise`] and [`call_on_others`] want interrupts on, and nothing that keeps them off, such as an
 //! [`IrqLock`](crate::sync::IrqLock), may be held; and a CPU that waits for a lock pauses
 //! there ([`while_waiting`]).
 //!
@@ -232,9 +231,33 @@ pub fn take_requests(off: &InterruptsOff) -> bool {
 /// Has this CPU taken part in the rounds up to `round`.
 fn take_part(cpu: &Cpu, round: u64) {
     arch::synchronise_fetch();
+    // For `text::sync`: what this CPU stores next to code is seen by QEMU as such.
+    arch::forget_translations();
     // Release: what this CPU has read and done until now is over for the CPU that waits, which
     // may free it (`control_takes_part_relaxed`).
     cpu.synchronised.fetch_max(round, Ordering::Release);
+}
+
+/// A moment, by the rounds of synchronisation that were begun before it.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Moment(u64);
+
+impl Moment {
+    /// Before all others.
+    pub const ZERO: Self = Self(0);
+}
+
+/// This moment, for [`synchronise_since`].
+#[must_use]
+#[inline]
+pub fn now() -> Moment {
+    if count() == 1 {
+        return Moment::ZERO;
+    }
+    // A write that changes nothing, for a load could see an old number
+    // (`control_takes_the_moment_by_a_load`). Release: the next round begins with what was written
+    // before it (`control_takes_the_moment_relaxed`).
+    Moment(ROUND.fetch_add(0, Ordering::Release))
 }
 
 /// Returns when every CPU has passed a point at which it had interrupts on, and has fetched
@@ -247,10 +270,21 @@ fn take_part(cpu: &Cpu, round: u64) {
 /// later time.
 ///
 /// # Panics
-/// When interrupts are off: the caller holds a lock, or is a handler.
+/// When interrupts are off and there are several CPUs: the caller holds a lock, or is a handler.
 pub fn synchronise() {
+    synchronise_since(now());
+}
+
+/// The same for what was written before a moment: does not wait if all CPUs have passed such a point
+/// since then, because it, or another thread, has waited for that.
+///
+/// # Panics
+/// As [`synchronise`].
+pub fn synchronise_since(moment: Moment) {
     arch::synchronise_fetch();
-    if count() == 1 {
+    // Acquire: pairs with `take_part` (`control_waits_relaxed`).
+    let have_passed = |round| all().all(|cpu| cpu.synchronised.load(Ordering::Acquire) >= round);
+    if count() == 1 || have_passed(moment.0 + 1) {
         return;
     }
     assert!(
@@ -270,18 +304,16 @@ pub fn synchronise() {
         }
         round
     };
-    for cpu in all() {
-        // Acquire: pairs with `take_part` (`control_waits_relaxed`).
-        while cpu.synchronised.load(Ordering::Acquire) < round {
-            arch::spin();
-        }
+    while !have_passed(round) {
+        arch::spin();
     }
 }
 
-/// A call that one CPU makes for another.
+/// A call that one CPU has others make.
 struct Call<'a> {
     function: &'a (dyn Fn() + Sync),
-    is_done: AtomicBool,
+    /// How many have still to make it.
+    remaining: AtomicU32,
 }
 
 /// The call that is asked for; null if none is.
@@ -298,48 +330,52 @@ impl spin::RelaxStrategy for LetOthersRun {
     }
 }
 
-/// Has the CPU of this number call a function in its interrupt handler, and waits for it.
+/// Has every other CPU call a function in its interrupt handler, and waits for all of them.
 ///
 /// # Panics
-/// When interrupts are off, or there is no such CPU.
-pub fn call_on(number: u32, function: &(dyn Fn() + Sync)) {
+/// When interrupts are off.
+pub fn call_on_others(function: &(dyn Fn() + Sync)) {
     assert!(
         arch::interrupts_are_on(),
-        "a CPU waits for another with interrupts off"
+        "a CPU waits for others with interrupts off"
     );
     let _one = CALLER.lock();
     let call = Call {
         function,
-        is_done: AtomicBool::new(false),
+        remaining: AtomicU32::new(0),
     };
-    // Release: the CPU that finds it finds it whole. Before the request, or the CPU could
-    // look too early and never again (`control_asks_before_the_call_is_there`).
-    CALLED.store(ptr::from_ref(&call).cast_mut().cast(), Ordering::Release);
-    ask(&CPUS[number as usize], CALL);
-    while !call.is_done.load(Ordering::Acquire) {
+    {
+        let off = arch::interrupts_off();
+        let others = || all().filter(|cpu| !ptr::eq(*cpu, off.cpu()));
+        call.remaining
+            .store(others().count() as u32, Ordering::Relaxed);
+        // Release: a CPU that finds it finds it whole. Before the request, or the CPU could
+        // look too early and never again (`control_asks_before_the_call_is_there`).
+        CALLED.store(ptr::from_ref(&call).cast_mut().cast(), Ordering::Release);
+        others().for_each(|cpu| ask(cpu, CALL));
+    }
+    while call.remaining.load(Ordering::Acquire) > 0 {
         arch::spin();
     }
 }
 
 fn make_call() {
-    let call = CALLED.swap(ptr::null_mut(), Ordering::AcqRel);
-    // SAFETY: null, or a call whose maker waits until it is done.
-    if let Some(call) = unsafe { call.as_ref() } {
-        (call.function)();
-        // Release: what the function has written is seen by the CPU that waits
-        // (`control_says_that_the_call_is_done_relaxed`). The call is not looked at afterwards.
-        call.is_done.store(true, Ordering::Release);
-    }
+    let call = CALLED.load(Ordering::Acquire);
+    // SAFETY: this CPU was asked for a call, whose maker waits until it is done.
+    let call = unsafe { &*call };
+    (call.function)();
+    // Release: what the function has written is seen by the CPU that waits
+    // (`control_says_that_the_call_is_done_relaxed`). The call is not looked at afterwards.
+    call.remaining.fetch_sub(1, Ordering::Release);
 }
 
-/// Waits until the others pause: for the report of a fault or the verdict, or while code is
-/// written. Locks may be held, for a CPU that waits for one pauses too. A second CPU that wants
-/// the same pauses itself first. Says whether they were not paused by this CPU already.
-pub fn pause_others(off: &InterruptsOff) -> bool {
+/// Waits until the others pause, for the report of a fault or the verdict. Locks may be held, for a CPU
+/// that waits for one pauses too. A second CPU that wants the same pauses itself first.
+pub fn pause_others(off: &InterruptsOff) {
     let me = off.cpu().number() + 1;
     while let Err(other) = PAUSER.compare_exchange(0, me, Ordering::AcqRel, Ordering::Acquire) {
         if other == me {
-            return false;
+            return;
         }
         pause();
     }
@@ -359,7 +395,6 @@ pub fn pause_others(off: &InterruptsOff) -> bool {
             arch::spin();
         }
     }
-    true
 }
 
 /// The clock's frequency may not be known yet; then there is one CPU.

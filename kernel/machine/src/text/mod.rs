@@ -8,18 +8,21 @@
 //! # Other CPUs
 //! On hardware another CPU runs the old word or the new one, and the new one for good when it
 //! has executed an `isync` since. So a caller that relies on the new words, because code is to be freed
-//! that the old ones lead to, waits with [`cpus::synchronise`], for which it must hold no lock.
+//! that the old ones lead to, waits with [`sync`], for which it must hold no lock.
 //!
 //! QEMU's multi-threaded TCG asks for more. It throws away what it has translated of the old
 //! word first, and stores then. A CPU that translates in between keeps the old word, and nothing
 //! but another store throws that away: with a caller in a tight loop, some writes of a
 //! hundred are lost for good. A second store right away does not help (docs/cpus.md has the
-//! figures). So the other CPUs pause while words are written that they may run.
+//! figures): the translation may be under way for as long as the host likes. So [`sync`] stores
+//! each word again when every CPU has taken an interrupt. And a store that meets the end of such
+//! a translation may leave the writer's own TLB with an entry that says of the page that it holds no
+//! code; no store by that entry throws anything away. So each CPU drops its entries in that
+//! interrupt ([`arch::forget_translations`]).
 
 use crate::{arch, cpus, mm, symbols::Place, sync::IrqLock};
 use core::fmt;
 use memmap::Range;
-use ppc64::insn;
 use textplan::Rules;
 pub use textplan::{Change, PlanError, Unverified};
 
@@ -104,7 +107,8 @@ pub fn read(address: u64) -> u32 {
     unsafe { arch::load_instruction(address) }
 }
 
-/// Makes all changes, or none. They are in the order of their addresses.
+/// Makes all changes, or none. They are in the order of their addresses. Other CPUs may run the
+/// old words until [`sync`].
 ///
 /// # Errors
 /// [`TextError::Refused`] with the first change that does not fit, and nothing
@@ -128,16 +132,30 @@ pub unsafe fn apply(changes: &[Change]) -> Result<(), TextError> {
         unsafe { arch::load_instruction(address) }
     })
     .map_err(TextError::Refused)?;
-    // A block of code is filled with traps when it is made: no CPU has run those.
-    let is_fresh = changes.iter().all(|change| change.expected == insn::TRAP);
-    let paused = cpus::count() > 1 && !is_fresh && cpus::pause_others(writer.off());
     let done = textplan::carry_out(changes, |address, new| {
         // SAFETY: aligned and in patchable code, as checked; what it means to
         // run it is the caller's promise.
         unsafe { arch::store_instruction(address, new) }
     });
-    if paused {
-        cpus::resume_others();
-    }
+    drop(writer);
     done.map_err(TextError::Unverified)
+}
+
+/// Waits until every CPU runs these words of code, which were written, as they are now.
+///
+/// # Panics
+/// As [`cpus::synchronise`].
+pub fn sync(words: &[u64]) {
+    cpus::synchronise();
+    if words.is_empty() || cpus::count() == 1 {
+        return;
+    }
+    for &address in words {
+        let _writer = WRITER.lock();
+        // It may have been written once more.
+        let word = read(address);
+        // SAFETY: the word that is there.
+        unsafe { arch::store_instruction(address, word) };
+    }
+    cpus::synchronise();
 }

@@ -6,7 +6,7 @@ use super::{
     steps::{Seen, Steps},
 };
 use crate as thread;
-use crate::{Activity, State, Thread};
+use crate::{Activity, Thread};
 use alloc::vec::Vec;
 use consistency::Ranges;
 use core::ops::Range;
@@ -46,9 +46,17 @@ pub fn held(ranges: &[Range<u64>]) -> Vec<u64> {
     look_at_caller(&ranges, &mut found);
     // Another CPU's handler adds to it, and takes no memory there.
     found.reserve(ranges.len());
-    let me = thread::with_current(Thread::id);
-    for thread in thread::all().filter(|thread| Some(thread.id()) != me) {
-        look_at(&thread, &ranges, &mut found);
+    let mut seen: Vec<u32> = thread::with_current(Thread::id).into_iter().collect();
+    for thread in thread::all() {
+        while !seen.contains(&thread.id()) && !look_at(&thread, &ranges, &mut found) {
+            if !arch::interrupts_are_on() {
+                ranges.starts().for_each(|start| take(start, &mut found));
+                return found;
+            }
+            // It may have left its CPU meanwhile: then it has not been looked at
+            // (`retire::control_a_look_that_came_too_late_counts` in `crates/models`).
+            look_at_running(&ranges, &mut found, &mut seen);
+        }
     }
     found
 }
@@ -74,43 +82,30 @@ fn look_at_caller(ranges: &Ranges, found: &mut Vec<u64>) {
     look(frames, current.as_deref(), ranges, found);
 }
 
-fn look_at(thread: &Thread, ranges: &Ranges, found: &mut Vec<u64>) {
-    loop {
-        let runs_on = thread.look(|activity| match activity {
-            Activity::Running => Some(thread.cpu()),
-            Activity::Waiting(r1) | Activity::Preempted(r1) => {
-                // SAFETY: the thread's own stack, and the thread can't go on.
-                let frames = unsafe { arch::walk(r1, [thread.stack().range()]) };
-                look(frames, Some(thread), ranges, found);
-                None
-            }
-        });
-        match runs_on {
-            None => return,
-            Some(_) if matches!(thread.state(), State::Ended | State::Stopped) => return,
-            Some(_) if !arch::interrupts_are_on() => {
-                ranges.starts().for_each(|start| take(start, found));
-                return;
-            }
-            Some(cpu) if look_at_running(thread, cpu, ranges, found) => return,
-            // It has left that CPU meanwhile, so it has not been looked at
-            // (`retire::control_a_look_that_came_too_late_counts` in `crates/models`).
-            Some(_) => {}
+/// Looks at a thread, unless it runs. Says whether it was looked at.
+fn look_at(thread: &Thread, ranges: &Ranges, found: &mut Vec<u64>) -> bool {
+    thread.look(|activity| match activity {
+        Activity::Running => false,
+        Activity::Waiting(r1) | Activity::Preempted(r1) => {
+            // SAFETY: the thread's own stack, and the thread can't go on.
+            let frames = unsafe { arch::walk(r1, [thread.stack().range()]) };
+            look(frames, Some(thread), ranges, found);
+            true
         }
-    }
+    })
 }
 
-/// Has a CPU look at the thread that it runs. Says whether it was this one.
-fn look_at_running(thread: &Thread, cpu: u32, ranges: &Ranges, found: &mut Vec<u64>) -> bool {
-    let found = IrqLock::new((false, found));
-    cpus::call_on(cpu, &|| {
-        if thread::with_current(Thread::id) == Some(thread.id()) {
-            let mut found = found.lock();
-            found.0 = true;
-            look_at_caller(ranges, found.1);
-        }
+/// Has the other CPUs look at the threads that they run, all at once, and adds those to `seen`.
+fn look_at_running(ranges: &Ranges, found: &mut Vec<u64>, seen: &mut Vec<u32>) {
+    // As for `found`.
+    seen.reserve(cpus::count());
+    let all = IrqLock::new((found, seen));
+    cpus::call_on_others(&|| {
+        let mut all = all.lock();
+        let (found, seen) = &mut *all;
+        seen.extend(thread::with_current(Thread::id));
+        look_at_caller(ranges, found);
     });
-    found.lock().0
 }
 
 /// Looks at return addresses, at every one that is kept elsewhere, at the function that a

@@ -3,7 +3,7 @@
 use super::{Counter, site_of, text};
 use crate::{check, tests::goes_on};
 use core::sync::atomic::{AtomicU64, Ordering};
-use ftrace::{Filter, Flags, FtraceError, Ops};
+use ftrace::{Batch, Filter, Flags, FtraceError, Ops};
 use lab::{instruments, targets};
 use layout::CallFrame;
 use machine::{
@@ -173,7 +173,7 @@ crate::selftest! {
         // SAFETY: the site is at rest then, which is right at any time.
         unsafe { code::apply(&[change(call, insn::NOP)]) }.map_err(text)?;
         // SAFETY: the site can't be written, so nothing goes there.
-        let refused = unsafe { ftrace::redirect_at(&ONE.ops, &site, Some(site.function())) };
+        let refused = unsafe { Batch::default().redirect(&ONE.ops, &site, Some(site.function())) };
         // SAFETY: the call of the trampoline that ftrace has written there.
         unsafe { code::apply(&[change(insn::NOP, call)]) }.map_err(text)?;
         let direct = ONE.ops.direct();

@@ -11,7 +11,7 @@ use core::{
     mem,
     sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
 };
-use ftrace::{Filter, Flags, Ops};
+use ftrace::{Batch, Filter, Flags, Ops};
 use lab::instruments::{sanitiser::SanitisedCall, specimen};
 use layout::{CallFrame, TrapFrame};
 use loader::{Module, ModuleError};
@@ -142,7 +142,7 @@ crate::selftest! {
         })?;
         let me = handle.thread().clone();
         let sleeps = until("its sleep in the callback", || SLEEPER.load(Ordering::Relaxed) == me.id() && me.state() == State::Asleep);
-        ftrace::detach_at(&SLEEPS, &site).map_err(text)?;
+        Batch::default().detach(&SLEEPS, &site).map_err(text)?;
         let says_so = is_running();
         check!(says_so, "the module was unloaded in front of a thread that is about to enter it");
         LET_GO.store(true, Ordering::Relaxed);
