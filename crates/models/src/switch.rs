@@ -1,5 +1,5 @@
 //! A CPU switches with the scheduler's lock held, and the thread that it switches to opens it:
-//! `switch` in `kernel/thread/src/scheduler.rs`, `IrqLock` in `kernel/machine/src/sync.rs`.
+//! `switch` in `kernel/thread/src/scheduler/mod.rs`, `IrqLock` in `kernel/machine/src/sync.rs`.
 
 use loom::{
     cell::UnsafeCell,

@@ -14,160 +14,28 @@
 //! The models of both are `crates/models/src/switch.rs` and `wait.rs`; that of an idle CPU is
 //! `idle.rs`.
 
-use super::{
-    CpuError, OutOfMemory, Runner, State, Thread, ThreadStack, current, patch_state, run,
-    safe_point, with_current,
-};
-use alloc::{
-    collections::{BinaryHeap, VecDeque},
-    sync::Arc,
-    vec::Vec,
-};
-use arrayvec::{ArrayString, ArrayVec};
+mod start;
+mod table;
+
+pub use start::{start, start_cpus};
+
+use super::{OutOfMemory, Runner, State, Thread, ThreadStack, current, with_current};
+use alloc::sync::Arc;
+use arrayvec::ArrayVec;
 use core::{
-    cmp::Reverse,
-    fmt::Write as _,
-    mem,
     sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
 };
 use machine::{
-    arch::{self, InterruptsOff, MOST_CPUS},
-    cpus, fault, stack,
-    sync::{IrqGuard, IrqLock},
+    arch::{self, InterruptsOff},
+    fault, stack,
+    sync::IrqGuard,
     time,
 };
-
-/// Each table has room for all threads from the moment when they are made, so that
-/// nothing needs memory in order to sleep, to be woken or to end.
-struct Scheduler {
-    /// Waiting for the CPU, the next one first.
-    ready: VecDeque<Arc<Thread>>,
-    /// The threads to wake: timebase and number. An entry counts if its time is
-    /// still the one that its thread sleeps until; see [`Scheduler::sleep_until`].
-    timers: BinaryHeap<Reverse<(u64, u32)>>,
-    /// All that have not ended, by number.
-    all: VecDeque<Arc<Thread>>,
-    /// What each CPU runs when nothing else wants to.
-    idle: [Option<Arc<Thread>>; MOST_CPUS],
-    /// The CPUs that sleep, a bit each.
-    sleeping: u32,
-    /// Ended, with stacks that can go.
-    ended: Vec<Arc<Thread>>,
-    next_id: u32,
-}
-
-static SCHEDULER: IrqLock<Scheduler> = IrqLock::new(Scheduler {
-    ready: VecDeque::new(),
-    timers: BinaryHeap::new(),
-    all: VecDeque::new(),
-    idle: [const { None }; MOST_CPUS],
-    sleeping: 0,
-    ended: Vec::new(),
-    next_id: 0,
-});
+use table::{SCHEDULER, Scheduler};
 
 /// How many threads were stopped by faults since boot.
 static STOPPED: AtomicUsize = AtomicUsize::new(0);
-
-/// Makes what runs now the main thread, and the idle thread beside it.
-///
-/// # Errors
-/// [`OutOfMemory`].
-pub fn start() -> Result<(), OutOfMemory> {
-    let main = Thread::new(0, "main", ThreadStack::running(), 0, run::<fn()>);
-    main.set_state(State::Running);
-    let main = Arc::try_new(main).map_err(|_| OutOfMemory)?;
-    let mut scheduler = SCHEDULER.lock();
-    scheduler.reserve()?;
-    scheduler.all.push_back(main.clone());
-    scheduler.next_id = 1;
-    let current = Arc::as_ptr(&main).expose_provenance() as u64;
-    (scheduler.off().cpu().current).store(current, Ordering::Relaxed);
-    drop(scheduler);
-    let stack = ThreadStack::new(super::STACK_BYTES)?;
-    // SAFETY: free memory of the stack, large enough, and the thread has not begun.
-    unsafe { stack.low_end().cast::<fn()>().write(run_idle) };
-    let idle = add("idle", stack, run::<fn()>, true)?;
-    SCHEDULER.lock().idle[0] = Some(idle);
-    Ok(())
-}
-
-/// Starts the CPUs beside the one that boots, each with an idle thread. `failed` is told the
-/// hardware ids of those that stay off, and why.
-pub fn start_cpus(mut failed: impl FnMut(u32, CpuError)) {
-    let prepare = |number| {
-        let mut name = ArrayString::<{ super::NAME_BYTES }>::new();
-        let _ = write!(name, "idle/{number}");
-        let stack = ThreadStack::new(super::STACK_BYTES);
-        let idle = stack.and_then(|stack| add(&name, stack, run::<fn()>, true));
-        let idle = idle.map_err(|OutOfMemory| CpuError::OutOfMemory)?;
-        idle.set_state(State::Running);
-        idle.cpu.store(number, Ordering::Relaxed);
-        let bounds = idle.stack().range();
-        let thread = Arc::as_ptr(&idle).expose_provenance() as u64;
-        SCHEDULER.lock().idle[number as usize] = Some(idle);
-        // SAFETY: the idle thread's own stack, on which the CPU begins.
-        let stack = unsafe { arch::Stack::new(bounds.0, bounds.1) };
-        Ok(cpus::Resources { stack, thread })
-    };
-    let idle: fn() -> ! = || {
-        // SAFETY: the vectors are there, and this function holds no guard.
-        unsafe { arch::interrupts_on() };
-        run_idle();
-        unreachable!("an idle thread has ended");
-    };
-    cpus::start_others(
-        super::interrupt::handle,
-        idle,
-        prepare,
-        |hardware_id, error| {
-            // Its place is that behind those that are up. Its idle thread will not run: a
-            // transition must not wait for it.
-            let idle = SCHEDULER.lock().forget_idle(cpus::count());
-            // A CPU that comes late stands on its stack.
-            if error == CpuError::Silent {
-                mem::forget(idle);
-            }
-            failed(hardware_id, error);
-        },
-    );
-}
-
-/// What runs when nothing else wants to: lets the hypervisor have the CPU until the
-/// next interrupt. It leaves the CPU by itself and is never taken off it, so its
-/// stack can always be read.
-fn run_idle() {
-    loop {
-        let seen = patch_state::changes();
-        safe_point();
-        let off = arch::interrupts_off();
-        let number = off.cpu().number();
-        let mut scheduler = SCHEDULER.lock();
-        if scheduler.ready.is_empty() {
-            // There is something new to do at the safe point: from before the lock, so it has
-            // not woken this CPU.
-            if patch_state::changes() != seen {
-                continue;
-            }
-            // A thread that wakes from now on wakes this CPU; and since interrupts are off,
-            // it does not sleep through that.
-            scheduler.sleeping |= 1 << number;
-            drop(scheduler);
-            // The first CPU's ticks wake the threads that are due.
-            if number != 0 {
-                time::stop();
-            }
-            arch::cede(off);
-        } else {
-            scheduler.sleeping &= !(1 << number);
-            if number != 0 {
-                time::start();
-            }
-            switch(scheduler, &off, State::Asleep);
-        }
-    }
-}
 
 /// Adds a thread that waits to be woken.
 pub(super) fn add(
@@ -370,102 +238,6 @@ pub(super) fn wake_idle() {
     let mut scheduler = SCHEDULER.lock();
     while scheduler.sleeping != 0 {
         scheduler.wake_a_cpu();
-    }
-}
-
-impl Scheduler {
-    /// Makes room for one thread more.
-    fn reserve(&mut self) -> Result<(), OutOfMemory> {
-        let threads = self.all.len() + 1;
-        self.all.try_reserve(1)?;
-        let ready = self.ready.len();
-        self.ready.try_reserve(threads.saturating_sub(ready))?;
-        // Those that ended before are still in there.
-        self.ended.try_reserve(threads)?;
-        let timers = self.timers.len();
-        self.timers
-            .try_reserve((2 * threads).saturating_sub(timers))?;
-        Ok(())
-    }
-
-    /// Takes the idle thread of a CPU that has not come up out of all tables.
-    fn forget_idle(&mut self, number: usize) -> Option<Arc<Thread>> {
-        let idle = self.idle.get_mut(number)?.take()?;
-        if let Ok(place) = self.place_of(idle.id) {
-            self.all.remove(place);
-        }
-        idle.set_state(State::Ended);
-        Some(idle)
-    }
-
-    /// Where a thread is in `all`, or would be.
-    fn place_of(&self, id: u32) -> Result<usize, usize> {
-        self.all.binary_search_by_key(&id, |thread| thread.id)
-    }
-
-    fn find(&self, id: u32) -> Option<&Arc<Thread>> {
-        self.all.get(self.place_of(id).ok()?)
-    }
-
-    /// Has a thread woken at `deadline`. A thread that is woken earlier leaves an entry
-    /// behind that does not count. Such entries are swept out when there is no room.
-    fn sleep_until(&mut self, thread: &Thread, deadline: u64) {
-        if thread.deadline.swap(deadline, Ordering::Relaxed) == deadline {
-            return; // it has an entry from the last time
-        }
-        if self.timers.len() == self.timers.capacity() {
-            let mut entries = mem::take(&mut self.timers).into_vec();
-            entries.retain(|&Reverse((due, id))| self.counts(due, id));
-            // There is one for each thread then, and room for as many again.
-            entries.sort_unstable();
-            entries.dedup();
-            self.timers = entries.into();
-        }
-        self.timers.push(Reverse((deadline, thread.id)));
-    }
-
-    /// Whether a timer is its thread's last one.
-    fn counts(&self, due: u64, id: u32) -> bool {
-        (self.find(id)).is_some_and(|thread| thread.deadline.load(Ordering::Relaxed) == due)
-    }
-
-    /// Wakes all threads that are due.
-    fn wake_due(&mut self, now: u64) {
-        while let Some(&Reverse((due, id))) = self.timers.peek()
-            && due <= now
-        {
-            self.timers.pop();
-            if self.counts(due, id) {
-                self.wake(id);
-            }
-        }
-    }
-
-    fn wake(&mut self, id: u32) {
-        let Some(thread) = self.find(id).cloned() else {
-            return;
-        };
-        if thread.state() != State::Asleep || thread.is_idle {
-            return;
-        }
-        thread.set_state(State::Ready);
-        self.ready.push_back(thread);
-        if self.sleeping != 0 {
-            self.wake_a_cpu();
-        }
-    }
-
-    /// Wakes one of the CPUs that sleep.
-    fn wake_a_cpu(&mut self) {
-        let own = arch::number();
-        if self.sleeping & 1 << own != 0 {
-            // Its sleep has ended by the interrupt that this is called from.
-            self.sleeping &= !(1 << own);
-            return;
-        }
-        let number = self.sleeping.trailing_zeros();
-        self.sleeping &= !(1 << number);
-        cpus::ask(&arch::CPUS[number as usize], cpus::RESCHEDULE);
     }
 }
 
