@@ -1,5 +1,5 @@
 //! A CPU that sleeps has done what its safe point is for: `run_idle` and `wake_idle` in
-//! `kernel/thread/src/scheduler/mod.rs`, `set_pending` in `patch_state.rs`.
+//! `kernel/thread/src/scheduler/start.rs`, `set_pending` in `patch_state.rs`.
 
 use loom::{
     model,
