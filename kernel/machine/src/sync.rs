@@ -53,9 +53,13 @@ impl<T> IrqLock<T> {
     #[inline]
     pub fn lock(&self) -> IrqGuard<'_, T> {
         let off = arch::interrupts_off();
-        IrqGuard {
-            guard: self.0.lock(),
-            off,
+        loop {
+            // Not the library's `lock`, which has a second loop inline. A try of a held lock
+            // writes nothing, so those who wait share its cache block.
+            if let Some(guard) = self.0.try_lock_weak() {
+                return IrqGuard { guard, off };
+            }
+            cpus::while_waiting();
         }
     }
 
