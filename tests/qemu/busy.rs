@@ -21,7 +21,7 @@ pub fn trials() -> Vec<Trial> {
 fn part_of_the_suite() -> Result<()> {
     let _others = Others::start()?;
     selftests::selftest("busy::selftest", "default")?;
-    shell::fuzz("busy::fuzz", 2_000)?;
+    shell::fuzz("busy::fuzz", "default", 2_000)?;
     shell::paste("busy::paste")
 }
 

@@ -18,7 +18,10 @@ const PROMPT: &str = "klplab> ";
 pub fn trials() -> Vec<Trial> {
     vec![
         trial("shell::at_once", typed::at_once),
-        trial("shell::fuzz", || fuzz("shell::fuzz", 100_000)),
+        trial("shell::fuzz", || fuzz("shell::fuzz", "default", 60_000)),
+        trial("shell::fuzz_smp", || {
+            fuzz("shell::fuzz_smp", "smp-power9", 40_000)
+        }),
         trial("shell::forced", forced),
         trial("shell::examples", || {
             scripts::examples(Image::Klplab, "default")
@@ -99,11 +102,11 @@ fn has(text: &str, all: &[&str]) -> Result<()> {
 }
 
 /// So many random lines leave the kernel as it was.
-pub fn fuzz(label: &str, lines: u32) -> Result<()> {
+pub fn fuzz(label: &str, machine: &str, lines: u32) -> Result<()> {
     let done = piped(
         label,
         Image::Test,
-        "default",
+        machine,
         &format!("fuzz {lines} 20161116"),
     )?;
     let end = format!("{lines} lines in ");
