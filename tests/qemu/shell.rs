@@ -5,7 +5,7 @@ mod shown;
 mod typed;
 
 use crate::harness::{Boot, trial};
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use libtest_mimic::Trial;
 use xtask::guest::{Finished, Guest};
 use xtask::image::Image;
@@ -19,6 +19,7 @@ pub fn trials() -> Vec<Trial> {
     vec![
         trial("shell::at_once", typed::at_once),
         trial("shell::fuzz", || fuzz("shell::fuzz", "default", 60_000)),
+        trial("cpus::enabling", enabling_with_idle_cpus),
         trial("shell::fuzz_smp", || {
             fuzz("shell::fuzz_smp", "smp-power9", 40_000)
         }),
@@ -63,6 +64,43 @@ fn piped(label: &str, image: Image, machine: &str, script: &str) -> Result<Finis
     guest.send_line(script)?;
     guest.send_line("\x04")?;
     Ok(guest.finish())
+}
+
+/// What it takes to enable and to disable a patch of one function while three other CPUs idle, theirs
+/// included: where time counts instructions, it counts those of all CPUs.
+fn enabling_with_idle_cpus() -> Result<()> {
+    const MOST: f64 = 200_000.0;
+    let script = "load two_percent; enable two_percent; wait; disable two_percent; wait; dmesg";
+    let done = piped("cpus::enabling", Image::Klplab, "icount-smp", script)?;
+    ensure!(done.outcome == Outcome::Guest(0), "{}", done.outcome);
+    let at = |what: &str| -> Result<f64> {
+        let line = done.transcript.lines().find(|line| line.contains(what));
+        let time = line.and_then(|line| line.strip_prefix('[')?.split(']').next());
+        Ok(time
+            .with_context(|| format!("no `{what}`"))?
+            .trim()
+            .parse()?)
+    };
+    for (what, first, last) in [
+        (
+            "enabled",
+            "enabling patch 'two_percent'",
+            "'two_percent': patching complete",
+        ),
+        (
+            "disabled",
+            "'two_percent': initializing unpatching",
+            "'two_percent': unpatching complete",
+        ),
+    ] {
+        let instructions = 1e9 * (at(last)? - at(first)?);
+        println!("cpus::enabling: {what} in {instructions:.0} instructions of four CPUs");
+        ensure!(
+            (1.0..MOST).contains(&instructions),
+            "{what} in {instructions} instructions"
+        );
+    }
+    Ok(())
 }
 
 /// Waits for the prompt, and returns what came before it.
