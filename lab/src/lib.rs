@@ -65,6 +65,7 @@ pub fn run(arguments: &BootArgs<'_>) -> Verdict {
         (bootargs::Image::Lab, Mode::Matrix) => matrix::run(arguments.variant, arguments.case),
         (bootargs::Image::Lab, Mode::Explore) => explore::run(arguments.variant, arguments.short),
         (bootargs::Image::Lab, Mode::Bench) => bench::run(arguments.variant),
+        (bootargs::Image::Lab, Mode::Throughput) => bench::throughput::run(arguments.variant),
         (bootargs::Image::Lab, Mode::Step) => guide::run(arguments.function, arguments.way.into()),
         _ => init::run(arguments),
     }

@@ -8,7 +8,7 @@ use libtest_mimic::Trial;
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::path::Path;
-use xtask::bench::{MACHINE, NEWER};
+use xtask::bench::{MACHINE, NEWER, PARALLEL};
 use xtask::image::Image;
 use xtask::outcome::Outcome;
 
@@ -50,6 +50,7 @@ pub fn trials() -> Vec<Trial> {
         trial("bench::counts", counts),
         trial("bench::newer", newer),
         trial("bench::inexact", inexact),
+        trial("bench::throughput", throughput),
         trial("bench::refused", refused),
     ]
 }
@@ -225,6 +226,34 @@ fn inexact() -> Result<()> {
     run.expect(&Outcome::Guest(1))?;
     let transcript = &run.finished.transcript;
     ensure!(transcript.contains("not a whole number"), "{transcript}");
+    Ok(())
+}
+
+/// How many calls two CPUs make beside one is there of each variant, both ways. It comes from
+/// time, and the host may be busy: so it is only looked at whether it makes sense. One CPU is
+/// too few, and said to be.
+fn throughput() -> Result<()> {
+    let (machine, cpus) = PARALLEL;
+    let boot = Boot::new("bench::throughput", machine, "mode=throughput")?;
+    let run = boot.cpus(cpus).run()?;
+    run.expect(&Outcome::Guest(0))?;
+    let known = xtask::variants::of(kernel(Image::Lab)?)?;
+    for (variant, _) in &known {
+        for measure in ["cpus_2_ratio", "cpus_2_ratio_transition"] {
+            let hundredths = value(&run, variant, measure)?;
+            println!("{variant} {measure}: {hundredths} hundredths");
+            let sensible = 20..=1000;
+            ensure!(
+                sensible.contains(&hundredths),
+                "{variant}: {hundredths} hundredths"
+            );
+        }
+    }
+    ensure!(run.events("cost").len() == 2 * known.len(), "more rows");
+    let one = Boot::new("bench::throughput::one", machine, "mode=throughput")?.run()?;
+    one.expect(&Outcome::Guest(1))?;
+    let transcript = &one.finished.transcript;
+    ensure!(transcript.contains("it takes two CPUs"), "{transcript}");
     Ok(())
 }
 

@@ -77,6 +77,8 @@ fn costs() -> Value {
         "return_convention",
         "stack_bytes",
         "code_bytes",
+        "cpus_2_ratio",
+        "cpus_2_ratio_transition",
         "mca_pwr9",
         "mca_pwr10",
         "unheard_of",

@@ -1,5 +1,5 @@
-//! `bench`: what things cost, in instructions, and what each variant costs, in a table
-//! and in a file.
+//! `bench`: what things cost, in instructions, what each variant costs, and whether calls on two
+//! CPUs get in each other's way; in a table and in a file.
 
 mod mca;
 mod table;
@@ -23,6 +23,11 @@ use std::path::{Path, PathBuf};
 pub const MACHINE: &str = "icount";
 /// The same with a processor that can do every variant.
 pub const NEWER: &str = "icount-power10";
+/// Where two CPUs run at the same time: a machine, which can do every variant, and its CPUs.
+pub const PARALLEL: (&str, &str) = ("power10", "2");
+
+/// The unit of a ratio, as guests report it.
+const HUNDREDTHS: &str = "hundredths";
 
 /// Options of `bench`.
 #[derive(Clone, Debug, clap::Args)]
@@ -53,6 +58,16 @@ impl Row {
     pub fn fits(&self) -> bool {
         self.limit.is_none_or(|limit| self.value <= limit)
     }
+
+    /// The value for a reader: of a ratio, with its two decimals.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        if self.unit == HUNDREDTHS {
+            format!("{}.{:02}", self.value / 100, self.value % 100)
+        } else {
+            self.value.to_string()
+        }
+    }
 }
 
 /// The file with the costs of the last run.
@@ -64,6 +79,8 @@ pub fn path() -> PathBuf {
 /// A boot that measures something.
 struct Boot {
     machine: &'static str,
+    /// Other CPUs than the machine's. They run at the same time, each on a core of the host's.
+    cpus: Option<&'static str>,
     append: String,
 }
 
@@ -72,18 +89,28 @@ fn boots(variant: Option<&str>, all: &[(String, Convention)]) -> Result<Vec<Boot
     let is_newer = |convention| convention == Convention::Pcrel;
     let of = |name: &str, convention| Boot {
         machine: if is_newer(convention) { NEWER } else { MACHINE },
+        cpus: None,
         append: format!("mode=bench variant={name}"),
     };
+    let parallel = |append| Boot {
+        machine: PARALLEL.0,
+        cpus: Some(PARALLEL.1),
+        append,
+    };
     if let Some(name) = variant {
-        return Ok(vec![of(name, variants::convention_of(name, all)?)]);
+        let counts = of(name, variants::convention_of(name, all)?);
+        let ratio = parallel(format!("mode=throughput variant={name}"));
+        return Ok(vec![counts, ratio]);
     }
     let newer = all.iter().filter(|(_, convention)| is_newer(*convention));
     let newer = newer.map(|(name, convention)| of(name, *convention));
     let most = Boot {
         machine: MACHINE,
+        cpus: None,
         append: "mode=bench".into(),
     };
-    Ok([most].into_iter().chain(newer).collect())
+    let ratios = parallel("mode=throughput".into());
+    Ok([most].into_iter().chain(newer).chain([ratios]).collect())
 }
 
 /// Builds the kernel with all modules, measures, prints what was found, and writes the
@@ -134,10 +161,11 @@ fn measure(
     boot: &Boot,
     all: &[(String, Convention)],
 ) -> Result<(Outcome, Vec<Value>)> {
-    let machine = Machine::find(boot.machine)?;
+    let machine = Machine::find(boot.machine)?.with_cpus(boot.cpus);
     let report = records::path("bench");
     let mut qemu = Qemu::new(machine, kernel, &boot.append).with_modules(&Conventions::all());
     qemu.report = Some(report.clone());
+    qemu.spread = boot.cpus.is_some();
     progress.say(&tool::shell_line(&qemu.command()));
     let finished = progress.watch(boot.machine, &qemu, |_| ())?;
     let passed = finished.outcome.passed();
@@ -195,9 +223,9 @@ fn estimates(rows: &[Row], records: &[Value]) -> Result<Vec<Row>> {
 
 /// The variants that were measured.
 fn measured(rows: &[Row]) -> Vec<String> {
-    let mut names: Vec<String> = rows.iter().map(|row| row.variant.clone()).collect();
-    names.dedup();
-    names
+    // Cycles are estimated of what was counted.
+    let counted = rows.iter().filter(|row| row.measure == "settled");
+    counted.map(|row| row.variant.clone()).collect()
 }
 
 /// How many functions are patched, and what a settled call of one costs then: `patched_N`
@@ -216,11 +244,16 @@ pub fn among_many(records: &[Value]) -> Vec<(u64, u64)> {
 #[must_use]
 pub fn file(rows: &[Row]) -> Value {
     let row = |row: &Row| {
+        let (unit, value) = if row.unit == HUNDREDTHS {
+            ("ratio", json!(row.value as f64 / 100.0))
+        } else {
+            (row.unit.as_str(), json!(row.value))
+        };
         json!({
             "variant": row.variant,
             "measure": row.measure,
-            "unit": row.unit,
-            "value": row.value,
+            "unit": unit,
+            "value": value,
         })
     };
     json!({"schema": 1, "rows": rows.iter().map(row).collect::<Vec<_>>()})
@@ -239,15 +272,21 @@ mod tests {
                 "limit": 4}),
             json!({"event": "cost", "variant": "v", "measure": "n", "unit": "u", "value": 5,
                 "limit": null}),
+            json!({"event": "cost", "variant": "v", "measure": "settled", "unit": "u", "value": 5}),
+            json!({"event": "cost", "variant": "v", "measure": "r", "unit": "hundredths",
+                "value": 198}),
         ];
         let rows = rows(&records);
         assert_eq!(
             rows.iter().map(Row::fits).collect::<Vec<_>>(),
-            [false, true]
+            [false, true, true, true]
         );
+        assert_eq!(rows[3].shown(), "1.98");
         let expected = json!({"schema": 1, "rows": [
             {"variant": "v", "measure": "m", "unit": "u", "value": 5},
             {"variant": "v", "measure": "n", "unit": "u", "value": 5},
+            {"variant": "v", "measure": "settled", "unit": "u", "value": 5},
+            {"variant": "v", "measure": "r", "unit": "ratio", "value": 1.98},
         ]});
         assert_eq!(file(&rows), expected);
         assert_eq!(measured(&rows), ["v"]);
@@ -269,11 +308,17 @@ mod tests {
             .collect();
         assert_eq!(
             lines,
-            [(MACHINE, "mode=bench"), (NEWER, "mode=bench variant=pcrel")]
+            [
+                (MACHINE, "mode=bench"),
+                (NEWER, "mode=bench variant=pcrel"),
+                (PARALLEL.0, "mode=throughput")
+            ]
         );
+        assert_eq!(all[2].cpus, Some(PARALLEL.1));
         let one = boots(Some("epilogue"), &known()).unwrap();
-        assert_eq!(one.len(), 1);
+        assert_eq!(one.len(), 2);
         assert_eq!(one[0].append, "mode=bench variant=epilogue");
+        assert_eq!(one[1].append, "mode=throughput variant=epilogue");
         assert!(boots(Some("missing"), &known()).is_err());
     }
 

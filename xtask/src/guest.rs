@@ -18,7 +18,7 @@ pub use limits::{Limits, Signs};
 use crate::outcome::Outcome;
 use crate::pipes::{die_with_this_thread, forward, pass_on};
 use crate::qemu::Qemu;
-use crate::{records, tool};
+use crate::{cores, records, tool};
 use anyhow::Result;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
@@ -110,6 +110,10 @@ impl Guest {
         }
         let report = qemu.report.clone();
         let mut guest = Self::start_command(qemu.command(), live, limits)?;
+        if qemu.spread {
+            let cpus = qemu.machine.cpu_count().unwrap_or(1);
+            cores::spread(guest.child.id(), cpus as usize);
+        }
         guest.signs = Signs::new(report);
         guest.scratch = scratch;
         Ok(guest)

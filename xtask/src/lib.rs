@@ -26,6 +26,7 @@ pub mod book;
 pub mod built;
 pub mod check;
 pub mod cli;
+mod cores;
 pub mod disasm;
 pub mod exercise;
 pub mod explore;

@@ -24,6 +24,8 @@ pub struct Qemu {
     /// The local TCP port at which QEMU waits for a debugger before it lets
     /// the guest run, if it is to.
     pub gdb: Option<u16>,
+    /// Whether each CPU has a core of the host's to itself.
+    pub spread: bool,
 }
 
 impl Qemu {
@@ -43,6 +45,7 @@ impl Qemu {
             append: append.to_owned(),
             report: None,
             gdb: None,
+            spread: false,
         }
     }
 
@@ -104,6 +107,10 @@ impl Qemu {
                 "shift=0,sleep=off"
             };
             command.args(["-icount", time]);
+        }
+        if self.spread {
+            // Its threads have names then.
+            command.args(["-name", "klplab,debug-threads=on"]);
         }
         if let Some(port) = self.gdb {
             command.args(["-gdb", &format!("tcp:127.0.0.1:{port}"), "-S"]);

@@ -70,7 +70,7 @@ fn messages_say_what_is_wrong_and_what_is_allowed() {
     let cases = [
         (
             "mode=fly",
-            "boot argument `mode=fly`: unknown value `fly`; allowed: run, selftest, list, echo, bench, soak, matrix, explore, step, shell",
+            "boot argument `mode=fly`: unknown value `fly`; allowed: run, selftest, list, echo, bench, throughput, soak, matrix, explore, step, shell",
         ),
         (
             "colour=on",
@@ -118,7 +118,7 @@ fn messages_say_what_is_wrong_and_what_is_allowed() {
         ),
         (
             "mode=run\0color=auto",
-            "boot argument `mode=run\\u{0}color=auto`: unknown value `run\\u{0}color=auto`; allowed: run, selftest, list, echo, bench, soak, matrix, explore, step, shell",
+            "boot argument `mode=run\\u{0}color=auto`: unknown value `run\\u{0}color=auto`; allowed: run, selftest, list, echo, bench, throughput, soak, matrix, explore, step, shell",
         ),
     ];
     for (line, expected) in cases {

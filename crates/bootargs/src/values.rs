@@ -53,6 +53,8 @@ words! {
         Echo = "echo",
         /// Count what things cost, in instructions.
         Bench = "bench",
+        /// Compare the calls of two CPUs with those of one.
+        Throughput = "throughput",
         /// Enable and disable a patch under load, again and again.
         Soak = "soak",
         /// Judge each variant by each conformance case.
@@ -72,7 +74,9 @@ impl Mode {
     pub const fn image(self) -> Image {
         match self {
             Self::Run | Self::Shell => Image::Klplab,
-            Self::Bench | Self::Matrix | Self::Explore | Self::Step => Image::Lab,
+            Self::Bench | Self::Throughput | Self::Matrix | Self::Explore | Self::Step => {
+                Image::Lab
+            }
             Self::Selftest | Self::List | Self::Echo | Self::Soak => Image::Test,
         }
     }

@@ -19,6 +19,8 @@ enum Variant {
     NoWaitBeforeTheNumber,
     /// Codes are written while a call still goes by the last number.
     NoWaitAfterTheNumber,
+    /// A call that was interrupted goes by the last number and the next one's code.
+    NoSecondLook,
     /// The codes first.
     NumberLast,
     /// Threads may switch before the codes are there.
@@ -48,10 +50,17 @@ impl Function {
         }
     }
 
-    /// Which code a call runs, of a thread with this patch state. Interrupts are off.
+    /// Which code a call runs, of a thread with this patch state. Interrupts are on.
     fn divert(&self, patch_state: u64) -> u64 {
-        let is_new = patch_state == self.number.load(Ordering::Relaxed);
-        self.codes[usize::from(is_new)].load(Ordering::Relaxed)
+        loop {
+            let number = self.number.load(Ordering::Relaxed);
+            self.cpus.take_requests(1, || ());
+            let code = self.codes[usize::from(patch_state == number)].load(Ordering::Relaxed);
+            let only_look = self.variant == Variant::NoSecondLook;
+            if only_look || self.number.load(Ordering::Relaxed) == number {
+                return code;
+            }
+        }
     }
 
     fn publish(&self, codes: [u64; 2]) {
@@ -60,14 +69,12 @@ impl Function {
         }
     }
 
-    /// The running thread, which has switched to the first patch: calls, with an interrupt or a safe point
-    /// between them.
+    /// The running thread, which has switched to the first patch: calls, with an interrupt in each,
+    /// and one or a safe point between them.
     fn thread(&self) {
         let mut patch_state = 1;
-        for _ in 0..2 {
-            assert_eq!(self.divert(patch_state), patch_state, "another version");
-            self.cpus.take_requests(1, || ());
-        }
+        assert_eq!(self.divert(patch_state), patch_state, "another version");
+        self.cpus.take_requests(1, || ());
         let pending = *self.pending.lock().unwrap();
         patch_state = patch_state.max(pending);
         assert_eq!(self.divert(patch_state), patch_state, "another version");
@@ -119,6 +126,12 @@ fn control_no_wait_before_the_number() {
 #[should_panic(expected = "another version")]
 fn control_no_wait_after_the_number() {
     calls(Variant::NoWaitAfterTheNumber);
+}
+
+#[test]
+#[should_panic(expected = "another version")]
+fn control_no_second_look() {
+    calls(Variant::NoSecondLook);
 }
 
 #[test]

@@ -113,7 +113,10 @@ fn start_cpus() {
 fn begin(arguments: &BootArgs<'_>) -> Verdict {
     demo::report_boot();
     // The laboratory and the cost meter choose by themselves.
-    let chooses = matches!(arguments.mode, Mode::Matrix | Mode::Explore | Mode::Bench);
+    let chooses = matches!(
+        arguments.mode,
+        Mode::Matrix | Mode::Explore | Mode::Bench | Mode::Throughput
+    );
     if let Some(name) = arguments.variant.filter(|_| !chooses)
         && let Err(error) = livepatch::variants::choose(name)
     {

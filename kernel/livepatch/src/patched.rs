@@ -8,12 +8,12 @@ use core::{
     mem::{ManuallyDrop, offset_of},
     ops::Deref,
     ptr::{self, NonNull},
-    sync::atomic::{AtomicU64, Ordering},
+    sync::atomic::{AtomicU64, Ordering, compiler_fence},
 };
 use ftrace::{Batch, Flags, Ops, Site};
 use layout::CallFrame;
 use machine::{
-    arch::{self, Cpu},
+    arch::Cpu,
     debugger::Sides,
     mm::code::CodeBlock,
     sync::IrqLock,
@@ -292,15 +292,23 @@ extern "C" fn divert(_: u64, _: u64, ops: &Ops, frame: &mut CallFrame) {
     // SAFETY: `Registered::new` alone makes an ops with this callback, inside a
     // `Patched` whose address it has exposed, and which lives until no trampoline calls it.
     let patched = unsafe { &*ptr::with_exposed_provenance::<Patched>(patched) };
-    // Off, so that number, state and code are of one moment: on this CPU the thread does not
-    // switch in between, and the CPU that changes them waits for this section. So relaxed loads
-    // are enough; the model of it is `crates/models/src/sides.rs`.
-    let off = arch::interrupts_off();
     let patch_state = thread::with_current(Thread::patch_state).unwrap_or(0);
-    let is_new = PatchState(patch_state).is_of(NUMBER.load(Ordering::Relaxed));
-    let side = usize::from(is_new);
-    let code = patched.codes[side].load(Ordering::Relaxed);
-    drop(off);
+    // Interrupts are on, so a transition may begin between the two looks: the code may be one that
+    // the last number's side must not run. Then the number is another one by now. Relaxed loads
+    // are enough, for what is between is an interrupt on this CPU, and the CPU that changes
+    // number and codes waits for it: the model is `crates/models/src/sides.rs`. To turn interrupts
+    // off instead would make CPUs wait for each other, on QEMU and under any hypervisor that has to look
+    // at that.
+    let code = loop {
+        let number = NUMBER.load(Ordering::Relaxed);
+        let side = usize::from(PatchState(patch_state).is_of(number));
+        let code = patched.codes[side].load(Ordering::Relaxed);
+        // Costs nothing: the compiler must not take the second look for the first.
+        compiler_fence(Ordering::SeqCst);
+        if NUMBER.load(Ordering::Relaxed) == number {
+            break code;
+        }
+    };
     if code != patched.old {
         frame.nip = code;
     }

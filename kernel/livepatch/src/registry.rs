@@ -111,16 +111,19 @@ impl Lock {
     /// for each function above all, is spent with interrupts on. No other change can come
     /// between, for the owner of this lock alone makes any.
     ///
-    /// When a transition begins, all threads are on
-    /// its old side, and the codes of that side are what they have run until now. The new
-    /// side's codes may be written one by one, for no call reads them: no thread has the new
-    /// number before it may switch, and it may only after
+    /// A call looks at its thread's state, at the number, at one of the function's two codes, and at
+    /// the number again; if that has changed, once more ([`divert`](patched)). When a transition
+    /// begins, all threads are on its old side, and the codes of that side are what they have run
+    /// until now. The new side's codes may be written one by one, for no call goes by them: no thread
+    /// has the new number before it may switch, and it may only after
     /// [`publish`](super::transition::publish).
     ///
     /// But a call that still goes by the *last* number may find its thread on that one's new
     /// side, and would read a code that is written meanwhile. So between number and codes every
-    /// CPU must have left the calls that it was in: [`cpus::synchronise`]. The same wait sees to
-    /// it that no CPU jumps past the trampoline by a word of the site that was replaced before.
+    /// CPU takes an interrupt: [`cpus::synchronise`]. A call that has read its code before goes by
+    /// the last number rightly; one that reads it afterwards finds another number behind it.
+    /// The same wait sees to it that no CPU jumps past the trampoline by a word of the site that
+    /// was replaced before.
     ///
     /// And between the codes of one change and the number of the next: a CPU that saw that number first
     /// could find its thread on the old side, and there the code of before

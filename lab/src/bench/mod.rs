@@ -11,6 +11,7 @@ mod loading;
 mod patched;
 mod switching;
 mod threads;
+pub mod throughput;
 mod transition;
 mod variants;
 

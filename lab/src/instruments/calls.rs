@@ -1,5 +1,6 @@
 //! Calls in a loop, to count instructions.
 
+use crate::functions::lab_leaf;
 use core::{
     arch::global_asm,
     mem::{offset_of, size_of},
@@ -30,6 +31,8 @@ pub enum AtOnce {
     Site,
     /// `bench_many_000`, the first of [`MANY`], each with a site.
     Many,
+    /// `lab_leaf`, which the conformance cases replace, too.
+    Leaf,
 }
 
 impl AtOnce {
@@ -37,11 +40,12 @@ impl AtOnce {
     #[must_use]
     pub fn address(self) -> u64 {
         let function = match self {
-            Self::Plain => bench_plain,
-            Self::Site => bench_site,
-            Self::Many => bench_many_000,
+            Self::Plain => bench_plain as *const (),
+            Self::Site => bench_site as *const (),
+            Self::Many => bench_many_000 as *const (),
+            Self::Leaf => lab_leaf as *const (),
         };
-        function as *const () as u64
+        function as u64
     }
 }
 

@@ -2,6 +2,7 @@
 //! kernel does: tests and the laboratory use it.
 
 pub mod abi;
+pub mod access;
 pub mod calls;
 pub mod damage;
 pub mod probe;

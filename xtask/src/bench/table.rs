@@ -34,7 +34,8 @@ const NAME: usize = 20;
 #[must_use]
 pub fn table(rows: &[Row]) -> String {
     let mut text = String::from(
-        "instructions added to the same call unpatched, and bytes; (≤n) is the limit\n",
+        "instructions added to the same call unpatched, and bytes; (≤n) is the limit; cpus_2_ratio:\n\
+         calls of two CPUs in the time in which one makes one, settled and in a transition\n",
     );
     let variants = names(rows, |row| &row.variant);
     let measures = names(rows, |row| &row.measure);
@@ -112,10 +113,10 @@ fn cell(rows: &[Row], variant: &str, measure: &str) -> String {
     match find(rows, variant, measure) {
         None => "-".into(),
         Some(row) => match row.limit {
-            None => row.value.to_string(),
+            None => row.shown(),
             Some(limit) => {
                 let mark = if row.fits() { "" } else { "!" };
-                format!("{} (≤{limit}){mark}", row.value)
+                format!("{} (≤{limit}){mark}", row.shown())
             }
         },
     }
@@ -222,9 +223,9 @@ mod tests {
         ];
         let table = table(&rows);
         let lines: Vec<&str> = table.lines().collect();
-        assert_eq!(lines[2], "                 one        two");
-        assert_eq!(lines[3], "settled     20 (≤20)  36 (≤34)!");
-        assert_eq!(lines[4], "trampoline        20          -");
+        assert_eq!(lines[3], "                 one        two");
+        assert_eq!(lines[4], "settled     20 (≤20)  36 (≤34)!");
+        assert_eq!(lines[5], "trampoline        20          -");
         assert!(
             table.contains("settled, by instruction: ░ trampoline\n"),
             "{table}"

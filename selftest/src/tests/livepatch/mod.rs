@@ -12,6 +12,7 @@ mod ftrace;
 mod livepatch;
 mod observer;
 mod ours;
+mod own_memory;
 mod shadow_vars;
 mod soak;
 mod state;

@@ -31,6 +31,12 @@ const MEMORY: [(&str, &str); 2] = [
     ("code_bytes", "Code of each patched function"),
 ];
 
+/// How calls on two CPUs get on beside each other.
+const PARALLEL: [(&str, &str); 2] = [
+    ("cpus_2_ratio", "Settled"),
+    ("cpus_2_ratio_transition", "In transition"),
+];
+
 /// Estimates by a simulator, which depend on its version.
 const ESTIMATES: [(&str, &str); 2] = [
     ("mca_pwr9", "The settled path on POWER9, estimated"),
@@ -40,7 +46,7 @@ const ESTIMATES: [(&str, &str); 2] = [
 /// All measurements.
 pub fn section(costs: &Costs) -> Markup {
     let in_a_group = |row: &Row| {
-        let named = [&CALLS[..], &MEMORY[..], &ESTIMATES[..]].concat();
+        let named = [&CALLS[..], &MEMORY[..], &PARALLEL[..], &ESTIMATES[..]].concat();
         let measures = named.iter().map(|(measure, _)| *measure);
         let mut measures = measures.chain(PARTS.map(|(measure, ..)| measure));
         !row.variant().is_empty() && measures.any(|measure| measure == row.measure)
@@ -55,6 +61,7 @@ pub fn section(costs: &Costs) -> Markup {
         (group("Instructions added to an unpatched call", costs, &CALLS))
         (parts(costs))
         (group("Memory", costs, &MEMORY))
+        (group("Calls of two CPUs, by those of one in the same time", costs, &PARALLEL))
         (group("Cycles, estimated by llvm-mca", costs, &ESTIMATES))
         @if !others.is_empty() {
             h3 id="rest-title" { "Everything else that was measured" }

@@ -17,7 +17,11 @@ use layout::CpuEntry;
 /// The most CPUs that the kernel uses.
 pub const MOST_CPUS: usize = 8;
 
-/// What belongs to one CPU. Aligned so that no two share a cache block.
+/// Bytes of the largest cache block of POWER's.
+const CACHE_BLOCK: usize = 128;
+
+/// What belongs to one CPU. Aligned so that no two share a cache block. The first block,
+/// [`Cpu::OWN_BYTES`], is the CPU's own: calls write to it. What other CPUs read is behind it.
 #[derive(Debug, Default)]
 #[repr(C, align(128))]
 pub struct Cpu {
@@ -33,6 +37,7 @@ pub struct Cpu {
     pub next_tick: AtomicU64,
     /// Where the running stack begins, its guard first.
     pub stack_bottom: AtomicU64,
+    rest_of_own_block: u64,
     /// Its place among the CPUs; the one that boots is 0.
     pub number: AtomicU64,
     /// What the hypervisor calls it (`ibm,ppc-interrupt-server#s`, PAPR C.6.1.4).
@@ -47,9 +52,17 @@ pub struct Cpu {
     pub paused: AtomicU64,
 }
 
-const _: () = assert!(offset_of!(Cpu, entry) == 0);
+const _: () = {
+    assert!(offset_of!(Cpu, entry) == 0);
+    // The first of the fields that other CPUs read.
+    assert!(offset_of!(Cpu, number) == CACHE_BLOCK);
+    assert!(align_of::<Cpu>() == CACHE_BLOCK);
+};
 
 impl Cpu {
+    /// How much of it, from its start, no other CPU reads, but to show it to a person.
+    pub const OWN_BYTES: usize = CACHE_BLOCK;
+
     const fn new() -> Self {
         Self {
             entry: CpuEntry {
@@ -66,6 +79,7 @@ impl Cpu {
             ticks: AtomicU64::new(0),
             next_tick: AtomicU64::new(0),
             stack_bottom: AtomicU64::new(0),
+            rest_of_own_block: 0,
             number: AtomicU64::new(0),
             hardware_id: AtomicU32::new(0),
             is_up: AtomicBool::new(false),
