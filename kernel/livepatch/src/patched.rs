@@ -8,12 +8,12 @@ use core::{
     mem::{ManuallyDrop, offset_of},
     ops::Deref,
     ptr::{self, NonNull},
-    sync::atomic::{AtomicU64, Ordering, compiler_fence},
+    sync::atomic::{AtomicU64, Ordering},
 };
 use ftrace::{Batch, Flags, Ops, Site};
 use layout::CallFrame;
 use machine::{
-    arch::Cpu,
+    arch::{self, Cpu},
     debugger::Sides,
     mm::code::CodeBlock,
     sync::IrqLock,
@@ -288,28 +288,36 @@ fn stub(code: Code) -> Option<CodeBlock> {
 /// Decides where a call of a patched function goes.
 #[patchable_function_entry(prefix_nops = 0, entry_nops = 0)]
 extern "C" fn divert(_: u64, _: u64, ops: &Ops, frame: &mut CallFrame) {
-    let patched = ptr::from_ref(ops).addr() - offset_of!(Patched, ops);
+    // Wraps never: a check would take a frame, of which each call would pay the way in and out.
+    let patched = ptr::from_ref(ops)
+        .addr()
+        .wrapping_sub(offset_of!(Patched, ops));
     // SAFETY: `Registered::new` alone makes an ops with this callback, inside a
     // `Patched` whose address it has exposed, and which lives until no trampoline calls it.
     let patched = unsafe { &*ptr::with_exposed_provenance::<Patched>(patched) };
     let patch_state = thread::with_current(Thread::patch_state).unwrap_or(0);
-    // Interrupts are on, so a transition may begin between the two looks: the code may be one that
-    // the last number's side must not run. Then the number is another one by now. Relaxed loads
-    // are enough, for what is between is an interrupt on this CPU, and the CPU that changes
-    // number and codes waits for it: the model is `crates/models/src/sides.rs`. To turn interrupts
-    // off instead would make CPUs wait for each other, on QEMU and under any hypervisor that has to look
-    // at that.
-    let code = loop {
-        let number = NUMBER.load(Ordering::Relaxed);
-        let side = usize::from(PatchState(patch_state).is_of(number));
-        let code = patched.codes[side].load(Ordering::Relaxed);
-        // Costs nothing: the compiler must not take the second look for the first.
-        compiler_fence(Ordering::SeqCst);
-        if NUMBER.load(Ordering::Relaxed) == number {
-            break code;
-        }
-    };
+    // Interrupts are on, so a transition may begin between the two looks at the number: the code may be
+    // one that the last number's side must not run. Then the number is another one by now. Relaxed
+    // loads are enough, for what is between is an interrupt on this CPU, and the CPU that changes
+    // number and codes waits for it: the model is `crates/models/src/sides.rs`. To turn interrupts off
+    // instead would have CPUs wait for each other on QEMU, which looks for interrupts under one lock.
+    let number = NUMBER.load(Ordering::Relaxed);
+    let side = usize::from(PatchState(patch_state).is_of(number));
+    let code = patched.codes[side].load(Ordering::Relaxed);
+    arch::compiler_barrier();
+    if NUMBER.load(Ordering::Relaxed) != number {
+        return divert_again(ops, frame);
+    }
     if code != patched.old {
         frame.nip = code;
     }
+}
+
+/// [`divert`] once more. Out of line, for that is rare, and a loop would be aligned by instructions
+/// that each call would run.
+#[cold]
+#[inline(never)]
+#[patchable_function_entry(prefix_nops = 0, entry_nops = 0)]
+fn divert_again(ops: &Ops, frame: &mut CallFrame) {
+    divert(0, 0, ops, frame);
 }

@@ -34,9 +34,9 @@ pub use frame::{close_frame_and_return, open_frame};
 pub use hcall::{cede, hypervisor_call, take_interrupts_in_little_endian};
 pub use ipi::{accept_ipis, send_ipi, take_ipi};
 pub use registers::{
-    InterruptsOff, forget_translations, interrupts_are_on, interrupts_off, interrupts_on,
-    machine_state, processor_version, set_decrementer, spin, stack_pointer, step_from_here,
-    synchronise_fetch, timebase, wait,
+    InterruptsOff, compiler_barrier, forget_translations, interrupts_are_on, interrupts_off,
+    interrupts_on, machine_state, processor_version, set_decrementer, spin, stack_pointer,
+    step_from_here, synchronise_fetch, timebase, wait,
 };
 pub use switch::{LEAST_STACK, prepare_stack, switch_context};
 pub use vectors::{Handler, install_vectors, trap_return_words};

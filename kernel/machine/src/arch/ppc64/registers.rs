@@ -101,6 +101,14 @@ pub unsafe fn interrupts_on() {
     set_enable(msr::EE | msr::RI);
 }
 
+/// The compiler takes no load behind this for one that is before it, and moves none across. No
+/// instruction: `compiler_fence` would be a `hwsync` here.
+#[inline(always)]
+pub fn compiler_barrier() {
+    // SAFETY: does nothing.
+    unsafe { asm!("", options(nostack, preserves_flags)) };
+}
+
 /// Turns single steps on: from the next instruction on, each one traps (ISA Book III,
 /// 7.5.15).
 ///
