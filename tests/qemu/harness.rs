@@ -8,7 +8,7 @@ use serde_json::Value;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use xtask::guest::{Finished, Guest, Limits};
 use xtask::image::{self, Image};
 use xtask::machine::Machine;
@@ -18,12 +18,35 @@ use xtask::qemu::Qemu;
 
 /// A trial from something that fails with an [`anyhow::Error`].
 pub fn trial(name: &str, body: impl Fn() -> Result<()> + Send + 'static) -> Trial {
-    Trial::test(name, move || body().map_err(failed))
+    let label = name.to_string();
+    Trial::test(name, move || timed(&label, &body).map_err(failed))
 }
 
 /// The same, for something that may not be possible with this QEMU.
 pub fn ignorable(name: &str, body: impl Fn() -> Result<Completion> + Send + 'static) -> Trial {
-    Trial::ignorable_test(name, move || body().map_err(failed))
+    let label = name.to_string();
+    Trial::ignorable_test(name, move || timed(&label, &body).map_err(failed))
+}
+
+/// How long each trial has taken.
+static TIMES: Mutex<Vec<(Duration, String)>> = Mutex::new(Vec::new());
+
+fn timed<T>(label: &str, body: &impl Fn() -> T) -> T {
+    let start = Instant::now();
+    let result = body();
+    let mut times = TIMES.lock().unwrap_or_else(PoisonError::into_inner);
+    times.push((start.elapsed(), label.to_string()));
+    result
+}
+
+/// Prints which trials have taken longest.
+pub fn print_slowest() {
+    const SHOWN: usize = 25;
+    let mut times = TIMES.lock().unwrap_or_else(PoisonError::into_inner);
+    times.sort_by_key(|(time, _)| std::cmp::Reverse(*time));
+    for (time, name) in times.iter().take(SHOWN) {
+        println!("{:>6.1} s  {name}", time.as_secs_f64());
+    }
 }
 
 fn failed(error: anyhow::Error) -> Failed {

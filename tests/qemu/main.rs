@@ -36,7 +36,9 @@ fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     // Each has a QEMU that keeps a processor busy; SLOF needs seconds of it.
     arguments.test_threads.get_or_insert(2);
-    libtest_mimic::run(&arguments, trials()).exit_code()
+    let conclusion = libtest_mimic::run(&arguments, trials());
+    harness::print_slowest();
+    conclusion.exit_code()
 }
 
 fn trials() -> Vec<Trial> {
