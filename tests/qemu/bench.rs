@@ -49,6 +49,7 @@ pub fn trials() -> Vec<Trial> {
     vec![
         trial("bench::counts", counts),
         trial("bench::newer", newer),
+        trial("bench::more_cpus", more_cpus),
         trial("bench::inexact", inexact),
         trial("bench::throughput", throughput),
         trial("bench::refused", refused),
@@ -119,6 +120,18 @@ fn newer() -> Result<()> {
     check(&run, kernel(Image::Lab)?, |name| name == "pcrel")?;
     ensure!(run.events("measure").is_empty(), "more than was asked for");
     golden::compare(GOLDEN[2], append, &costs(&run, kernel(Image::Lab)?)?)
+}
+
+/// A call costs on one CPU what it costs with three more.
+fn more_cpus() -> Result<()> {
+    let costs = |machine: &str| {
+        let run = Boot::new("bench::more_cpus", machine, "mode=bench variant=epilogue")?.run()?;
+        run.expect(&Outcome::Guest(0))?;
+        anyhow::Ok(run.events("cost").into_iter().cloned().collect::<Vec<_>>())
+    };
+    let (one, more) = (costs(MACHINE)?, costs("icount-smp")?);
+    ensure!(!one.is_empty() && one == more, "{one:?}\n{more:?}");
+    Ok(())
 }
 
 /// A variant that there is not, and one that the machine can't do.

@@ -18,7 +18,10 @@ use super::{
 use crate::instruments::calls::AtOnce;
 use alloc::{format, string::String, vec::Vec};
 use livepatch::variants::{self, ChooseError, Variant};
-use machine::console::{self, Painted, Tone};
+use machine::{
+    console::{self, Painted, Tone},
+    cpus,
+};
 use parts::{Ground, Part};
 use path::{Path, walk};
 use report::Record;
@@ -153,39 +156,53 @@ pub(super) fn measure(
     Ok(Ok(()))
 }
 
-/// A call, counted in both ways.
+/// A call, counted in both ways, or by its steps alone.
 struct Counted {
     /// Its instructions, by the timebase.
-    cost: u64,
+    cost: Option<u64>,
     path: Path,
 }
 
 impl Counted {
     fn new(function: AtOnce) -> Result<Self, Problem> {
-        let cost = call_cost(function)?;
+        let cost = Some(call_cost(function)?);
+        let counted = Self::by_steps(function)?;
+        Ok(Self { cost, ..counted })
+    }
+
+    fn by_steps(function: AtOnce) -> Result<Self, Problem> {
         // SAFETY: it takes no arguments, nor does its replacement, and needs no TOC.
         let path = unsafe { walk(function.address()) }?;
-        Ok(Self { cost, path })
+        Ok(Self { cost: None, path })
     }
 }
 
 /// What one call takes more than another, if both ways to count agree.
 fn added(call: &Counted, unpatched: &Counted) -> Result<u64, Problem> {
     let steps = |counted: &Counted| counted.path.stops.len() as u64;
-    let (by_time, by_steps) = (call.cost - unpatched.cost, steps(call) - steps(unpatched));
-    if by_time == by_steps {
-        Ok(by_time)
-    } else {
-        Err(format!(
+    let by_steps = steps(call) - steps(unpatched);
+    match call
+        .cost
+        .zip(unpatched.cost)
+        .map(|(one, other)| one - other)
+    {
+        Some(by_time) if by_time != by_steps => Err(format!(
             "a call adds {by_time} instructions by the timebase, and {by_steps} by steps"
-        ))
+        )),
+        _ => Ok(by_steps),
     }
 }
 
 /// A call while the patch is being enabled, of a thread that has switched.
 fn in_transition(function: AtOnce) -> Result<Counted, Problem> {
     thread::safe_point();
-    let counted = Counted::new(function)?;
+    // On several CPUs the thread that blocks the transition runs meanwhile, and time counts its
+    // instructions too.
+    let counted = if cpus::count() == 1 {
+        Counted::new(function)
+    } else {
+        Counted::by_steps(function)
+    }?;
     if livepatch::running().is_none() {
         return Err("the transition has not waited".into());
     }
