@@ -85,9 +85,7 @@ pub fn push(event: Event) {
         Event::Enter { ip, depth } => [head | 1 | depth << DEPTH_SHIFT, time, ip, 0],
         Event::Return { ip, depth, ticks } => [head | 2 | depth << DEPTH_SHIFT, time, ip, ticks],
     };
-    if let Some(ring) = RINGS.get(cpu as usize) {
-        ring.push(record);
-    }
+    RINGS[cpu as usize % RINGS.len()].push(record);
 }
 
 /// Takes the oldest record out of the rings.
