@@ -2,7 +2,7 @@
 # machine lacks (docs/setup.md), so neither needs anything done before it.
 #
 # MACHINE=NAME      the machine shape to boot, from tests/machines.toml
-# CPUS=NUMBER       for run, shell, gdb, soak: how many CPUs, if not the machine's (soak: 4)
+# CPUS=NUMBER       for run, shell (if not given, 2), gdb, soak (4): how many CPUs, up to 8
 # ARGS='WORDS'      boot arguments, such as ARGS='mode=selftest log=debug'
 # VARIANT=NAME      for run, gdb, soak, report: how calls are handed over; for others: only this
 # SHORT=1           for explore: only some of the instructions

@@ -10,6 +10,7 @@ use anyhow::{Context, Result, ensure};
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
+use xtask::machine::SHOWN;
 use xtask::outcome::Outcome;
 use xtask::report::cells::Matrix;
 use xtask::report::costs::Costs;
@@ -37,7 +38,9 @@ impl Sources {
     /// meter and the step write stands here as a form with numbers of its own: their
     /// own tests see to it that the numbers are right.
     fn new() -> Result<Sources> {
-        let demonstration = Boot::new("report::demonstration", "icount", "")?.run()?;
+        let demonstration = Boot::new("report::demonstration", "icount", "")?
+            .cpus(SHOWN)
+            .run()?;
         demonstration.expect(&Outcome::Guest(0))?;
         let matrix = Boot::new("report::matrix", "large", "mode=matrix case=*ar*")?.run()?;
         matrix.expect(&Outcome::Guest(0))?;

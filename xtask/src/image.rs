@@ -4,6 +4,7 @@
 use crate::tool;
 use anyhow::{Context, Result};
 pub use bootargs::Image;
+use bootargs::Mode;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
@@ -48,6 +49,14 @@ pub fn sources(image: Image) -> impl Iterator<Item = &'static str> {
 #[must_use]
 pub fn for_boot(append: &str) -> Image {
     bootargs::parse(append).map_or(Image::Klplab, |arguments| arguments.image())
+}
+
+/// Whether boot arguments ask for what a person looks at: the demonstration or the shell.
+#[must_use]
+pub fn shows(append: &str) -> bool {
+    bootargs::parse(append).is_ok_and(|arguments| {
+        matches!(arguments.mode, Mode::Run | Mode::Shell) && arguments.crash.is_none()
+    })
 }
 
 /// Where an image is when it is ready to boot.

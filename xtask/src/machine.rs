@@ -41,6 +41,9 @@ pub struct Machine {
     pub icount: bool,
 }
 
+/// CPUs of the demonstration and of the shell, unless others are asked for.
+pub const SHOWN: &str = "2";
+
 fn newest() -> String {
     "pseries".into()
 }
@@ -89,6 +92,17 @@ impl Machine {
             cpus.clone_into(&mut self.cpus);
         }
         self
+    }
+
+    /// The same machine as it is shown to a person: with [`SHOWN`] CPUs, if its row in the table
+    /// names none, and time does not count instructions there.
+    #[must_use]
+    pub fn to_be_shown(self) -> Machine {
+        if self.cpus == one() && !self.icount {
+            self.with_cpus(Some(SHOWN))
+        } else {
+            self
+        }
     }
 
     /// How many CPUs it has; none when [`Machine::cpus`] has another form than [`cpus`]

@@ -131,6 +131,9 @@ impl RunArgs {
             machine.firmware = firmware;
         }
         machine.icount |= self.icount;
+        if image::shows(&self.append) {
+            machine = machine.to_be_shown();
+        }
         Ok(machine.with_cpus(self.cpus.as_deref()))
     }
 }
@@ -227,6 +230,27 @@ mod tests {
         assert_eq!(machine.firmware, Firmware::Slof);
         assert_eq!(machine.cpus, "4");
         assert!(machine.icount);
+    }
+
+    #[test]
+    fn a_person_sees_two_cpus_unless_others_are_asked_for() {
+        let cpus = |machine: &str, cpus: Option<&str>, append: &str| {
+            let args = RunArgs {
+                machine: machine.into(),
+                cpus: cpus.map(Into::into),
+                append: append.into(),
+                ..RunArgs::default()
+            };
+            args.shape().unwrap().cpus
+        };
+        assert_eq!(cpus("default", None, ""), "2");
+        assert_eq!(cpus("power8", None, "mode=shell -- cpus"), "2");
+        assert_eq!(cpus("default", Some("1"), ""), "1");
+        assert_eq!(cpus("smp-power9", None, ""), "4");
+        // What counts, and what tests, has one.
+        assert_eq!(cpus("icount", None, ""), "1");
+        assert_eq!(cpus("default", None, "mode=selftest"), "1");
+        assert_eq!(cpus("default", None, "crash=panic"), "1");
     }
 
     #[test]

@@ -60,7 +60,8 @@ const ESCAPE: u8 = 0x1d;
 /// # Errors
 /// When the options are wrong, or something can't be built or started.
 pub fn shell(args: &ShellArgs) -> Result<Outcome> {
-    let machine = Machine::find(&args.machine)?.with_cpus(args.cpus.as_deref());
+    let machine = Machine::find(&args.machine)?.to_be_shown();
+    let machine = machine.with_cpus(args.cpus.as_deref());
     ensure!(
         !args.append.contains('\0'),
         "the boot arguments contain a zero character"

@@ -5,7 +5,7 @@
 
 use core::{
     hint::black_box,
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    sync::atomic::{AtomicU8, AtomicU64, Ordering},
 };
 use loader::export;
 use thread::WaitQueue;
@@ -19,19 +19,26 @@ pub const PAID_IN: u64 = 10_000;
 pub const RATES: usize = 5;
 
 /// How many accounts there are.
-pub const ACCOUNTS: usize = 6;
+pub const ACCOUNTS: usize = 8;
+
+/// What was paid in is told at once.
+const OPEN: u8 = 0;
+/// Callers sleep until it is told.
+const LOCKED: u8 = 1;
+/// Callers wait, and keep their CPU.
+const HELD: u8 = 2;
 
 /// An account.
 struct Account {
-    /// What was paid in is not told now.
-    locked: AtomicBool,
-    /// How often a thread has looked whether it is still locked.
+    /// [`OPEN`], [`LOCKED`] or [`HELD`].
+    state: AtomicU8,
+    /// How often a thread has looked whether it is open.
     looks: AtomicU64,
 }
 
 static BOOK: [Account; ACCOUNTS] = [const {
     Account {
-        locked: AtomicBool::new(false),
+        state: AtomicU8::new(OPEN),
         looks: AtomicU64::new(0),
     }
 }; ACCOUNTS];
@@ -53,7 +60,7 @@ pub extern "C" fn balance(account: u64, years: u64) -> u64 {
 
 /// What was paid into an account, for a function that adds so many percent. Waits
 /// while the account is locked, and at each look would switch to another patch
-/// state if it might.
+/// state if it might; and while it is held, without giving up its CPU.
 #[unsafe(no_mangle)]
 #[inline(never)]
 pub extern "C" fn bank_paid_in(account: u64, percent: u64) -> u64 {
@@ -63,25 +70,40 @@ pub extern "C" fn bank_paid_in(account: u64, percent: u64) -> u64 {
     let Some(account) = BOOK.get(account as usize) else {
         return 0;
     };
-    if account.locked.load(Ordering::Relaxed) {
+    let state = account.state.load(Ordering::Relaxed);
+    if state == LOCKED {
         UNLOCKED.wait_until(|| {
             account.looks.fetch_add(1, Ordering::Relaxed);
             thread::safe_point();
-            !account.locked.load(Ordering::Relaxed)
+            account.state.load(Ordering::Relaxed) == OPEN
         });
+    } else if state == HELD {
+        while account.state.load(Ordering::Relaxed) == HELD {
+            account.looks.fetch_add(1, Ordering::Relaxed);
+            core::hint::spin_loop();
+        }
     }
     PAID_IN
 }
 
 /// Locks an account.
 pub fn lock(account: usize) {
-    BOOK[account].looks.store(0, Ordering::Relaxed);
-    BOOK[account].locked.store(true, Ordering::Relaxed);
+    set(account, LOCKED);
 }
 
-/// Unlocks it.
+/// Has callers wait in the function without giving up their CPU.
+pub fn hold(account: usize) {
+    set(account, HELD);
+}
+
+fn set(account: usize, state: u8) {
+    BOOK[account].looks.store(0, Ordering::Relaxed);
+    BOOK[account].state.store(state, Ordering::Relaxed);
+}
+
+/// Opens it.
 pub fn unlock(account: usize) {
-    BOOK[account].locked.store(false, Ordering::Relaxed);
+    BOOK[account].state.store(OPEN, Ordering::Relaxed);
     UNLOCKED.wake_all();
 }
 
@@ -90,7 +112,7 @@ pub fn look_again() {
     UNLOCKED.wake_all();
 }
 
-/// How often threads have looked since the account was locked.
+/// How often threads have looked since the account was locked or held.
 #[must_use]
 pub fn looks(account: usize) -> u64 {
     BOOK[account].looks.load(Ordering::Relaxed)

@@ -3,6 +3,7 @@
 //!
 //! - `steps`: what happens, in order;
 //! - `workload`: the threads that call the function, and their answers;
+//! - `cashiers`: two more, which call at the same time;
 //! - `events`: what is seen of transitions;
 //! - `show`: code for the reader;
 //! - `premises`, `traced`, `modules`: what all of it stands on;
@@ -14,6 +15,7 @@ extern crate alloc;
 extern crate machine;
 
 pub mod bank;
+mod cashiers;
 pub mod events;
 pub mod line;
 mod modules;

@@ -1,7 +1,7 @@
 //! The threads of the demonstration, and the clock: each asks for balances in a way
 //! of its own, and judges every answer.
 
-use super::events;
+use super::{cashiers, events};
 use crate::{bank, bank::RATES};
 use alloc::vec::Vec;
 use core::{
@@ -259,13 +259,14 @@ pub fn send_to_sleep(who: usize, handles: &[Handle]) -> bool {
     until(|| bank::looks(who) > 0) && until_asleep(handles)
 }
 
-/// What all of them counted, by rate, and how many answers were bad.
+/// What all of them and the cashiers counted, by rate, and how many answers were bad.
 pub fn totals() -> ([u64; RATES], u64) {
     let mut sum = [0; RATES];
-    for tally in &TALLIES {
+    let all = || TALLIES.iter().chain(cashiers::tallies());
+    for tally in all() {
         for (sum, count) in sum.iter_mut().zip(tally.counts()) {
             *sum += count;
         }
     }
-    (sum, TALLIES.iter().map(Tally::bad).sum())
+    (sum, all().map(Tally::bad).sum())
 }

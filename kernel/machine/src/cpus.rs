@@ -35,6 +35,9 @@ const SYNCHRONISE: u32 = 1 << 1;
 const PAUSE: u32 = 1 << 2;
 const CALL: u32 = 1 << 3;
 
+/// What a CPU is asked to do, in words, by the request's bit.
+pub const REQUESTS: [&str; arch::REQUESTS] = ["look", "synchronise", "pause", "call"];
+
 /// The number of the last synchronisation that was begun.
 static ROUND: AtomicU64 = AtomicU64::new(0);
 /// The CPU that has others pause, by its number and one; zero if none has.
@@ -62,6 +65,18 @@ pub fn count() -> usize {
 /// Those that do, by number.
 pub fn all() -> impl Iterator<Item = &'static Cpu> {
     CPUS.iter().filter(|cpu| cpu.is_up.load(Ordering::Acquire))
+}
+
+/// How often all CPUs together were interrupted for each request, by its bit.
+#[must_use]
+pub fn taken() -> [u64; REQUESTS.len()] {
+    let mut sum = [0; REQUESTS.len()];
+    for cpu in all() {
+        for (sum, taken) in sum.iter_mut().zip(&cpu.taken) {
+            *sum += taken.load(Ordering::Relaxed);
+        }
+    }
+    sum
 }
 
 /// Why a CPU is not used.
@@ -214,6 +229,11 @@ pub fn take_requests(off: &InterruptsOff) -> bool {
     arch::take_ipi(cpu.hardware_id.load(Ordering::Relaxed));
     // Acquire: pairs with `ask` (`control_takes_requests_relaxed`).
     let requests = cpu.requests.swap(0, Ordering::Acquire);
+    for (bit, taken) in cpu.taken.iter().enumerate() {
+        // No other CPU writes it.
+        let now = taken.load(Ordering::Relaxed) + u64::from(requests >> bit & 1);
+        taken.store(now, Ordering::Relaxed);
+    }
     if requests & SYNCHRONISE != 0 {
         // Acquire: the round may be a later one than that which has asked, and what was written
         // before that one must be seen, too (`control_loads_the_round_relaxed`).

@@ -88,10 +88,18 @@ pub fn every_switch(browser: &mut Browser, records: &[Value]) -> Result<()> {
         off.len() == wanted.len() && off.iter().all(|&pixels| pixels < 1.0),
         "marks are not where sides meet: {off:?}"
     );
-    // A glance at the words: how, and when.
+    // A glance at the words: how, when and where.
     let said = each(browser, ".what .went", "e.innerText")?;
+    for (record, ..) in in_transitions(records, "switch") {
+        let cpu = format!(", on CPU {}", record["cpu"]);
+        let mut said = said.iter().filter_map(Value::as_str);
+        ensure!(said.any(|said| said.ends_with(&cpu)), "no `{cpu}`");
+    }
     let is_sentence = |said: &&Value| {
         let said = said.as_str().unwrap_or_default();
+        let Some((said, "0" | "1")) = said.split_once(", on CPU ") else {
+            return false;
+        };
         let ways = [
             "at a safe point",
             "asleep, with a clean stack",
@@ -104,30 +112,33 @@ pub fn every_switch(browser: &mut Browser, records: &[Value]) -> Result<()> {
     Ok(())
 }
 
-/// Each blocked stretch is drawn, and says which function it was.
+/// Each blocked stretch is drawn, and says which function it was, or which CPU.
 pub fn every_block(browser: &mut Browser, records: &[Value]) -> Result<()> {
     let wanted = in_transitions(records, "blocked");
     let wanted: Vec<Value> = wanted
         .into_iter()
         .map(|(record, number, start)| {
+            let said = match &record["function"] {
+                function if function == "" => &record["reason"],
+                function => function,
+            };
             json!([
                 number.to_string(),
                 record["name"],
                 record["function"],
-                record["function"],
+                said,
                 since(record, start),
                 1
             ])
         })
         .collect();
-    let function = |row: &Value| {
-        row[2]
-            .as_str()
-            .is_some_and(|name| name.ends_with("::balance"))
+    let said = |row: &Value| {
+        let said = row[3].as_str();
+        said.is_some_and(|said| said.ends_with("::balance") || said.starts_with("it runs on CPU "))
     };
-    ensure!(wanted.iter().all(function), "no function: {wanted:?}");
+    ensure!(wanted.iter().all(said), "no function: {wanted:?}");
     let row = "[e.closest('section').dataset.transition, e.closest('tr').querySelector('th').innerText, \
-        e.dataset.function, e.querySelector('code').innerText, e.dataset.ticks, \
+        e.dataset.function, e.querySelector('code')?.innerText ?? e.innerText.split(' blocked: ')[1], e.dataset.ticks, \
         [...e.closest('tr').querySelectorAll('.lane .blocked')].filter(b => b.getBoundingClientRect().width > 5).length]";
     same("blocked", &each(browser, ".held", row)?, &wanted)
 }

@@ -33,7 +33,8 @@ pub fn transition() -> Result<()> {
         &done.transcript,
         &[
             "patch `two_percent`: 1 of 4 threads have still to switch",
-            "no             demo::bank::balance is on its stack",
+            "0 no             demo::bank::balance is on its stack",
+            "thread               CPU has switched   if not, why",
             "has still to switch",
             "klplab> patches\nno patch is enabled",
             "klplab> patches\ntwo_percent: enabled; handed over by `epilogue`\n  demo::bank::balance -> two_percent::balance\n",

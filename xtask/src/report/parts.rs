@@ -3,6 +3,7 @@
 
 use super::{Part, Report};
 use super::{cells::Matrix, costs::Costs, steps::Trace, transitions::Demonstration};
+use crate::machine::SHOWN;
 use crate::pipes::die_with_this_thread;
 use crate::{bench, matrix, records, step, tool};
 use anyhow::{Context, Result};
@@ -43,7 +44,7 @@ pub fn make(variant: &str, convention: Convention) -> Result<Report> {
 
 /// The command that runs the demonstration.
 fn demonstration(variant: &str, convention: Convention, report: &Path) -> Vec<String> {
-    let mut words = words(&["run", "--machine", MACHINE]);
+    let mut words = words(&["run", "--machine", MACHINE, "--cpus", SHOWN]);
     if convention == Convention::Pcrel {
         // The machine's own has no prefixed instructions.
         words.extend(["--cpu".into(), "power10".into()]);
@@ -150,6 +151,6 @@ mod tests {
     fn a_variant_gets_a_processor_that_can_do_it() {
         let on = |variant, needs| demonstration(variant, needs, Path::new("/r")).join(" ");
         assert!(on("pcrel", Convention::Pcrel).contains("--cpu power10"));
-        assert!(!on("epilogue", Convention::Epilogue).contains("--cpu"));
+        assert!(!on("epilogue", Convention::Epilogue).contains("--cpu "));
     }
 }

@@ -173,7 +173,7 @@ fn when(switch: &Switch) -> String {
 }
 
 /// Prints who has switched, those that are asked for; with several CPUs, also where each is.
-fn show_switches(wanted: impl Fn(&Switch) -> bool) {
+pub(super) fn show_switches(wanted: impl Fn(&Switch) -> bool) {
     for switch in events::switches(false)
         .iter()
         .filter(|switch| wanted(switch))

@@ -2,6 +2,7 @@
 
 mod first;
 mod more;
+mod several;
 
 use super::{
     events,
@@ -10,9 +11,9 @@ use super::{
 };
 use crate::bank;
 use alloc::{format, string::String, sync::Arc, vec::Vec};
-use core::time::Duration;
+use core::{mem, time::Duration};
 use ftrace::Site;
-use livepatch::{Blocked, Options, Patch};
+use livepatch::{Blocked, Options, Patch, Progress};
 use machine::{arch, console, symbols, time};
 use report::Record;
 use thread::{Handle, Thread, backtrace};
@@ -66,6 +67,8 @@ struct Found {
     stacked: bool,
     replaced: bool,
     reversed: bool,
+    /// On one CPU there is none.
+    parallel: Option<bool>,
 }
 
 /// Goes through all steps.
@@ -114,14 +117,14 @@ fn play(lines: &mut Lines) -> Result<(), String> {
     stage.enabled()?;
     stage.answers();
     stage.more()?;
+    workload::close(mem::take(&mut stage.handles)).map_err(|error| format!("{error}"))?;
+    stage.several()?;
     let Stage {
-        handles,
         found,
         transitions,
         complete,
         ..
     } = stage;
-    workload::close(handles).map_err(|error| format!("{error}"))?;
 
     let stray = events::stray();
     lines.push(Line::new(
@@ -159,6 +162,10 @@ fn play(lines: &mut Lines) -> Result<(), String> {
         ),
     ];
     lines.extend(checks.map(|(what, text, right)| Line::new(what, format_args!("{text}"), right)));
+    if let Some(right) = found.parallel {
+        let text = "calls of two CPUs at once, and a transition that waits for one of them";
+        lines.push(Line::new("parallel", format_args!("{text}"), right));
+    }
     Ok(())
 }
 
@@ -220,30 +227,8 @@ impl Stage {
 
     /// The threads that block the transition now, and why; into the report too.
     fn held(&self) -> Vec<Holder> {
-        let held = livepatch::progress().into_iter().filter_map(|one| {
-            let held = one.blocked?;
-            let reason = format!("{held}");
-            let function = match held {
-                Blocked::Function { function } => format!("{}", symbols::Path(function)),
-                Blocked::Unreliable(_) => String::new(),
-            };
-            let time = arch::timebase();
-            let (thread, name) = (one.thread.id(), one.thread.name());
-            console::report(&Record::Blocked {
-                thread,
-                name,
-                reason: &reason,
-                function: &function,
-                time,
-            });
-            Some(Holder {
-                id: thread,
-                name: name.into(),
-                depth: depth(&one.thread),
-                reason,
-            })
-        });
-        held.collect()
+        let held = livepatch::progress();
+        held.iter().filter_map(holder).collect()
     }
 
     /// Prints which threads block the transition, and says whether it is these.
@@ -272,6 +257,31 @@ struct Holder {
     reason: String,
     /// How many calls of the function, in whatever version, are on its stack.
     depth: usize,
+}
+
+/// A thread that blocks the transition, if this one does; into the report too.
+fn holder(one: &Progress) -> Option<Holder> {
+    let held = one.blocked?;
+    let reason = format!("{held}");
+    let function = match held {
+        Blocked::Function { function } => format!("{}", symbols::Path(function)),
+        Blocked::Unreliable(_) => String::new(),
+    };
+    let time = arch::timebase();
+    let (thread, name) = (one.thread.id(), one.thread.name());
+    console::report(&Record::Blocked {
+        thread,
+        name,
+        reason: &reason,
+        function: &function,
+        time,
+    });
+    Some(Holder {
+        id: thread,
+        name: name.into(),
+        depth: depth(&one.thread),
+        reason,
+    })
 }
 
 /// How many calls of the bank's functions are on a thread's stack.

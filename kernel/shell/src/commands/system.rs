@@ -21,7 +21,8 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "cpus",
         about: "lists the CPUs, and what each of them runs",
-        more: "`id` is what the hypervisor calls a CPU. One that is idle takes no ticks.",
+        more: "`id` is what the hypervisor calls a CPU. One that is idle takes no ticks. The other columns say how often \
+            CPUs have interrupted it: to look for a thread, to synchronise, to pause, to make a call.",
         example: "spawn busy; cpus",
         run: cpus,
         is_table: true,
@@ -54,7 +55,10 @@ pub static COMMANDS: &[Command] = &[
 
 fn cpus(session: &mut Session, _: &[&str]) -> Outcome {
     let out = &mut session.out;
-    let title = format!("  {:>3}  {:>4}  {:<24} {:>9}", "no", "id", "runs", "ticks");
+    let mut title = format!("  {:>3}  {:>4}  {:<24} {:>9}", "no", "id", "runs", "ticks");
+    for request in machine::cpus::REQUESTS {
+        write!(title, " {request:>11}")?;
+    }
     writeln!(out, "{}", Painted(Tone::Heading, title))?;
     let threads = thread::all().filter(|one| one.state() == State::Running && !one.is_idle());
     let running: Vec<_> = threads.collect();
@@ -66,7 +70,11 @@ fn cpus(session: &mut Session, _: &[&str]) -> Outcome {
         };
         let id = cpu.hardware_id.load(Ordering::Relaxed);
         let ticks = cpu.ticks.load(Ordering::Relaxed);
-        writeln!(out, "  {number:>3}  {id:>4}  {runs:<24} {ticks:>9}")?;
+        write!(out, "  {number:>3}  {id:>4}  {runs:<24} {ticks:>9}")?;
+        for taken in &cpu.taken {
+            write!(out, " {:>11}", taken.load(Ordering::Relaxed))?;
+        }
+        writeln!(out)?;
     }
     Ok(())
 }

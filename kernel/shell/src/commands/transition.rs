@@ -18,6 +18,7 @@ pub static COMMANDS: &[Command] = &[
     Command {
         name: "transition",
         about: "shows who has switched, and who has not and why",
+        more: "`CPU` is the one that a thread runs on, or ran on last.",
         example: "spawn sleeper; enable two_percent nowait; transition",
         run: transition,
         is_table: true,
@@ -112,8 +113,8 @@ fn transition(session: &mut Session, _: &[&str]) -> Outcome {
         over.len() + left.len()
     )?;
     let title = format!(
-        "  {:<20} {:<14} {}",
-        "thread", "has switched", "if not, why"
+        "  {:<20} {:>3} {:<14} {}",
+        "thread", "CPU", "has switched", "if not, why"
     );
     writeln!(out, "{}", Painted(Tone::Heading, title))?;
     for one in &left {
@@ -134,7 +135,8 @@ fn transition(session: &mut Session, _: &[&str]) -> Outcome {
 
 fn row(out: &mut Out, one: &Progress, over: impl core::fmt::Display, why: &str) -> Outcome {
     let thread = format!("{}-{}", one.thread.name(), one.thread.id());
-    let line = format!("  {thread:<20} {over} {why}");
+    let cpu = one.thread.cpu();
+    let line = format!("  {thread:<20} {cpu:>3} {over} {why}");
     writeln!(out, "{}", line.trim_end())?;
     Ok(())
 }

@@ -17,6 +17,9 @@ use layout::CpuEntry;
 /// The most CPUs that the kernel uses.
 pub const MOST_CPUS: usize = 8;
 
+/// How many different things CPUs ask of each other.
+pub const REQUESTS: usize = 4;
+
 /// Bytes of the largest cache block of POWER's.
 const CACHE_BLOCK: usize = 128;
 
@@ -50,6 +53,8 @@ pub struct Cpu {
     pub synchronised: AtomicU64,
     /// The last pause that it has made, or makes: see `cpus`.
     pub paused: AtomicU64,
+    /// How often it was interrupted for each request, by the request's bit: see `cpus`.
+    pub taken: [AtomicU64; REQUESTS],
 }
 
 const _: () = {
@@ -86,6 +91,7 @@ impl Cpu {
             requests: AtomicU32::new(0),
             synchronised: AtomicU64::new(0),
             paused: AtomicU64::new(0),
+            taken: [const { AtomicU64::new(0) }; REQUESTS],
         }
     }
 

@@ -27,7 +27,7 @@ pub use call::{Stack, call_on_stack};
 pub use capture::capture;
 pub use code::{flush_code, load_instruction, store_instruction, store_instruction_words};
 pub use cpu::{
-    CPUS, Cpu, MOST_CPUS, current, in_interrupt, kernel_toc, number, set_in_interrupt,
+    CPUS, Cpu, MOST_CPUS, REQUESTS, current, in_interrupt, kernel_toc, number, set_in_interrupt,
     set_stack_floor, set_tracing, stack_bottom, stack_floor, stack_top, start_cpu, tracing,
 };
 pub use frame::{close_frame_and_return, open_frame};
