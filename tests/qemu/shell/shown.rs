@@ -236,7 +236,7 @@ pub fn whole() -> Result<()> {
 pub fn found() -> Result<()> {
     let script = "exports bank*\ncall bank_paid_in 0 2\ncall rust_twice 4\ncall lab_second 1\n\
         sites demo::bank::*\nexports nosuch\n\
-        dis thread::spawn\nspawn sleeper\nbt sleeper";
+        dis thread::run\nspawn sleeper\nbt sleeper";
     let done = piped("shell::found", Image::Test, "default", script)?;
     has(
         &done.transcript,
@@ -247,8 +247,8 @@ pub fn found() -> Result<()> {
             "lab_second(1) = 3\n",
             "demo::bank::balance",
             "exports: expected an exported function's name, or a pattern with `*`",
-            "`thread::spawn` is generic, and has code only where it is used;",
-            "thread::spawn::<",
+            "`thread::run` is generic, and has code only where it is used;",
+            "thread::run::<",
             // It calls itself once a year.
             "\n  ... demo::bank::balance again, 3 frames\n",
         ],
