@@ -1,16 +1,20 @@
 //! Code in which every instruction traps: what the step explorer, the guided step, the
 //! cost meter and the self-tests have in common.
 //!
-//! `MSR[SE]` makes the CPU trap before each instruction (ISA Book III, 7.5.15). One thread
-//! at a time is stepped, by [`run`]: a call by the ABI sanitiser ([`make`]), or what comes
-//! behind a call of [`from_here`]. At each instruction a visitor is called, which says how
+//! `MSR[SE]` makes the CPU trap before each instruction (ISA Book III, 7.5.15). Two threads at
+//! a time are stepped at most, by [`run`]: a call by the ABI sanitiser ([`make`]), what comes
+//! behind a call of [`from_here`], or a function up to where it gives way ([`through`]). At each instruction a visitor is called, which says how
 //! the code goes on. It is called in the interrupt handler and in the stepped thread, with
 //! no lock held, so it may give up the CPU where interrupts are on.
 
 mod reservation;
 
-use crate::instruments::sanitiser::{SanitisedCall, sanitised_home};
-use core::{mem, time::Duration};
+use crate::instruments::sanitiser::{SanitisedCall, is_in_sanitised_call, sanitised_home};
+use core::{
+    mem,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 use layout::TrapFrame;
 use machine::{arch, sync::IrqLock, text, time};
 use ppc64::{insn, msr, vector};
@@ -96,9 +100,18 @@ struct Stepping {
 // SAFETY: only the stepped thread follows the pointer, which is its own.
 unsafe impl Send for Stepping {}
 
-static STEPPING: IrqLock<Option<Stepping>> = IrqLock::new(None);
+/// One that steps, and one that is to meet it on another CPU.
+static STEPPING: IrqLock<[Option<Stepping>; 2]> = IrqLock::new([const { None }; 2]);
 
-/// Runs `body` in this thread, and a part of it in steps. Waits while another thread is
+/// Does something with the running thread's entry, if it is stepped.
+fn with_mine<R>(body: impl FnOnce(&mut Stepping) -> R) -> Option<R> {
+    let me = thread::with_current(Thread::id);
+    let mut all = STEPPING.lock();
+    let mut all = all.iter_mut().flatten();
+    all.find(|one| me == Some(one.thread)).map(body)
+}
+
+/// Runs `body` in this thread, and a part of it in steps. Waits while two other threads are
 /// stepped.
 pub fn run<R>(visitor: &mut Visitor<'_>, body: impl FnOnce() -> R) -> R {
     // SAFETY: changes the lifetime alone. The pointer is gone before `visitor` is.
@@ -112,32 +125,39 @@ pub fn run<R>(visitor: &mut Visitor<'_>, body: impl FnOnce() -> R) -> R {
         reservation: None,
         fault: None,
     });
-    loop {
-        let mut place = STEPPING.lock();
-        if place.is_none() {
-            mem::swap(&mut *place, &mut stepping);
-            break;
+    while stepping.is_some() {
+        let mut all = STEPPING.lock();
+        if let Some(place) = all.iter_mut().find(|place| place.is_none()) {
+            mem::swap(place, &mut stepping);
+            interrupt::watch(Some(watch));
+        } else {
+            drop(all);
+            thread::yield_now();
         }
-        drop(place);
-        thread::yield_now();
     }
-    interrupt::watch(Some(watch));
     let result = body();
-    interrupt::watch(None);
-    *STEPPING.lock() = None;
+    let me = thread::with_current(Thread::id);
+    let mut all = STEPPING.lock();
+    for place in all.iter_mut() {
+        let _ = place.take_if(|one| me == Some(one.thread));
+    }
+    if all.iter().all(Option::is_none) {
+        interrupt::watch(None);
+    }
+    drop(all);
     result
 }
 
 /// Begins the steps, if this thread is in [`run`] and they have not begun before.
 fn begin(home: u64, deadline: Option<u64>) -> bool {
-    let me = thread::with_current(Thread::id);
-    let mut place = STEPPING.lock();
-    let stepping = place.as_mut();
-    let stepping = stepping.filter(|one| me == Some(one.thread) && one.home.is_none());
-    stepping.is_some_and(|one| {
-        (one.home, one.deadline) = (Some(home), deadline);
-        true
-    })
+    let begins = with_mine(|one| {
+        let begins = one.home.is_none();
+        if begins {
+            (one.home, one.deadline) = (Some(home), deadline);
+        }
+        begins
+    });
+    begins == Some(true)
 }
 
 /// From here to `home` the code is stepped, if its thread is in [`run`] and this is the
@@ -152,6 +172,27 @@ pub unsafe fn from_here(home: u64) {
     }
 }
 
+/// Runs `body` in this thread, in steps until it gives way to another thread or the visitor
+/// lets it run. Interrupts are on.
+pub fn through<R>(visitor: &mut Visitor<'_>, body: impl FnOnce() -> R) -> R {
+    let is_over = AtomicBool::new(false);
+    let mut until_over = |frame: &mut TrapFrame, at: At| {
+        if is_over.load(Ordering::Relaxed) {
+            Next::Run
+        } else {
+            visitor(frame, at)
+        }
+    };
+    run(&mut until_over, || {
+        // SAFETY: interrupts are on, says the caller. No code lies at that address: the
+        // visitor ends the steps, at the trap behind the store below at the latest.
+        unsafe { from_here(u64::MAX) };
+        let result = body();
+        is_over.store(true, Ordering::Relaxed);
+        result
+    })
+}
+
 /// Makes a call in steps. The livepatch stack is put right after it.
 ///
 /// No ticks come before the deadline but those that the visitor provokes, or no two
@@ -160,17 +201,30 @@ pub unsafe fn from_here(home: u64) {
 /// # Safety
 /// The function may be called with these arguments and this r2.
 pub unsafe fn make(call: &mut SanitisedCall, visitor: &mut Visitor<'_>) -> Made {
+    // SAFETY: as the caller promises.
+    unsafe { make_within(LONGEST, call, visitor) }
+}
+
+/// The same for a call that is given up after so long.
+///
+/// # Safety
+/// As for [`make`].
+pub unsafe fn make_within(
+    longest: Duration,
+    call: &mut SanitisedCall,
+    visitor: &mut Visitor<'_>,
+) -> Made {
     run(visitor, || {
         // The livepatch stack's top goes with it.
         let floor = arch::stack_floor();
         let hooked = graph::depth();
-        let longest = time::timebase_ticks(LONGEST);
+        let longest = time::timebase_ticks(longest);
         begin(sanitised_home(), Some(arch::timebase() + longest));
         arch::set_decrementer(longest.min(i32::MAX as u64) as i32);
         call.step();
         // SAFETY: as the caller promises. Every instruction comes to `watch`.
         unsafe { call.make() };
-        let fault = STEPPING.lock().as_ref().and_then(|one| one.fault);
+        let fault = with_mine(|one| one.fault).flatten();
         if fault.is_some() {
             // The call has not come back through what these three keep.
             arch::set_tracing(0);
@@ -189,17 +243,20 @@ pub unsafe fn make(call: &mut SanitisedCall, visitor: &mut Visitor<'_>) -> Made 
 
 /// Sees every interrupt while something is stepped: see [`interrupt::watch`].
 fn watch(frame: &mut TrapFrame) -> bool {
-    let me = thread::with_current(Thread::id);
-    let (visitor, home, deadline) = match &*STEPPING.lock() {
-        Some(one) if me == Some(one.thread) => (one.visitor, one.home, one.deadline),
-        _ => return false,
+    let mine = with_mine(|one| (one.visitor, one.home, one.deadline));
+    let Some((visitor, home, deadline)) = mine else {
+        // The bit is the CPU's, and its stepped thread has given way.
+        let is_step = frame.vector == vector::TRACE;
+        frame.msr &= !if is_step { msr::SE } else { 0 };
+        return is_step;
     };
     // SAFETY: this thread is in `run`, which has borrowed the visitor. Handlers do not
     // nest, so it is not running.
     let visit = unsafe { &mut *visitor };
     let may_end = |frame: &TrapFrame| {
         // With interrupts off the thread may own a lock, and would never release it.
-        deadline.is_some() && frame.msr & msr::EE != 0
+        let is_free = frame.msr & msr::EE != 0;
+        deadline.is_some() && is_free && is_in_sanitised_call(frame.nip)
     };
     match frame.vector {
         vector::TRACE if home.is_some() => loop {
@@ -221,6 +278,8 @@ fn watch(frame: &mut TrapFrame) -> bool {
             visit(frame, At::Tick);
             false
         }
+        // Another CPU asks something of this one.
+        vector::EXTERNAL => false,
         _ if may_end(frame) => {
             give_up(frame);
             true
@@ -232,20 +291,19 @@ fn watch(frame: &mut TrapFrame) -> bool {
 /// Whether the next instruction is one that is carried out here; `frame` is then behind it.
 fn is_carried_out(frame: &mut TrapFrame) -> bool {
     insn::atomic(text::read(frame.nip)).is_some_and(|atomic| {
-        let mut place = STEPPING.lock();
-        let stepping = place.as_mut();
-        stepping.is_some_and(|one| reservation::carry_out(frame, atomic, &mut one.reservation))
+        with_mine(|one| reservation::carry_out(frame, atomic, &mut one.reservation)) == Some(true)
     })
 }
 
 /// Lets the call end where it would return to.
 fn give_up(frame: &mut TrapFrame) {
-    if let Some(stepping) = STEPPING.lock().as_mut() {
-        stepping.fault = Some(Fault {
-            vector: frame.vector,
-            address: frame.nip,
-        });
-    }
+    let fault = Fault {
+        vector: frame.vector,
+        address: frame.nip,
+    };
+    with_mine(|one| one.fault = Some(fault));
+    // Below zero it goes off again and again, before the first instruction there.
+    arch::set_decrementer(i32::MAX);
     frame.nip = sanitised_home();
     frame.msr &= !msr::SE;
     frame.msr |= msr::EE | msr::RI;

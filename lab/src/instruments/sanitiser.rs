@@ -126,12 +126,27 @@ struct WholeFrame {
 unsafe extern "C" {
     fn sanitised_call_asm(call: *mut SanitisedCall);
     fn sanitised_call_home();
+    fn sanitised_call_end();
 }
 /// Where watched calls return to: the instruction behind the call.
 #[must_use]
 pub fn sanitised_home() -> u64 {
     sanitised_call_home as *const () as u64
 }
+
+/// Whether the running thread has made a watched call and is in it, at `address`: not in the
+/// sanitiser's own code before or behind the call.
+#[must_use]
+pub fn is_in_sanitised_call(address: u64) -> bool {
+    let own = sanitised_call_asm as *const () as u64..sanitised_call_end as *const () as u64;
+    let slot = arch::stack_top().wrapping_add_signed(SLOT) as *const u64;
+    // SAFETY: in the outermost frame of the running thread's stack.
+    let call = unsafe { slot.read_volatile() };
+    call != 0 && !own.contains(&address)
+}
+
+/// Where the running thread's slot is, from the top of its stack: see below.
+const SLOT: i64 = offset_of!(FrameHeader, toc_save) as i64 - size_of::<FrameHeader>() as i64;
 
 impl SanitisedCall {
     /// A local call of the function at the global entry `function`, by a caller with `toc`
@@ -294,7 +309,7 @@ impl SanitisedCall {
 // there. Interrupts go off first, or the thread could go on on another CPU between the
 // two instructions that find its stack by this one.
 global_asm!(
-    ".globl sanitised_call_asm, sanitised_call_home",
+    ".globl sanitised_call_asm, sanitised_call_home, sanitised_call_end",
     ".type sanitised_call_asm, @function",
     ".balign 16",
     "sanitised_call_asm:",
@@ -382,6 +397,7 @@ global_asm!(
     "ld 1, {call_frame}(3)",
     "ld 2, {kernel_toc}(13)",
     close_frame_and_return!(),
+    "sanitised_call_end:",
     ".size sanitised_call_asm, . - sanitised_call_asm",
     lr_save = const offset_of!(FrameHeader, lr_save),
     cr_save = const offset_of!(FrameHeader, cr_save),
@@ -405,7 +421,7 @@ global_asm!(
     seen = const offset_of!(SanitisedCall, seen),
     stack_top = const offset_of!(CpuEntry, stack_top),
     // Below the top of the stack, where its outermost frame is.
-    slot = const offset_of!(FrameHeader, toc_save) as isize - size_of::<FrameHeader>() as isize,
+    slot = const SLOT,
     msr = const offset_of!(SanitisedCall, msr),
     ri = const msr::RI,
     kernel_toc = const offset_of!(CpuEntry, toc),

@@ -5,6 +5,7 @@
 //! place: the store succeeds if what the load has found is still there (ISA Book II,
 //! 4.6.2). What runs between the two, if anything, might as well have run before the load.
 
+use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering::Relaxed};
 use layout::TrapFrame;
 use ppc64::insn::Atomic;
 
@@ -41,17 +42,23 @@ impl Reservation {
         }
     }
 
-    fn write(self, value: u64) {
-        let address = self.address;
-        // SAFETY: the stepped code is about to write this there itself, and has read it in
-        // the same width before.
-        unsafe {
-            match self.bytes {
-                1 => (address as *mut u8).write_volatile(value as u8),
-                2 => (address as *mut u16).write_volatile(value as u16),
-                4 => (address as *mut u32).write_volatile(value as u32),
-                _ => (address as *mut u64).write_volatile(value),
-            }
+    /// Stores if what was found is still there; another CPU may store meanwhile. Says whether it
+    /// did.
+    fn exchange(self, value: u64) -> bool {
+        /// By the width.
+        macro_rules! exchange {
+            ($atomic:ty, $integer:ty) => {{
+                // SAFETY: as in `new`.
+                let place = unsafe { <$atomic>::from_ptr(self.address as *mut $integer) };
+                let (old, new) = (self.value as $integer, value as $integer);
+                place.compare_exchange(old, new, Relaxed, Relaxed).is_ok()
+            }};
+        }
+        match self.bytes {
+            1 => exchange!(AtomicU8, u8),
+            2 => exchange!(AtomicU16, u16),
+            4 => exchange!(AtomicU32, u32),
+            _ => exchange!(AtomicU64, u64),
         }
     }
 }
@@ -67,17 +74,16 @@ pub fn carry_out(frame: &mut TrapFrame, atomic: Atomic, held: &mut Option<Reserv
     if !address.is_multiple_of(u64::from(atomic.bytes)) {
         return false;
     }
-    let found = Reservation::new(address, atomic.bytes);
     if atomic.stores {
-        let succeeds = held.take() == Some(found);
-        if succeeds {
-            found.write(frame.gpr[atomic.register]);
-        }
+        let is_same = |one: &Reservation| (one.address, one.bytes) == (address, atomic.bytes);
+        let held = held.take().filter(is_same);
+        let succeeds = held.is_some_and(|held| held.exchange(frame.gpr[atomic.register]));
         // SO is a copy of that in XER.
         let overflow = (frame.xer & 0x8000_0000) >> 3;
         let equal = if succeeds { EQUAL } else { 0 };
         frame.cr = frame.cr & !FIELD | equal | overflow;
     } else {
+        let found = Reservation::new(address, atomic.bytes);
         frame.gpr[atomic.register] = found.value;
         *held = Some(found);
     }

@@ -1,7 +1,10 @@
 //! Calls in single steps: what is carried out in the CPU's place, and what is given up.
 
 use crate::{check, tests::common::traced};
-use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering::Relaxed};
+use core::{
+    sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering::Relaxed},
+    time::Duration,
+};
 use lab::{
     instruments::sanitiser::{SanitisedCall, kernel_toc},
     single_step::{self, At, Next},
@@ -17,6 +20,14 @@ extern "C" fn lost() {
     // SAFETY: traps, and the call is given up. Not the words of `crash=illegal`, or the
     // linker would make one of the two.
     unsafe { core::arch::asm!(".long 8") }
+}
+
+/// Never comes back.
+#[inline(never)]
+extern "C" fn endless() {
+    loop {
+        core::hint::spin_loop();
+    }
 }
 
 /// One of each size that there are reservations for.
@@ -73,6 +84,17 @@ crate::selftest! {
         check!(stores == 8, "{stores} store-conditionals instead of two for each cell");
         let after = cells();
         check!(after == before.map(|cell| cell.wrapping_add(42)), "{before:?} became {after:?}");
+        Ok(())
+    }
+
+    /// A call that never comes back is given up in time.
+    fn an_endless_call_is_given_up() {
+        let mut call = SanitisedCall::local(endless as *const () as u64, kernel_toc(), &[]);
+        let soon = Duration::from_millis(20);
+        // SAFETY: it takes nothing.
+        let made = unsafe { single_step::make_within(soon, &mut call, &mut |_, _| Next::Run) };
+        let found = made.fault.map(|fault| fault.vector);
+        check!(found == Some(vector::DECREMENTER), "given up by {found:x?}");
         Ok(())
     }
 
