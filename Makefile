@@ -2,7 +2,7 @@
 # machine lacks (docs/setup.md), so neither needs anything done before it.
 #
 # MACHINE=NAME      the machine shape to boot, from tests/machines.toml
-# CPUS=NUMBER       for run, shell (if not given, 2), gdb, soak (4): how many CPUs, up to 8
+# CPUS=NUMBER       for run, shell (if not given, 2), gdb, soak (4), explore: how many CPUs, up to 8
 # ARGS='WORDS'      boot arguments, such as ARGS='mode=selftest log=debug'
 # VARIANT=NAME      for run, gdb, soak, report: how calls are handed over; for others: only this
 # SHORT=1           for explore: only some of the instructions
@@ -53,8 +53,8 @@ soak: ## a million transitions of a patch under load (MACHINE=, CPUS=, COUNT=, V
 matrix: ## judge each variant by each conformance case (VARIANT=, CASE=)
 	$(Q)scripts/setup $(xtask) matrix $${VARIANT:+--variant="$$VARIANT"} $${CASE:+--case="$$CASE"}
 
-explore: ## disturb a patched call at every instruction (VARIANT=, SHORT=)
-	$(Q)scripts/setup $(xtask) explore $${VARIANT:+--variant="$$VARIANT"} $${SHORT:+--short}
+explore: ## disturb a patched call at every instruction (VARIANT=, SHORT=, CPUS=2)
+	$(Q)scripts/setup $(xtask) explore $${VARIANT:+--variant="$$VARIANT"} $${SHORT:+--short} $${CPUS:+--cpus="$$CPUS"}
 
 report: ## make a page of a run: transitions, matrix, costs, steps (VARIANT=)
 	$(Q)scripts/setup $(xtask) report $${VARIANT:+--variant="$$VARIANT"}

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use libtest_mimic::Trial;
 use serde_json::Value;
 use std::collections::BTreeSet;
-use xtask::explore::{CONTROLS, MACHINE, variants};
+use xtask::explore::{CONTROLS, CONTROLS_OF_OTHER_CPU, IN_TURN, MACHINE, variants};
 use xtask::image::Image;
 use xtask::outcome::Outcome;
 
@@ -14,7 +14,7 @@ use xtask::outcome::Outcome;
 const SITUATIONS: usize = 8;
 
 /// What a control is found by: what happens, and where the first finding is.
-const FOUND: [(&str, &[&str]); 2] = [
+const FOUND: [(&str, &[&str]); 4] = [
     (
         "racy",
         &[
@@ -29,24 +29,62 @@ const FOUND: [(&str, &[&str]); 2] = [
         // Between the two words.
         &["FOUND both-words, two nops, both words written at "],
     ),
+    (
+        "no-wait",
+        // Between the load of the number and that of the code.
+        &["FOUND no-wait, no wait, enable at "],
+    ),
+    (
+        "freed-at-once",
+        &["FOUND freed-at-once, a copy of the stub, code freed at once at "],
+    ),
 ];
 
 pub fn trials() -> Vec<Trial> {
-    let mut trials = vec![trial("explore::sample", sample)];
-    for control in CONTROLS {
-        let name = format!("explore::control::{control}");
-        trials.push(trial(&name.clone(), move || found(&name, control)));
+    let mut trials = vec![
+        trial("explore::sample", || sample(false)),
+        trial("explore::sample_of_another_cpu", || sample(true)),
+    ];
+    for (controls, other_cpu) in [(CONTROLS, false), (CONTROLS_OF_OTHER_CPU, true)] {
+        for control in controls {
+            let name = format!("explore::control::{control}");
+            trials.push(trial(&name.clone(), move || {
+                found(&name, control, other_cpu)
+            }));
+        }
     }
     trials
 }
 
+/// On the machine where the partner acts, or another CPU.
+fn boot(name: &str, append: &str, other_cpu: bool) -> Result<Run> {
+    if other_cpu {
+        Boot::new(name, IN_TURN, append)?.cpus("2").run()
+    } else {
+        Boot::new(name, MACHINE, append)?.run()
+    }
+}
+
 /// All variants in all situations, and no findings.
-fn sample() -> Result<()> {
-    let run = Boot::new("explore::sample", MACHINE, "mode=explore short=yes")?.run()?;
+fn sample(other_cpu: bool) -> Result<()> {
+    let label = if other_cpu {
+        "explore::other"
+    } else {
+        "explore::sample"
+    };
+    let run = boot(label, "mode=explore short=yes", other_cpu)?;
     run.expect(&Outcome::Guest(0))?;
     let records = run.events("explored");
-    for beginning in BEGINNINGS {
-        let mut own = records.iter().filter(|one| one["situation"] == beginning);
+    if other_cpu {
+        let pairs = |record: &&&Value| record["situation"] == PAIRS;
+        let record = records.iter().find(pairs);
+        let record = record.with_context(|| format!("no record of {PAIRS}"))?;
+        // Some instructions, and some changes at each.
+        let is_explored = number(record, "runs")? > 20;
+        ensure!(is_explored && record["findings"] == 0, "{record}");
+    }
+    for beginning in BEGINNINGS.iter().filter(|_| !other_cpu) {
+        let mut own = records.iter().filter(|one| one["situation"] == *beginning);
         let record = own
             .next()
             .with_context(|| format!("no record of {beginning}"))?;
@@ -60,7 +98,9 @@ fn sample() -> Result<()> {
         "{variants:?}"
     );
     for variant in variants {
-        let own = records.iter().filter(|record| record["variant"] == variant);
+        let own = records
+            .iter()
+            .filter(|record| record["variant"] == variant && record["situation"] != PAIRS);
         let situations: BTreeSet<&str> = own
             .clone()
             .filter_map(|record| record["situation"].as_str())
@@ -74,6 +114,9 @@ fn sample() -> Result<()> {
             // Two of the runs count the stops.
             let is_explored = stops > masked && number(record, "runs")? > 2;
             ensure!(is_explored && record["findings"] == 0, "{record}");
+            // Some of what another CPU does can end while the call stands still, some can't.
+            let (waited, runs) = (number(record, "waited")?, number(record, "runs")?);
+            ensure!((waited > 0 && waited < runs) == other_cpu, "{record}");
         }
     }
     // The price that is no finding is told, once.
@@ -88,13 +131,16 @@ fn sample() -> Result<()> {
     Ok(())
 }
 
+/// The record of pairs, of which a sample has one.
+const PAIRS: &str = "settled and traced, in pairs";
+
 /// The records of transitions that begin, which are no variant's.
 const BEGINNINGS: [&str; 2] = ["beginning to enable", "beginning to disable"];
 
 /// A control has findings, where they must be and nowhere else.
-fn found(name: &str, control: &str) -> Result<()> {
+fn found(name: &str, control: &str, other_cpu: bool) -> Result<()> {
     let append = format!("mode=explore variant={control}");
-    let run: Run = Boot::new(name, MACHINE, &append)?.run()?;
+    let run = boot(name, &append, other_cpu)?;
     run.expect(&Outcome::Guest(1))?;
     let transcript = &run.finished.transcript;
     let expected = FOUND.iter().find(|(name, _)| *name == control);
@@ -112,6 +158,16 @@ fn found(name: &str, control: &str) -> Result<()> {
         // At one place only.
         "both-words" => ensure!(
             findings == 1 && transcript.contains("functions::value+0x4/"),
+            "{transcript}"
+        ),
+        // The instructions between two loads, all of them with interrupts off.
+        "no-wait" => ensure!(
+            (1..10).contains(&findings) && transcript.contains("patched::divert+0x"),
+            "{transcript}"
+        ),
+        // The stub has as many.
+        "freed-at-once" => ensure!(
+            (3..20).contains(&findings) && transcript.contains("(stub or trampoline)+0x0 "),
             "{transcript}"
         ),
         // Not where it is not in the shared words yet, nor any more.

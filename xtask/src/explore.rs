@@ -3,7 +3,7 @@
 
 use crate::guest::Finished;
 use crate::image::Image;
-use crate::machine::Machine;
+use crate::machine::{self, Machine};
 use crate::modules::Conventions;
 use crate::outcome::Outcome;
 use crate::progress::Progress;
@@ -21,8 +21,15 @@ use std::thread;
 /// The machine that can do all variants.
 pub const MACHINE: &str = "power10";
 
+/// The same where another CPU acts: one CPU runs at a time there, until it waits, so that an
+/// action is over before the call goes on.
+pub const IN_TURN: &str = "icount-power10";
+
 /// What is wrong on purpose: the guest must have findings.
 pub const CONTROLS: [&str; 2] = ["racy", "both-words"];
+
+/// The same, for another CPU to find.
+pub const CONTROLS_OF_OTHER_CPU: [&str; 2] = ["no-wait", "freed-at-once"];
 
 /// What a line with a finding begins with.
 const FOUND: &str = "FOUND ";
@@ -36,9 +43,22 @@ pub struct ExploreArgs {
     /// Only some of the stops
     #[arg(long)]
     pub short: bool,
-    /// The shape of machine, by its name in tests/machines.toml
-    #[arg(long, value_name = "NAME", default_value = MACHINE)]
-    pub machine: String,
+    /// The shape of machine, by its name in tests/machines.toml [default: power10; with
+    /// several CPUs icount-power10]
+    #[arg(long, value_name = "NAME")]
+    pub machine: Option<String>,
+    /// Other CPUs than the machine's: with 2, it is another CPU that acts
+    #[arg(long, value_name = "NUMBER", value_parser = machine::cpus)]
+    pub cpus: Option<String>,
+}
+
+impl ExploreArgs {
+    fn shape(&self) -> Result<Machine> {
+        let one = self.cpus.as_deref().is_none_or(|cpus| cpus == "1");
+        let usual = if one { MACHINE } else { IN_TURN };
+        let name = self.machine.as_deref().unwrap_or(usual);
+        Ok(Machine::find(name)?.with_cpus(self.cpus.as_deref()))
+    }
 }
 
 /// The variants that claim to give the caller its r2 back.
@@ -58,12 +78,12 @@ pub fn variants(kernel: &Path) -> Result<Vec<String>> {
 /// # Errors
 /// When something can't be built or started.
 pub fn explore(args: &ExploreArgs) -> Result<bool> {
-    let machine = Machine::find(&args.machine)?;
+    let machine = args.shape()?;
     let kernel = kernel::build(Image::Lab, &Conventions::all())?;
     let names: VecDeque<String> = match &args.variant {
         Some(name) => [name.clone()].into(),
         None => (variants(&kernel)?.into_iter())
-            .chain(CONTROLS.map(String::from))
+            .chain(controls(&machine).map(String::from))
             .collect(),
     };
     let workers = thread::available_parallelism().map_or(1, NonZero::get);
@@ -93,6 +113,15 @@ pub fn explore(args: &ExploreArgs) -> Result<bool> {
     Ok(all.into_iter().all(|good| good))
 }
 
+/// What a machine has to find out.
+fn controls(machine: &Machine) -> [&'static str; 2] {
+    if machine.cpu_count() == Some(1) {
+        CONTROLS
+    } else {
+        CONTROLS_OF_OTHER_CPU
+    }
+}
+
 /// Lets a guest explore.
 fn guest(
     progress: &Progress,
@@ -118,7 +147,9 @@ fn tell(progress: &Progress, name: &str, finished: &Finished) -> Result<bool> {
         wall,
     } = finished;
     let seconds = wall.as_secs_f64();
-    let is_control = CONTROLS.contains(&name);
+    let is_control = [CONTROLS, CONTROLS_OF_OTHER_CPU]
+        .as_flattened()
+        .contains(&name);
     if let Some(findings) = as_control(transcript).filter(|_| is_control)
         && *outcome == Outcome::Guest(Verdict::ChecksFailed.status())
     {

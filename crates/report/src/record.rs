@@ -209,6 +209,8 @@ pub enum Record<'a> {
         disturbances: u32,
         /// How many calls that makes.
         runs: u32,
+        /// In how many of them what another CPU did had to wait for the call to go on.
+        waited: u32,
         /// What was wrong.
         findings: u32,
     },

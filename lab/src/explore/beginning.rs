@@ -205,6 +205,7 @@ fn explore_kind(enabling: bool, short: bool) -> Result<u32, String> {
         masked: run.masked as u32,
         disturbances: 1,
         runs,
+        waited: 0,
         findings,
     });
     Ok(findings)

@@ -20,6 +20,8 @@ pub struct Control {
     pub variant: Option<&'static Variant>,
     /// Where it is looked for: elsewhere it would take the explorer itself along.
     pub(super) situations: &'static [Situation],
+    /// Whether it takes another CPU to find it.
+    pub needs_another_cpu: bool,
 }
 
 /// All there are.
@@ -29,12 +31,28 @@ pub static CONTROLS: &[Control] = &[
         about: racy::VARIANT.about,
         variant: Some(&racy::VARIANT),
         situations: &[Situation::Settled],
+        needs_another_cpu: false,
     },
     Control {
         name: "both-words",
         about: "a site's two words are written while threads may be between them",
         variant: None,
         situations: &[Situation::TwoNops],
+        needs_another_cpu: false,
+    },
+    Control {
+        name: "no-wait",
+        about: "the codes of a transition are written while calls go by the last number",
+        variant: None,
+        situations: &[Situation::NoWait],
+        needs_another_cpu: true,
+    },
+    Control {
+        name: "freed-at-once",
+        about: "code is freed while another CPU may be in it",
+        variant: None,
+        situations: &[Situation::Copied],
+        needs_another_cpu: true,
     },
 ];
 
@@ -53,6 +71,23 @@ impl Control {
 
 /// The two words of the site while it is in use.
 static IN_USE: IrqLock<[u32; 2]> = IrqLock::new([insn::NOP; 2]);
+
+/// Changes a word of code.
+///
+/// # Errors
+/// When the writer refuses.
+///
+/// # Safety
+/// As for [`text::apply`].
+pub(super) unsafe fn change(address: u64, expected: u32, new: u32) -> Result<(), String> {
+    let change = Change {
+        address,
+        expected,
+        new,
+    };
+    // SAFETY: as the caller promises.
+    unsafe { text::apply(&[change]) }.map_err(|error| format!("{error}"))
+}
 
 fn write(from: [u32; 2], to: [u32; 2]) -> Result<(), String> {
     let second = situation::site()?.address;

@@ -3,14 +3,15 @@
 use super::{
     PATCH, SECOND,
     calls::{self, Caller},
-    situation,
+    other_cpu, racy, situation,
     threads::{self, Disturbed, Order},
-    tracers::Tracer,
+    tracers::{At, Kind, Tracer},
 };
 use alloc::{format, string::String};
 use core::fmt;
 use livepatch::{Options, Status};
 use loader::ModuleError;
+use machine::{arch, time};
 
 /// Something that happens.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -35,8 +36,13 @@ pub enum Disturbance {
     Reverse,
     /// The thread that blocks the running transition leaves.
     End,
+    /// The call's thread goes on on another CPU; on this one, another thread makes the same
+    /// call.
+    Move,
     /// A control: both words of the site are written at once.
     BothWords,
+    /// A control: the code that the site leads to is freed at once.
+    FreeAtOnce,
 }
 
 impl fmt::Display for Disturbance {
@@ -52,7 +58,9 @@ impl fmt::Display for Disturbance {
             Self::Unload => "unload",
             Self::Reverse => "reverse",
             Self::End => "end of the transition",
+            Self::Move => "another CPU takes the call up",
             Self::BothWords => "both words written",
+            Self::FreeAtOnce => "code freed at once",
         })
     }
 }
@@ -60,7 +68,7 @@ impl fmt::Display for Disturbance {
 impl Disturbance {
     /// Whether it is another call.
     pub fn makes_call(self) -> bool {
-        matches!(self, Self::Switch | Self::Tick)
+        matches!(self, Self::Switch | Self::Tick | Self::Move)
     }
 
     /// The tracer that is attached before the call is made.
@@ -68,6 +76,22 @@ impl Disturbance {
         match self {
             Self::Goes(tracer) => Some(tracer),
             _ => None,
+        }
+    }
+
+    /// Whether it can happen where interrupts are off: on another CPU, which they do not keep
+    /// from anything.
+    pub fn comes_when_masked(self) -> bool {
+        other_cpu::exists() && self != Self::Move
+    }
+
+    /// Whether it changes, in its own thread, where calls go.
+    pub fn changes_ways(self) -> bool {
+        match self {
+            Self::Trace | Self::Enable | Self::Disable | Self::Unload | Self::Reverse => true,
+            // One tracer is as good as another.
+            Self::Comes(tracer) | Self::Goes(tracer) => tracer == Tracer(Kind::Function, At::Old),
+            _ => false,
         }
     }
 
@@ -123,6 +147,17 @@ pub fn make(disturbance: Disturbance) -> Disturbed {
             threads::HOLDER.give(Order::Leave);
             livepatch::wait();
         }
+        Disturbance::Move => {
+            // The stepped call has stopped this CPU's ticks.
+            time::start();
+            let expected = calls::expectation();
+            let call = calls::call(Caller::Partner, expected);
+            while !threads::is_finished() {
+                arch::spin();
+            }
+            return Ok(Some(call));
+        }
+        Disturbance::FreeAtOnce => racy::free_at_once()?,
         Disturbance::Tick | Disturbance::BothWords => {}
     }
     Ok(None)

@@ -98,6 +98,9 @@ fn wrong(
     let Some(at) = stepped.at else {
         return Some("the call never came to the stop".to_string());
     };
+    if disturbance == Disturbance::Move && !stepped.has_moved {
+        return Some("no other CPU has taken the call up".to_string());
+    }
     let other = match (disturbed, &stepped.tick) {
         (Some(Err(error)), _) => return Some(format!("{disturbance} failed: {error}")),
         (Some(Ok(other)), _) => other,

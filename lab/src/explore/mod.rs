@@ -11,6 +11,10 @@
 //! CPU as by a tick. Where interrupts are off no tick comes, so nothing can happen: such
 //! stops are counted as masked.
 //!
+//! On a machine with several CPUs another CPU does what the partner does, and the call stands
+//! still meanwhile; masked stops count too. And at each stop that is not masked another CPU takes
+//! the call up and brings it home.
+//!
 //! Right is, after each run: what the call returned, by the side of the transition
 //! that its thread was on; everything else that the caller may rely on, by the ABI
 //! sanitiser; the same of the calls that were the disturbance; and once everything
@@ -23,11 +27,14 @@
 //! - `calls`: the function that is called, and what it must return;
 //! - `step`: a call of it, and its stops;
 //! - `situation`, `disturbance`: what the call comes into, and what comes upon it;
+//! - `other_cpu`: what lets another CPU act at a stop;
+//! - `pairs`: what lets both stand still; `memory`: where instructions load from;
 //! - `tracers`: the kernel's tracers, on the function, the new one, or both;
 //! - `threads`: the threads;
 //! - `judge`: what a run must be like;
 //! - `snapshot`: what must be as before;
-//! - `controls`: what is wrong on purpose, and must be found.
+//! - `controls`: what is wrong on purpose, and must be found; `racy`: what is wrong with
+//!   several CPUs alone.
 
 mod beginning;
 mod calls;
@@ -36,6 +43,10 @@ mod disturbance;
 mod explorer;
 pub mod functions;
 mod judge;
+mod memory;
+mod other_cpu;
+mod pairs;
+mod racy;
 mod situation;
 mod snapshot;
 mod step;
@@ -61,13 +72,12 @@ const SECOND: &str = "explore_again";
 /// Explores one variant or control, or all variants that give A its r2 back.
 #[must_use]
 pub fn run(name: Option<&str>, short: bool) -> Verdict {
-    println!(
-        "{}",
-        Painted(
-            Tone::Heading,
-            "every disturbance at every instruction of a patched call"
-        )
-    );
+    let heading = if other_cpu::exists() {
+        "every action of another CPU at every instruction of a patched call"
+    } else {
+        "every disturbance at every instruction of a patched call"
+    };
+    println!("{}", Painted(Tone::Heading, heading));
     // Every run enables something.
     log::set_max_level(log::LevelFilter::Error);
     let result = match name {
@@ -153,6 +163,7 @@ fn explore_one(
     let mut result = explore_situations(name, situations, short);
     if let Ok(findings) = &mut result
         && name == VARIANTS[0].name
+        && !other_cpu::exists()
     {
         *findings += beginning::explore(short)?;
     }
@@ -179,6 +190,13 @@ fn explore_situations(
     let mut explorer = Explorer::new(name, situations, short);
     for &situation in situations {
         explorer.explore(situation)?;
+    }
+    // What the other CPU does is the same code for all variants.
+    if other_cpu::exists() && name == VARIANTS[0].name {
+        let is_sample = |one: &&Situation| !short || **one == Situation::SettledTraced;
+        for &situation in situations.iter().filter(is_sample) {
+            explorer.explore_pairs(situation)?;
+        }
     }
     Ok(explorer.findings())
 }

@@ -4,7 +4,7 @@
 use super::{
     PATCH, SECOND, controls,
     disturbance::{Disturbance, enable, text},
-    functions, threads,
+    functions, other_cpu, racy, threads,
     tracers::{
         self,
         At::{Both, New, Old},
@@ -19,7 +19,6 @@ use core::{
 };
 use ftrace::{Flags, Ops, Site};
 use layout::CallFrame;
-use machine::arch;
 
 /// A situation.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -42,9 +41,15 @@ pub enum Situation {
     DisablingNew,
     /// A control: the site holds two nops.
     TwoNops,
+    /// A control: settled and traced, and the kernel does not wait for other CPUs.
+    NoWait,
+    /// A control: settled, by a copy of the stub.
+    Copied,
 }
 
-use Disturbance::{BothWords, Disable, Enable, End, Reverse, Switch, Tick, Trace, Unload};
+use Disturbance::{
+    BothWords, Disable, Enable, End, FreeAtOnce, Move, Reverse, Switch, Tick, Trace, Unload,
+};
 
 impl Situation {
     /// All but the control's.
@@ -63,11 +68,15 @@ impl Situation {
     pub fn disturbances(self) -> impl Iterator<Item = Disturbance> {
         let tracers = |at: &'static [Tracer]| at.iter().copied();
         let (come, go) = match self {
-            Self::TwoNops => (NONE, NONE),
+            Self::TwoNops | Self::NoWait | Self::Copied => (NONE, NONE),
             _ if self.comes_to_new() => (ON_ALL, SOME_ON_ALL),
             _ => (ON_OLD, ON_OLD),
         };
+        let several = other_cpu::exists();
         let usual = self.usual_disturbances().iter().copied();
+        let usual = usual.filter(move |one| !several || *one != Tick);
+        let is_control = matches!(self, Self::TwoNops | Self::NoWait | Self::Copied);
+        let usual = usual.chain((several && !is_control).then_some(Move));
         let usual = usual.chain(tracers(come).map(Disturbance::Comes));
         usual.chain(tracers(go).map(Disturbance::Goes))
     }
@@ -81,6 +90,8 @@ impl Situation {
             Self::DisablingOld => &[Switch, Tick, Trace, Unload, Reverse],
             Self::DisablingNew => &[Switch, Tick, Trace, Unload, Reverse, End],
             Self::TwoNops => &[BothWords],
+            Self::NoWait => &[Enable, Disable],
+            Self::Copied => &[FreeAtOnce],
         }
     }
 
@@ -93,18 +104,19 @@ impl Situation {
     }
 
     /// Whether even a short run does this at every stop: another call comes upon the
-    /// hand-off and the return convention, and nothing else is on the way; or the two sides of
-    /// a transition change places.
+    /// hand-off and the return convention, and nothing else is on the way; or another CPU takes
+    /// the call up there; or the two sides of a transition change places.
     pub fn is_explored_in_full(self, disturbance: Disturbance) -> bool {
-        matches!(
-            (self, disturbance),
-            (Self::Settled, Switch | Tick) | (_, Reverse)
-        )
+        match (self, disturbance) {
+            (Self::Settled, Switch | Tick | Move) => true,
+            (_, Reverse) => !other_cpu::exists(),
+            _ => false,
+        }
     }
 
     /// Whether the tracer sees every call.
     pub fn is_traced(self) -> bool {
-        matches!(self, Self::Traced | Self::SettledTraced)
+        matches!(self, Self::Traced | Self::SettledTraced | Self::NoWait)
     }
 
     /// Whether the thread has switched to the new side of a transition; `None`
@@ -154,6 +166,8 @@ impl fmt::Display for Situation {
             Self::DisablingOld => "disabling, old side",
             Self::DisablingNew => "disabling, new side",
             Self::TwoNops => "two nops",
+            Self::NoWait => "no wait",
+            Self::Copied => "a copy of the stub",
         })
     }
 }
@@ -165,9 +179,7 @@ static HITS: AtomicU64 = AtomicU64::new(0);
 
 #[patchable_function_entry(prefix_nops = 0, entry_nops = 0)]
 extern "C" fn traced(_: u64, _: u64, _: &Ops, _: &mut CallFrame) {
-    // An atomic addition takes a reservation, which no stop would leave alone.
-    let _off = arch::interrupts_off();
-    HITS.store(HITS.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    HITS.fetch_add(1, Ordering::Relaxed);
 }
 
 /// The site of the function that is called.
@@ -235,6 +247,15 @@ pub fn set_up(situation: Situation) -> Result<(), String> {
             enable_all_the_way()?;
             trace()?;
         }
+        Situation::NoWait => {
+            enable_all_the_way()?;
+            trace()?;
+            racy::take_wait_away()?;
+        }
+        Situation::Copied => {
+            enable_all_the_way()?;
+            racy::settle_by_a_copy()?;
+        }
         Situation::EnablingOld | Situation::EnablingNew => {
             hold_up(situation)?;
             enable(PATCH)?;
@@ -278,6 +299,8 @@ fn hold_up(situation: Situation) -> Result<(), String> {
 /// When something is refused: then nothing can be tried any more.
 pub fn take_down() -> Result<(), String> {
     threads::leave()?;
+    racy::give_wait_back()?;
+    racy::remove_copy()?;
     tracers::take_down()?;
     livepatch::wait();
     for name in [SECOND, PATCH] {

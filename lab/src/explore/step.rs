@@ -5,7 +5,7 @@ use super::{
     calls::{self, Caller, Watched},
     controls,
     disturbance::Disturbance,
-    situation,
+    other_cpu, pairs, situation,
     threads::{self, Order},
 };
 use crate::single_step::{self, At, Fault, MOST_STOPS, Next};
@@ -44,6 +44,10 @@ pub struct Stepped {
     pub fault: Option<Fault>,
     /// Where the provoked tick came, and the call that it made.
     pub tick: Option<(u64, Option<Watched>)>,
+    /// Whether what another CPU did had to wait for the call to go on.
+    pub has_waited: bool,
+    /// Whether another CPU has taken the call up.
+    pub has_moved: bool,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -69,6 +73,8 @@ struct Running {
     wanted: usize,
     disturbance: Disturbance,
     at: Option<Stop>,
+    has_waited: bool,
+    has_moved: bool,
 }
 
 /// What the provoked tick's call is to return.
@@ -111,11 +117,14 @@ pub fn step(what: Option<(usize, Disturbance)>) -> Stepped {
         wanted,
         disturbance,
         at: None,
+        has_waited: false,
+        has_moved: false,
     };
     EXPECTED.store(expected, Ordering::Relaxed);
     *TICK.lock() = None;
     // SAFETY: as in `calls::call`.
     let made = unsafe { single_step::make(&mut call, &mut |frame, at| running.visit(frame, at)) };
+    pairs::let_go_on();
     let mut call = calls::seen(&call, expected);
     if !made.livepatch_stack_is_back {
         // Counts as a wrong result: the next call would be handed over to nowhere.
@@ -127,6 +136,8 @@ pub fn step(what: Option<(usize, Disturbance)>) -> Stepped {
         at: running.at,
         fault: made.fault,
         tick: TICK.lock().take(),
+        has_waited: running.has_waited,
+        has_moved: running.has_moved,
     }
 }
 
@@ -156,6 +167,9 @@ impl Running {
         if self.count > MOST_STOPS {
             return Next::GiveUp;
         }
+        if pairs::is_recording() {
+            pairs::note(number, frame);
+        }
         if self.phase == Phase::Counting {
             STOPS.lock().push(stop);
         } else if self.phase == Phase::Before && number == self.wanted {
@@ -181,23 +195,37 @@ impl Running {
                 }
             }
         }
-        if self.phase == Phase::Partner && !stop.masked {
-            return self.follow();
+        if self.phase == Phase::Partner && self.follow(stop.masked, number == self.wanted) {
+            self.phase = Phase::Running;
+            if !pairs::is_recording() {
+                return Next::Run;
+            }
         }
         Next::Step
     }
 
-    /// Lets the partner have the CPU until it can't go on, as a tick would. When it is
-    /// done, the call runs at full speed.
-    fn follow(&mut self) -> Next {
-        if !threads::is_done() {
+    /// Lets the partner do what it was told, as far as it gets. Says whether that is over:
+    /// the call runs at full speed then.
+    fn follow(&mut self, is_masked: bool, is_first: bool) -> bool {
+        if self.disturbance == Disturbance::Move {
+            let here = arch::number();
+            if !is_masked {
+                // The partner is the next thread, and stays here until the call is over.
+                thread::preempt();
+            }
+            self.has_moved = arch::number() != here;
+            return self.has_moved;
+        }
+        if other_cpu::exists() {
+            let is_done = other_cpu::act(is_masked, is_first);
+            self.has_waited |= !is_done;
+            return is_done;
+        }
+        // As a tick would.
+        if !is_masked && !threads::is_done() {
             thread::preempt();
         }
-        if !threads::is_done() {
-            return Next::Step;
-        }
-        self.phase = Phase::Running;
-        Next::Run
+        threads::is_done()
     }
 }
 

@@ -4,12 +4,13 @@
 
 use super::{
     calls::Watched,
-    disturbance::{self, Disturbance},
-    functions,
+    disturbance::Disturbance,
+    functions, pairs,
     step::{self, Stepped},
 };
 use alloc::{string::String, sync::Arc};
 use core::{
+    ops::Range,
     sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
@@ -62,6 +63,15 @@ impl Seat {
             }
             thread::park();
         }
+    }
+
+    /// The stack of its thread.
+    pub fn stack(&self) -> Range<u64> {
+        let thread = self.thread.lock();
+        (thread.as_ref()).map_or(0..0, |thread| {
+            let (start, end) = thread.stack().range();
+            start..end
+        })
     }
 
     /// The patch state of its thread.
@@ -196,7 +206,7 @@ fn disturb() {
         thread::safe_point();
         match PARTNER.take() {
             Order::Disturb(disturbance) => {
-                let done = disturbance::make(disturbance);
+                let done = pairs::make(disturbance);
                 *DISTURBED.lock() = Some(done);
                 tell();
             }
@@ -209,6 +219,11 @@ fn disturb() {
 /// Whether the partner is done with what it was told.
 pub fn is_done() -> bool {
     DISTURBED.lock().is_some()
+}
+
+/// Whether the explorer's call is over, and `hold` left.
+pub fn is_finished() -> bool {
+    FINISHED.load(Ordering::Relaxed)
 }
 
 /// Sends one of them into `hold`.
@@ -246,8 +261,9 @@ pub fn leave() -> Result<(), String> {
 pub fn run(what: Option<(usize, Disturbance)>) -> Result<(Stepped, Option<Disturbed>), String> {
     *DISTURBED.lock() = None;
     FINISHED.store(false, Ordering::Relaxed);
+    pairs::begin();
     EXPLORER.give(Order::Step(what));
-    if !wait_until(|| FINISHED.load(Ordering::Relaxed)) {
+    if !wait_until(is_finished) {
         return Err("the explorer's call does not end".into());
     }
     let stepped = STEPPED.lock().take();
