@@ -30,9 +30,12 @@ const FOUND: [(&str, &[&str]); 4] = [
         &["FOUND both-words, two nops, both words written at "],
     ),
     (
-        "no-wait",
+        "one-look",
         // Between the load of the number and that of the code.
-        &["FOUND no-wait, no wait, enable at "],
+        &[
+            "FOUND one-look, one look, enable at ",
+            "FOUND one-look, one look, disable at ",
+        ],
     ),
     (
         "freed-at-once",
@@ -160,8 +163,8 @@ fn found(name: &str, control: &str, other_cpu: bool) -> Result<()> {
             findings == 1 && transcript.contains("functions::value+0x4/"),
             "{transcript}"
         ),
-        // The instructions between two loads, all of them with interrupts off.
-        "no-wait" => ensure!(
+        // The instructions between two loads.
+        "one-look" => ensure!(
             (1..10).contains(&findings) && transcript.contains("patched::divert+0x"),
             "{transcript}"
         ),

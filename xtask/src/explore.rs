@@ -29,7 +29,7 @@ pub const IN_TURN: &str = "icount-power10";
 pub const CONTROLS: [&str; 2] = ["racy", "both-words"];
 
 /// The same, for another CPU to find.
-pub const CONTROLS_OF_OTHER_CPU: [&str; 2] = ["no-wait", "freed-at-once"];
+pub const CONTROLS_OF_OTHER_CPU: [&str; 2] = ["one-look", "freed-at-once"];
 
 /// What a line with a finding begins with.
 const FOUND: &str = "FOUND ";

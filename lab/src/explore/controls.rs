@@ -41,10 +41,10 @@ pub static CONTROLS: &[Control] = &[
         needs_another_cpu: false,
     },
     Control {
-        name: "no-wait",
-        about: "the codes of a transition are written while calls go by the last number",
+        name: "one-look",
+        about: "a call looks at the number of a transition once, and its codes appear after it",
         variant: None,
-        situations: &[Situation::NoWait],
+        situations: &[Situation::OneLook],
         needs_another_cpu: true,
     },
     Control {

@@ -5,7 +5,7 @@
 //! can be interrupted: with interrupts off nothing comes upon this CPU, and the other one goes
 //! on all the same.
 //!
-//! What the other CPU does may have to wait for this one: for a synchronisation or a pause, for a
+//! What the other CPU does may have to wait for this one: for a synchronisation, for a
 //! look at this thread's registers, or until the call has left code that is to be freed. With
 //! interrupts on, the stop's handler takes what is asked, as the handler of the interrupt would
 //! that is due there. With interrupts off it waits, as it would without steps. Where the other CPU
@@ -17,7 +17,7 @@
 //! late.
 
 use super::{pairs, threads};
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::Ordering;
 use machine::{arch, cpus};
 
 /// The other CPU's turns at the stop where something happens. An action that has to wait for
@@ -26,14 +26,6 @@ const FIRST: u32 = 64;
 
 /// At each later stop.
 const LATER: u32 = 1;
-
-/// Whether the stop's handler is busy with what was asked, a pause perhaps.
-static IS_TAKING: AtomicBool = AtomicBool::new(false);
-
-/// Whether the call could go on: it is not paused.
-pub fn lets_go_on() -> bool {
-    !IS_TAKING.load(Ordering::Acquire)
-}
 
 /// Whether there is one.
 pub fn exists() -> bool {
@@ -50,9 +42,7 @@ pub fn act(is_masked: bool, is_first: bool) -> bool {
         }
         if !is_masked && off.cpu().requests.load(Ordering::Relaxed) != 0 {
             // To look for threads is for the tick, which a stepped call has none of.
-            IS_TAKING.store(true, Ordering::Release);
             let _ = cpus::take_requests(&off);
-            IS_TAKING.store(false, Ordering::Release);
         }
         arch::spin();
     }

@@ -9,13 +9,11 @@
 //! changes, and code that is made at run time: it is written before anything leads there, and freed
 //! when nothing does any more, so what counts is the word that leads there.
 //!
-//! Code is written while the call is paused, so the action stands still behind the pause.
-//!
 //! An action is in steps until its thread gives way, which it does at its end, if at all.
 
 use super::{
     disturbance::{self, Disturbance},
-    memory, other_cpu, situation,
+    memory, situation,
     threads::{self, Disturbed},
 };
 use crate::single_step::{self, At, MOST_STOPS, Next};
@@ -135,11 +133,6 @@ pub fn make(disturbance: Disturbance) -> Disturbed {
             *value = now;
         }
         if changes <= wanted {
-            return Next::Step;
-        }
-        if !other_cpu::lets_go_on() {
-            // The word was written in a pause, which ends when the other CPU has its turn.
-            arch::spin();
             return Next::Step;
         }
         stand();

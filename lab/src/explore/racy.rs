@@ -2,51 +2,76 @@
 //! with interrupts off is over before another one runs.
 
 use super::{controls, disturbance::text, functions, situation};
-use alloc::{string::String, vec::Vec};
-use ftrace::{Flags, FtraceError, Ops};
-use layout::CallFrame;
+use alloc::{format, string::String, vec::Vec};
 use machine::{
-    cpus,
     mm::code::CodeBlock,
+    symbols,
     sync::IrqLock,
     text::{self, Change},
 };
-use ppc64::insn;
+use ppc64::{
+    insn,
+    opcode::{BC, primary},
+};
 
-static NO_WAIT: Ops = Ops::new(
-    "no wait",
-    divert,
-    Flags::CHANGES_NIP.union(Flags::RECURSION_SAFE),
-);
+/// Where a call looks at a transition's number for the second time, and goes back if it has changed.
+const DIVERT: &str = "livepatch::patched::divert";
+/// What it goes back by.
+const AGAIN: &str = "livepatch::patched::divert_again";
 
-#[patchable_function_entry(prefix_nops = 0, entry_nops = 0)]
-extern "C" fn divert(_: u64, _: u64, _: &Ops, frame: &mut CallFrame) {
-    frame.nip = do_not_wait as *const () as u64;
+/// The branch that was taken out, by its address.
+static TAKEN_OUT: IrqLock<Option<(u64, u32)>> = IrqLock::new(None);
+
+/// Where a branch leads that is taken by a condition (B-form; ISA Book I, 2.4).
+fn conditional_target(at: u64, word: u32) -> Option<u64> {
+    let displacement = i64::from((word as u16 & !3).cast_signed());
+    (primary(word) == BC).then_some(at.wrapping_add_signed(displacement))
 }
 
-#[patchable_function_entry(prefix_nops = 0, entry_nops = 0)]
-extern "C" fn do_not_wait() {}
-
-/// Lets the kernel wait for no other CPU any more: the number of a transition and its codes
-/// appear in two steps, and a call may read one before and the other after.
-///
-/// # Errors
-/// When tracing refuses.
-pub fn take_wait_away() -> Result<(), String> {
-    let site = ftrace::find_site(cpus::synchronise as *const () as u64);
-    let site = site.ok_or("the wait for other CPUs has no site")?;
-    ftrace::register_at(&NO_WAIT, &site).map_err(text)
+/// The branch in a function that leads to a jump into another one.
+fn branch_that_leads_to(function: &str, other: &str) -> Option<(u64, u32)> {
+    /// Instructions that hand on the arguments.
+    const BEFORE_JUMP: u64 = 4;
+    let range = |path| {
+        let start = symbols::find(path).ok()?.address;
+        Some(start..start + symbols::size_at(start)?)
+    };
+    let (function, other) = (range(function)?, range(other)?);
+    let words = |from: u64, to: u64| (from..to).step_by(4).map(|at| (at, text::read(at)));
+    let leads_there = |&(at, word): &(u64, u32)| {
+        let Some(target) = conditional_target(at, word) else {
+            return false;
+        };
+        let jump = words(target, target + 4 * BEFORE_JUMP)
+            .find_map(|(at, word)| insn::branch_target(at, word));
+        jump.is_some_and(|jump| other.contains(&jump.target))
+    };
+    words(function.start, function.end).find(leads_there)
 }
 
-/// Lets it wait again, if it does not.
+/// Lets calls look at the number of a transition once, not twice: they may go by the number of
+/// one and by the code of the next, for those appear in two steps.
 ///
 /// # Errors
-/// When tracing refuses.
-pub fn give_wait_back() -> Result<(), String> {
-    match ftrace::unregister(&NO_WAIT) {
-        Ok(()) | Err(FtraceError::NotRegistered(_)) => Ok(()),
-        Err(error) => Err(text(error)),
-    }
+/// When the branch is not found, or the writer refuses.
+pub fn take_second_look_out() -> Result<(), String> {
+    let (at, word) = branch_that_leads_to(DIVERT, AGAIN)
+        .ok_or_else(|| format!("no branch of {DIVERT} leads to {AGAIN}"))?;
+    *TAKEN_OUT.lock() = Some((at, word));
+    // SAFETY: the code behind it goes by what was read.
+    unsafe { controls::change(at, word, insn::NOP) }
+}
+
+/// Lets them look twice again, if they don't.
+///
+/// # Errors
+/// When the writer refuses.
+pub fn put_second_look_back() -> Result<(), String> {
+    let taken_out = TAKEN_OUT.lock().take();
+    taken_out.map_or(Ok(()), |(at, word)| {
+        // SAFETY: the word was there before.
+        unsafe { controls::change(at, insn::NOP, word) }
+    })
 }
 
 /// A copy of the settled stub, and the word of the site that does not lead there.

@@ -42,7 +42,7 @@ pub enum Situation {
     /// A control: the site holds two nops.
     TwoNops,
     /// A control: settled and traced, and the kernel does not wait for other CPUs.
-    NoWait,
+    OneLook,
     /// A control: settled, by a copy of the stub.
     Copied,
 }
@@ -68,14 +68,14 @@ impl Situation {
     pub fn disturbances(self) -> impl Iterator<Item = Disturbance> {
         let tracers = |at: &'static [Tracer]| at.iter().copied();
         let (come, go) = match self {
-            Self::TwoNops | Self::NoWait | Self::Copied => (NONE, NONE),
+            Self::TwoNops | Self::OneLook | Self::Copied => (NONE, NONE),
             _ if self.comes_to_new() => (ON_ALL, SOME_ON_ALL),
             _ => (ON_OLD, ON_OLD),
         };
         let several = other_cpu::exists();
         let usual = self.usual_disturbances().iter().copied();
         let usual = usual.filter(move |one| !several || *one != Tick);
-        let is_control = matches!(self, Self::TwoNops | Self::NoWait | Self::Copied);
+        let is_control = matches!(self, Self::TwoNops | Self::OneLook | Self::Copied);
         let usual = usual.chain((several && !is_control).then_some(Move));
         let usual = usual.chain(tracers(come).map(Disturbance::Comes));
         usual.chain(tracers(go).map(Disturbance::Goes))
@@ -90,7 +90,7 @@ impl Situation {
             Self::DisablingOld => &[Switch, Tick, Trace, Unload, Reverse],
             Self::DisablingNew => &[Switch, Tick, Trace, Unload, Reverse, End],
             Self::TwoNops => &[BothWords],
-            Self::NoWait => &[Enable, Disable],
+            Self::OneLook => &[Enable, Disable],
             Self::Copied => &[FreeAtOnce],
         }
     }
@@ -116,7 +116,7 @@ impl Situation {
 
     /// Whether the tracer sees every call.
     pub fn is_traced(self) -> bool {
-        matches!(self, Self::Traced | Self::SettledTraced | Self::NoWait)
+        matches!(self, Self::Traced | Self::SettledTraced | Self::OneLook)
     }
 
     /// Whether the thread has switched to the new side of a transition; `None`
@@ -166,7 +166,7 @@ impl fmt::Display for Situation {
             Self::DisablingOld => "disabling, old side",
             Self::DisablingNew => "disabling, new side",
             Self::TwoNops => "two nops",
-            Self::NoWait => "no wait",
+            Self::OneLook => "one look",
             Self::Copied => "a copy of the stub",
         })
     }
@@ -247,10 +247,10 @@ pub fn set_up(situation: Situation) -> Result<(), String> {
             enable_all_the_way()?;
             trace()?;
         }
-        Situation::NoWait => {
+        Situation::OneLook => {
             enable_all_the_way()?;
             trace()?;
-            racy::take_wait_away()?;
+            racy::take_second_look_out()?;
         }
         Situation::Copied => {
             enable_all_the_way()?;
@@ -299,7 +299,7 @@ fn hold_up(situation: Situation) -> Result<(), String> {
 /// When something is refused: then nothing can be tried any more.
 pub fn take_down() -> Result<(), String> {
     threads::leave()?;
-    racy::give_wait_back()?;
+    racy::put_second_look_back()?;
     racy::remove_copy()?;
     tracers::take_down()?;
     livepatch::wait();
