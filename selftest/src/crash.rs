@@ -3,8 +3,9 @@
 
 use alloc::vec::Vec;
 use core::{arch::asm, fmt, hint::black_box, time::Duration};
-use machine::{arch, console, stack, time};
+use machine::{arch, console, cpus, stack, sync::IrqLock, time};
 use report::Verdict;
+use thread::Mutex;
 
 /// The kinds of crash, with what each does.
 const KINDS: &[(&str, fn())] = &[
@@ -42,6 +43,10 @@ const KINDS: &[(&str, fn())] = &[
     ("low-yield", || in_thread(|| low(thread::yield_now))),
     ("low-sleep", || in_thread(|| low(sleep))),
     ("table", table),
+    ("lock-order", lock_order),
+    ("lock-cycle", lock_cycle),
+    ("lock-sleep", lock_sleep),
+    ("lock-wait", lock_wait),
 ];
 
 // What a backtrace is to show is not inlined: golden output names it.
@@ -210,6 +215,43 @@ fn table() {
         println!("what waits for its last");
         panic!("on purpose");
     });
+}
+
+/// Takes two locks of the kernel's in the other order than that of all.
+#[inline(never)]
+fn lock_order() {
+    static OUTER: IrqLock<()> = IrqLock::named("livepatch::REGISTRY", ());
+    static INNER: IrqLock<()> = IrqLock::named("machine::HEAP", ());
+    let _inner = INNER.lock();
+    let _outer = OUTER.lock();
+}
+
+/// Takes two others in one order and then in the other: no CPU waits, but two might.
+#[inline(never)]
+fn lock_cycle() {
+    static ONE: IrqLock<()> = IrqLock::new(());
+    static OTHER: IrqLock<()> = IrqLock::new(());
+    for [outer, inner] in [[&ONE, &OTHER], [&OTHER, &ONE]] {
+        let _outer = outer.lock();
+        let _inner = inner.lock();
+    }
+}
+
+/// Takes a lock of threads with interrupts off.
+#[inline(never)]
+fn lock_sleep() {
+    static SPIN: IrqLock<()> = IrqLock::new(());
+    static MUTEX: Mutex<()> = Mutex::named("tracing::STATE", ());
+    let _spin = SPIN.lock();
+    let _mutex = MUTEX.lock();
+}
+
+/// Waits for another CPU with a lock held.
+#[inline(never)]
+fn lock_wait() {
+    static SPIN: IrqLock<()> = IrqLock::new(());
+    let _spin = SPIN.lock();
+    cpus::synchronise();
 }
 
 /// Recurses until r1 is below that part, and still above the guard.

@@ -15,7 +15,7 @@ use xtask::image::Image;
 use xtask::outcome::Outcome;
 
 /// Kinds of crash and the status that each ends with.
-const CRASHES: [(&str, u8); 23] = [
+const CRASHES: [(&str, u8); 27] = [
     ("panic", 3),
     ("bounds", 3),
     ("heap-exhausted", 3),
@@ -39,6 +39,10 @@ const CRASHES: [(&str, u8); 23] = [
     ("low-yield", 5),
     ("low-sleep", 5),
     ("table", 3),
+    ("lock-order", 3),
+    ("lock-cycle", 3),
+    ("lock-sleep", 3),
+    ("lock-wait", 3),
 ];
 
 /// The refusal that lists the variants.

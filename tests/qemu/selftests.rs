@@ -58,8 +58,9 @@ pub fn selftest(name: &str, machine: &str) -> Result<()> {
         tests.len()
     );
     println!(
-        "{name}: {passed} self-tests passed, {} skipped",
-        tests.len() - passed
+        "{name}: {passed} self-tests passed, {} skipped; {} pairs of locks",
+        tests.len() - passed,
+        pairs_of_locks(&run)?
     );
     if machine == MACHINES[0] {
         list(&run)?;
@@ -68,6 +69,15 @@ pub fn selftest(name: &str, machine: &str) -> Result<()> {
         none_is_silent_for_long(&run)?;
     }
     Ok(())
+}
+
+/// How many pairs of locks were taken, one while the other was held, all in order.
+fn pairs_of_locks(run: &Run) -> Result<usize> {
+    let mut lines = run.finished.transcript.lines();
+    let pairs = lines.find_map(|line| line.strip_suffix(" pairs of locks were taken in order"));
+    let pairs = pairs.context("nothing is said of locks")?.parse()?;
+    ensure!(pairs > 50, "only {pairs} pairs of locks were looked at");
+    Ok(pairs)
 }
 
 /// No test works for long without a sign of life. Where time counts instructions, how

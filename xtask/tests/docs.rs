@@ -251,3 +251,41 @@ fn wrong_links_are_noticed() {
     let found: Vec<_> = found.iter().map(|(a, b)| (&a[..], &b[..])).collect();
     assert_eq!(found, [("b", "c"), ("`e`", "f#g"), ("j k", "l")]);
 }
+
+/// The table of locks in `docs/cpus.md` is the order that the kernel is held to.
+#[test]
+fn the_order_of_locks_is_shown() {
+    let text = std::fs::read_to_string(root().join("docs/cpus.md")).expect("docs/cpus.md");
+    let (_, table) = text
+        .split_once("| lock | orders |\n|---|---|\n")
+        .expect("its table");
+    let shown: Vec<&str> = table.lines().take_while(|line| !line.is_empty()).collect();
+    let row = |row: &lockorder::Row| format!("| `{}` | {} |", row.locks.join("`, `"), row.orders);
+    let declared: Vec<String> = lockorder::ORDER.iter().map(row).collect();
+    assert_eq!(shown, declared);
+}
+
+/// Each lock of the kernel is made by its name in the order, and each name is one of a lock.
+#[test]
+fn each_lock_of_the_kernel_has_a_row() {
+    let files = xtask::tool::files_below(&root().join("kernel")).expect("the kernel's files");
+    let mut made = Vec::new();
+    for file in files {
+        let text = std::fs::read_to_string(&file).expect("a source");
+        assert!(
+            !text.contains("IrqLock::new("),
+            "{}: a lock without a name",
+            file.display()
+        );
+        for rest in text.split("::named(").skip(1) {
+            if let Some(name) = rest.trim_start().strip_prefix('"') {
+                made.extend(name.split('"').next().map(String::from));
+            }
+        }
+    }
+    let rows = lockorder::ORDER.iter().flat_map(|row| row.locks);
+    let mut declared: Vec<_> = rows.map(|name| name.to_string()).collect();
+    made.sort();
+    declared.sort();
+    assert_eq!(made, declared);
+}

@@ -39,14 +39,17 @@ struct Seen {
     stray: u64,
 }
 
-static SEEN: IrqLock<Seen> = IrqLock::new(Seen {
-    number: 0,
-    start: 0,
-    running: false,
-    reversed: false,
-    switches: Vec::new(),
-    stray: 0,
-});
+static SEEN: IrqLock<Seen> = IrqLock::named(
+    "demo::SEEN",
+    Seen {
+        number: 0,
+        start: 0,
+        running: false,
+        reversed: false,
+        switches: Vec::new(),
+        stray: 0,
+    },
+);
 
 /// The sides of the transition that runs, or of the last one: its number, and the
 /// rates of the threads that have not switched, and that have. In one word, since

@@ -18,10 +18,13 @@ struct Registry {
     registered: Vec<&'static Ops>,
 }
 
-static REGISTRY: IrqLock<Registry> = IrqLock::new(Registry {
-    sets: Sets::new(),
-    registered: Vec::new(),
-});
+static REGISTRY: IrqLock<Registry> = IrqLock::named(
+    "ftrace::REGISTRY",
+    Registry {
+        sets: Sets::new(),
+        registered: Vec::new(),
+    },
+);
 
 /// Attaches `ops` to every function that `filter` admits, and returns how many.
 ///

@@ -20,11 +20,14 @@ struct Retired {
     since: Moment,
 }
 
-static RETIRED: IrqLock<Retired> = IrqLock::new(Retired {
-    blocks: Vec::new(),
-    next: 0,
-    since: Moment::ZERO,
-});
+static RETIRED: IrqLock<Retired> = IrqLock::named(
+    "ftrace::RETIRED",
+    Retired {
+        blocks: Vec::new(),
+        next: 0,
+        since: Moment::ZERO,
+    },
+);
 
 fn range((_, block): &(u64, CodeBlock)) -> Range<u64> {
     let range = block.range();

@@ -121,7 +121,7 @@ unsafe extern "C" {
 /// a vector without a copy.
 pub type Table = Arc<Vec<Site>>;
 
-static SITES: IrqLock<Option<Table>> = IrqLock::new(None);
+static SITES: IrqLock<Option<Table>> = IrqLock::named("ftrace::SITES", None);
 
 /// All sites that can be traced, by address. Empty before [`start`].
 #[must_use]

@@ -5,7 +5,7 @@ use super::{
     LivepatchError, Patch, Target, objects,
     patch::MOST_TARGETS,
     patched::{self, Registered},
-    registry::{Lock, REGISTRY},
+    registry::{Lock, REGISTRY, must_not_be_owner},
     states,
     transition::{self, Way},
     variants, worker,
@@ -198,6 +198,9 @@ pub fn disable(name: &str) -> Result<(), LivepatchError> {
 /// # Errors
 /// [`LivepatchError`]; nothing has changed then.
 pub fn load(file: &[u8], options: Options) -> Result<Arc<Patch>, LivepatchError> {
+    // Before the loader's lock, which comes first: a thread that loads a target waits for the
+    // livepatch lock under it.
+    must_not_be_owner()?;
     let module = loader::load(file).map_err(|error| LivepatchError::Module(format!("{error}")))?;
     let name = module.name.clone();
     let result = enable(&module, options);
@@ -215,6 +218,8 @@ pub fn load(file: &[u8], options: Options) -> Result<Arc<Patch>, LivepatchError>
 /// # Errors
 /// [`LivepatchError`].
 pub fn unload(name: &str) -> Result<(), LivepatchError> {
+    // As in `load`.
+    must_not_be_owner()?;
     if super::find(name).is_some() {
         disable(name)?;
         super::wait();

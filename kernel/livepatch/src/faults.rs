@@ -10,7 +10,7 @@ use alloc::{string::String, vec::Vec};
 use machine::sync::IrqLock;
 
 /// Patches to be reversed, by name.
-static FAULTED: IrqLock<Vec<String>> = IrqLock::new(Vec::new());
+static FAULTED: IrqLock<Vec<String>> = IrqLock::named("livepatch::FAULTED", Vec::new());
 
 /// Whether the code at these addresses makes a fault a patch's: the first of them
 /// that lies in a module which patches something. A thread that is changing patches

@@ -79,7 +79,7 @@ impl Registered {
             site,
             old,
             codes: [AtomicU64::new(old), AtomicU64::new(old)],
-            stub: IrqLock::new(None),
+            stub: IrqLock::named("livepatch::Registered", None),
         });
         let patched = NonNull::from(Box::leak(patched));
         // For `divert`, which is handed the ops and looks at what is around it.

@@ -11,9 +11,10 @@ use loader::Module;
 use machine::{
     arch,
     cpus::{self, Moment},
+    lock_order::{Class, Held},
     sync::IrqLock,
 };
-use thread::WaitQueue;
+use thread::{Thread, WaitQueue};
 
 /// What is known of all patches.
 #[derive(Debug)]
@@ -49,17 +50,21 @@ pub(super) struct Pending {
 /// this, or its end, threads switch by the new one or not at all. Before the scheduler's
 /// lock, which is taken to look at a thread. `crates/models/src/pending.rs` shows what a switch
 /// after the lock is open would do.
-pub(super) static PENDING: IrqLock<Option<Arc<Pending>>> = IrqLock::new(None);
+pub(super) static PENDING: IrqLock<Option<Arc<Pending>>> =
+    IrqLock::named("livepatch::PENDING", None);
 
-pub(super) static REGISTRY: IrqLock<Registry> = IrqLock::new(Registry {
-    model: None,
-    published: Moment::ZERO,
-    functions: BTreeMap::new(),
-    patches: Vec::new(),
-    pinned: Vec::new(),
-    owner: None,
-    last_id: 0,
-});
+pub(super) static REGISTRY: IrqLock<Registry> = IrqLock::named(
+    "livepatch::REGISTRY",
+    Registry {
+        model: None,
+        published: Moment::ZERO,
+        functions: BTreeMap::new(),
+        patches: Vec::new(),
+        pinned: Vec::new(),
+        owner: None,
+        last_id: 0,
+    },
+);
 
 /// The model before the first patch.
 static NO_PATCHES: Patches = Patches::new();
@@ -70,7 +75,11 @@ pub(super) static CHANGED: WaitQueue = WaitQueue::new();
 /// The livepatch lock, Linux's `klp_mutex`: its owner alone changes patches, and may sleep
 /// meanwhile. Open again when this is dropped.
 #[derive(Debug)]
-pub(super) struct Lock(());
+pub(super) struct Lock {
+    _held: Held<'static>,
+}
+
+static CLASS: Class = Class::named("livepatch::Lock");
 
 impl Lock {
     /// Waits for it.
@@ -78,22 +87,21 @@ impl Lock {
     /// # Errors
     /// When the running thread owns it already: a callback has asked.
     pub fn wait() -> Result<Self, LivepatchError> {
-        let me = thread::current().id();
-        if REGISTRY.lock().owner == Some(me) {
-            return Err(LivepatchError::FromCallback);
-        }
+        must_not_be_owner()?;
+        let me = thread::with_current(Thread::id);
+        let _held = CLASS.by_thread();
         let take = || {
             let mut registry = REGISTRY.lock();
             let free = registry.owner.is_none();
             if free {
-                registry.owner = Some(me);
+                registry.owner = me;
             }
             free
         };
         if !take() {
             CHANGED.wait_until(take);
         }
-        Ok(Self(()))
+        Ok(Self { _held })
     }
 }
 
@@ -173,6 +181,18 @@ impl Drop for Lock {
         REGISTRY.lock().owner = None;
         CHANGED.wake_all();
     }
+}
+
+/// Refuses what a callback asks for: the running thread owns the livepatch lock then.
+///
+/// # Errors
+/// [`LivepatchError::FromCallback`].
+pub(super) fn must_not_be_owner() -> Result<(), LivepatchError> {
+    let owner = owner();
+    if owner.is_some() && owner == thread::with_current(Thread::id) {
+        return Err(LivepatchError::FromCallback);
+    }
+    Ok(())
 }
 
 /// The thread that owns the livepatch lock.

@@ -31,10 +31,13 @@ struct Variables {
     making: Option<(Maker, Option<Block>)>,
 }
 
-static VARIABLES: IrqLock<Variables> = IrqLock::new(Variables {
-    all: BTreeMap::new(),
-    making: None,
-});
+static VARIABLES: IrqLock<Variables> = IrqLock::named(
+    "livepatch::VARIABLES",
+    Variables {
+        all: BTreeMap::new(),
+        making: None,
+    },
+);
 
 /// Threads that wait for the claim.
 static WAITING: WaitQueue = WaitQueue::new();

@@ -17,7 +17,7 @@ use thread::{OutOfMemory, Thread, isolation};
 /// How long until all threads are looked at again.
 const RETRY: Duration = Duration::from_millis(5);
 
-static WORKER: IrqLock<Option<Arc<Thread>>> = IrqLock::new(None);
+static WORKER: IrqLock<Option<Arc<Thread>>> = IrqLock::named("livepatch::WORKER", None);
 
 /// Timebase at which the running transition is reversed; `u64::MAX` if never.
 static DEADLINE: AtomicU64 = AtomicU64::new(u64::MAX);

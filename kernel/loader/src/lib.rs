@@ -26,10 +26,7 @@ pub use files::{File, InitrdError, files, files_for_current, find_file, initrd_e
 pub use memory::Memory;
 
 use alloc::{format, string::String, sync::Arc, vec::Vec};
-use core::{
-    any::Any,
-    sync::atomic::{AtomicBool, Ordering},
-};
+use core::any::Any;
 use ftrace::Site;
 use klp::{Convention, Info};
 use machine::{
@@ -40,7 +37,7 @@ use machine::{
 };
 use memmap::Range;
 use symtab::{Kind, Symbol};
-use thread::{WaitQueue, backtrace};
+use thread::{Mutex, backtrace};
 
 /// A module that is loaded.
 #[derive(Debug)]
@@ -94,7 +91,7 @@ impl Module {
 /// About as many bytes of a file go with each of its symbols, or more.
 const BYTES_A_SYMBOL: usize = 256;
 
-static LOADED: IrqLock<Vec<Arc<Module>>> = IrqLock::new(Vec::new());
+static LOADED: IrqLock<Vec<Arc<Module>>> = IrqLock::named("loader::LOADED", Vec::new());
 
 /// The modules that are loaded, oldest first.
 #[must_use]
@@ -148,28 +145,7 @@ pub fn notify(describe: Describe, coming: Coming, going: Going) {
 
 /// The right to let modules come and go: one thread at a time has it. So a name that is free
 /// is free until its module is there, and a module is gone before another of its name comes.
-struct Change(());
-
-static IS_CHANGING: AtomicBool = AtomicBool::new(false);
-static CHANGED: WaitQueue = WaitQueue::new();
-
-impl Change {
-    /// Waits for it. A thread that has it already waits for good.
-    fn wait() -> Self {
-        let take = || !IS_CHANGING.swap(true, Ordering::Relaxed);
-        if !take() {
-            CHANGED.wait_until(take);
-        }
-        Self(())
-    }
-}
-
-impl Drop for Change {
-    fn drop(&mut self) {
-        IS_CHANGING.store(false, Ordering::Relaxed);
-        CHANGED.wake_all();
-    }
-}
+static CHANGE: Mutex<()> = Mutex::named("loader::CHANGE", ());
 
 /// Loads a module, if it is of the convention that is [`expected`].
 ///
@@ -199,7 +175,7 @@ fn load_at<'a>(
     far: bool,
 ) -> Result<Arc<Module>, ModuleError<'a>> {
     let plan = modload::Module::parse(file).map_err(ModuleError::File)?;
-    let _change = Change::wait();
+    let _change = CHANGE.lock();
     let mut block = if far {
         CodeBlock::far(plan.size(), plan.align())
     } else {
@@ -370,7 +346,7 @@ pub fn is_running(module: &Module) -> bool {
 /// When there is none of this name, when references to it are still held, or when
 /// its code is on a stack. On error, nothing has changed.
 pub fn unload(name: &str) -> Result<(), ModuleError<'_>> {
-    let _change = Change::wait();
+    let _change = CHANGE.lock();
     let (place, module) = {
         let mut loaded = LOADED.lock();
         let place = loaded.iter().position(|module| module.name == name);

@@ -20,6 +20,7 @@
 
 use crate::{
     arch::{self, CPUS, Cpu, InterruptsOff, Stack},
+    lock_order::{self, Class},
     platform, stack, time,
 };
 use core::{
@@ -301,6 +302,7 @@ pub fn synchronise() {
 /// # Panics
 /// As [`synchronise`].
 pub fn synchronise_since(moment: Moment) {
+    lock_order::wait_for_others();
     arch::synchronise_fetch();
     // Acquire: pairs with `take_part` (`control_waits_relaxed`).
     let have_passed = |round| all().all(|cpu| cpu.synchronised.load(Ordering::Acquire) >= round);
@@ -340,6 +342,7 @@ struct Call<'a> {
 static CALLED: AtomicPtr<Call<'static>> = AtomicPtr::new(ptr::null_mut());
 /// Held by the thread that asks, over the wait. It leaves interrupts on.
 static CALLER: SpinMutex<(), LetOthersRun> = SpinMutex::new(());
+static CALLER_CLASS: Class = Class::named("machine::CALLER");
 
 /// What a CPU does that waits for [`CALLER`]: it takes requests meanwhile.
 struct LetOthersRun;
@@ -355,10 +358,12 @@ impl spin::RelaxStrategy for LetOthersRun {
 /// # Panics
 /// When interrupts are off.
 pub fn call_on_others(function: &(dyn Fn() + Sync)) {
+    lock_order::wait_for_others();
     assert!(
         arch::interrupts_are_on(),
         "a CPU waits for others with interrupts off"
     );
+    let _held = CALLER_CLASS.by_thread();
     let _one = CALLER.lock();
     let call = Call {
         function,

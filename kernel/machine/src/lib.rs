@@ -29,7 +29,7 @@
 //!
 //! - [`arch`]: registers, vectors, contexts, stores of code: most of the assembly;
 //! - [`cpus`]: the other CPUs, and what one asks of another;
-//! - [`sync`]: locks, which keep interrupts off;
+//! - [`sync`]: locks, which keep interrupts off, and in which order: [`lock_order`];
 //! - [`platform`]: what the device tree says; [`console`]; [`time`]; [`mm`];
 //! - [`symbols`]: names of code; [`text`]: its one writer;
 //! - [`stack`], [`fault`]: stacks, their guards, and the report when all is lost;
@@ -45,6 +45,7 @@ pub mod console;
 pub mod cpus;
 pub mod debugger;
 pub mod fault;
+pub mod lock_order;
 pub mod mm;
 pub mod platform;
 pub mod stack;

@@ -87,7 +87,7 @@ struct Extra {
     table: Arc<ModuleTable>,
 }
 
-static EXTRA: IrqLock<Vec<Extra>> = IrqLock::new(Vec::new());
+static EXTRA: IrqLock<Vec<Extra>> = IrqLock::named("machine::SYMBOLS", Vec::new());
 
 /// Why a module's symbols can't be had.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -3,6 +3,7 @@
 use crate::{
     arch::{self, InterruptsOff},
     cpus,
+    lock_order::{Class, Held},
 };
 use core::{
     marker::{FnPtr, PhantomData},
@@ -19,7 +20,10 @@ use spin::{
 /// A spin lock that keeps interrupts off while it is held. Without that, a
 /// handler that wants the lock which the interrupted code holds spins for ever.
 #[derive(Debug)]
-pub struct IrqLock<T>(SpinMutex<T, Relax>);
+pub struct IrqLock<T> {
+    class: Class,
+    lock: SpinMutex<T, Relax>,
+}
 
 /// What a CPU does while it waits for a lock.
 #[derive(Debug)]
@@ -37,27 +41,45 @@ impl RelaxStrategy for Relax {
 #[derive(Debug)]
 pub struct IrqGuard<'a, T> {
     // Fields are dropped in this order: the lock must be open before interrupts come on.
+    _held: Held<'a>,
     guard: SpinMutexGuard<'a, T, Relax>,
     off: InterruptsOff,
 }
 
 impl<T> IrqLock<T> {
-    /// An open lock.
+    /// An open lock, without a place in the order of locks.
     #[must_use]
     #[inline]
+    #[cfg_attr(feature = "lock-order", track_caller)]
     pub const fn new(value: T) -> Self {
-        Self(SpinMutex::new(value))
+        Self {
+            class: Class::of_this_place(),
+            lock: SpinMutex::new(value),
+        }
+    }
+
+    /// An open lock, by its name in `lockorder::ORDER`.
+    #[must_use]
+    #[inline]
+    #[cfg_attr(feature = "lock-order", track_caller)]
+    pub const fn named(name: &'static str, value: T) -> Self {
+        Self {
+            class: Class::named(name),
+            lock: SpinMutex::new(value),
+        }
     }
 
     /// Waits for the lock, with interrupts off from here on.
     #[inline]
+    #[cfg_attr(feature = "lock-order", track_caller)]
     pub fn lock(&self) -> IrqGuard<'_, T> {
         let off = arch::interrupts_off();
+        let _held = self.class.by_cpu();
         loop {
             // Not the library's `lock`, which has a second loop inline. A try of a held lock
             // writes nothing, so those who wait share its cache block.
-            if let Some(guard) = self.0.try_lock_weak() {
-                return IrqGuard { guard, off };
+            if let Some(guard) = self.lock.try_lock_weak() {
+                return IrqGuard { _held, guard, off };
             }
             cpus::while_waiting();
         }
@@ -65,17 +87,19 @@ impl<T> IrqLock<T> {
 
     /// Takes the lock if it is open, without waiting.
     #[inline]
+    #[cfg_attr(feature = "lock-order", track_caller)]
     pub fn try_lock(&self) -> Option<IrqGuard<'_, T>> {
         let off = arch::interrupts_off();
-        let guard = self.0.try_lock()?;
-        Some(IrqGuard { guard, off })
+        let guard = self.lock.try_lock()?;
+        let _held = self.class.by_cpu_at_once();
+        Some(IrqGuard { _held, guard, off })
     }
 
     /// Whether the lock is held.
     #[must_use]
     #[inline]
     pub fn is_locked(&self) -> bool {
-        self.0.is_locked()
+        self.lock.is_locked()
     }
 
     /// Opens the lock on behalf of a guard that is not there to be dropped.
@@ -84,8 +108,9 @@ impl<T> IrqLock<T> {
     /// This CPU has taken the lock, and its guard is never dropped.
     #[inline]
     pub unsafe fn open(&self) {
+        self.class.opened();
         // SAFETY: as the caller promises.
-        unsafe { self.0.force_unlock() };
+        unsafe { self.lock.force_unlock() };
     }
 
     /// Forces the lock open.
@@ -95,9 +120,10 @@ impl<T> IrqLock<T> {
     /// the lock protects.
     #[inline]
     pub unsafe fn break_open(&self) {
-        if self.0.is_locked() {
+        if self.lock.is_locked() {
+            self.class.opened();
             // SAFETY: the caller guarantees that the owner never runs again.
-            unsafe { self.0.force_unlock() };
+            unsafe { self.lock.force_unlock() };
         }
     }
 }

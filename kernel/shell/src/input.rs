@@ -47,13 +47,16 @@ impl Ahead {
     }
 }
 
-static BYTES: IrqLock<Ahead> = IrqLock::new(Ahead {
-    bytes: [0; AHEAD],
-    read: 0,
-    written: 0,
-    skipping: false,
-    lost: false,
-});
+static BYTES: IrqLock<Ahead> = IrqLock::named(
+    "shell::BYTES",
+    Ahead {
+        bytes: [0; AHEAD],
+        read: 0,
+        written: 0,
+        skipping: false,
+        lost: false,
+    },
+);
 
 /// Whether a person types, so that ^C means something and too much is dropped; else a
 /// file waits until it is read.

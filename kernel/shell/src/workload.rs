@@ -100,7 +100,7 @@ struct Member {
     post: Arc<Post>,
 }
 
-static MEMBERS: IrqLock<Vec<Member>> = IrqLock::new(Vec::new());
+static MEMBERS: IrqLock<Vec<Member>> = IrqLock::named("shell::MEMBERS", Vec::new());
 
 /// Accounts that sleepers may ask for; 0 is shared.
 const LOCKABLE: core::ops::Range<usize> = 1..bank::ACCOUNTS;

@@ -52,7 +52,7 @@ impl Place {
     pub(super) const fn new() -> Self {
         Self {
             is_taken: AtomicBool::new(false),
-            before: IrqLock::new(None),
+            before: IrqLock::named("thread::Place", None),
         }
     }
 }
@@ -61,7 +61,7 @@ impl WaitQueue {
     /// A queue in which no thread waits.
     #[must_use]
     pub const fn new() -> Self {
-        Self(IrqLock::new(None))
+        Self(IrqLock::named("thread::WaitQueue", None))
     }
 
     /// Waits until `done`. The code that makes it true calls [`wake_all`](Self::wake_all)

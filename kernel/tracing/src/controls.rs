@@ -130,15 +130,18 @@ struct State {
     kept: Vec<(Context, Event)>,
 }
 
-static STATE: Mutex<State> = Mutex::new(State {
-    wanted: Wanted {
-        tracer: 0,
-        filter: Filter::all(),
-        on: true,
-        profiling: false,
+static STATE: Mutex<State> = Mutex::named(
+    "tracing::STATE",
+    State {
+        wanted: Wanted {
+            tracer: 0,
+            filter: Filter::all(),
+            on: true,
+            profiling: false,
+        },
+        kept: Vec::new(),
     },
-    kept: Vec::new(),
-});
+);
 
 impl Wanted {
     /// The ops that are attached: the tracer's, and the one that counts.

@@ -26,7 +26,8 @@ struct Gone {
 }
 
 /// The oldest first.
-static GONE: IrqLock<ArrayVec<Gone, MODULES>> = IrqLock::new(ArrayVec::new_const());
+static GONE: IrqLock<ArrayVec<Gone, MODULES>> =
+    IrqLock::named("tracing::GONE", ArrayVec::new_const());
 
 /// Takes note of a module that goes now. No code of it runs any more, and its symbols are
 /// still there.

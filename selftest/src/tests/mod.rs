@@ -172,7 +172,13 @@ pub fn list(patterns: &[&str]) -> Verdict {
 
 /// Runs the chosen tests.
 pub fn run(patterns: &[&str]) -> Verdict {
-    run_while(patterns, || true)
+    let verdict = run_while(patterns, || true);
+    if verdict == Verdict::Passed {
+        // The first that is not ends the run.
+        let pairs = ::machine::lock_order::pairs().count();
+        println!("{pairs} pairs of locks were taken in order");
+    }
+    verdict
 }
 
 /// Whether a pattern chooses any test that is no control.

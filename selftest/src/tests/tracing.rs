@@ -107,7 +107,7 @@ crate::selftest! {
         let trace = get("trace")?;
         reset()?;
         let event = events(&trace).first().copied().unwrap_or_default();
-        check!(event.contains("[000] d.h."), "{trace}");
+        check!(event.contains("] d.h."), "{event}");
         Ok(())
     }
 

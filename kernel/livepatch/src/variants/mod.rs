@@ -133,7 +133,7 @@ pub fn find(name: &str) -> Option<&'static Variant> {
 }
 
 /// The one in use.
-static CURRENT: IrqLock<&Variant> = IrqLock::new(VARIANTS[0]);
+static CURRENT: IrqLock<&Variant> = IrqLock::named("livepatch::CURRENT", VARIANTS[0]);
 
 /// The one in use.
 #[must_use]

@@ -24,10 +24,13 @@ struct Ring {
     written: usize,
 }
 
-static RING: IrqLock<Ring> = IrqLock::new(Ring {
-    bytes: [0; RING_BYTES],
-    written: 0,
-});
+static RING: IrqLock<Ring> = IrqLock::named(
+    "machine::LOG",
+    Ring {
+        bytes: [0; RING_BYTES],
+        written: 0,
+    },
+);
 
 /// Whether a record goes to the console too.
 pub type ToConsole = fn(&Record<'_>) -> bool;

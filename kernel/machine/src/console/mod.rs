@@ -20,8 +20,8 @@ use terminal::Terminal;
 
 pub use logger::{recent as recent_log, start as start_log, to_console as log_to_console};
 
-static CONSOLE: IrqLock<Shared> = IrqLock::new(Shared::new(Terminal::new(0)));
-static REPORT: IrqLock<Option<Terminal>> = IrqLock::new(None);
+static CONSOLE: IrqLock<Shared> = IrqLock::named("machine::CONSOLE", Shared::new(Terminal::new(0)));
+static REPORT: IrqLock<Option<Terminal>> = IrqLock::named("machine::REPORT", None);
 static COLOR: AtomicBool = AtomicBool::new(false);
 static SILENT: AtomicBool = AtomicBool::new(false);
 static PRINTS: AtomicU64 = AtomicU64::new(0);
@@ -96,16 +96,21 @@ macro_rules! println {
 
 /// Writes a record to the report channel, if there is one.
 pub fn report(record: &Record<'_>) {
-    let mut channel = REPORT.lock();
-    let Some(terminal) = channel.as_mut() else {
+    if REPORT.lock().is_none() {
         return;
-    };
+    }
     let mut line = [0; RECORD_BYTES];
     match record.write(&mut line) {
-        Ok(line) => terminal.write(line),
+        Ok(line) => {
+            let mut channel = REPORT.lock();
+            if let Some(terminal) = channel.as_mut() {
+                terminal.write(line);
+                terminal.flush();
+            }
+        }
+        // Not under the lock: it goes to the console.
         Err(error) => log::error!("{error}"),
     }
-    terminal.flush();
 }
 
 /// Reports that work goes on, five records a second at most. The runner ends a guest that

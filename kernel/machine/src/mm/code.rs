@@ -20,7 +20,7 @@ const REACH: u64 = ppc64::insn::BRANCH_HIGHEST as u64;
 const ALIGN: usize = 128;
 
 static REGION: spin::Once<Range> = spin::Once::new();
-static FREE: IrqLock<Heap> = IrqLock::new(Heap::empty());
+static FREE: IrqLock<Heap> = IrqLock::named("machine::CODE", Heap::empty());
 
 /// How far a TOC pointer and what is reached by it may be apart, in bytes (ELFv2
 /// medium code model).
@@ -30,7 +30,7 @@ const FAR_BYTES: u64 = 1 << 20;
 
 /// Memory that no TOC pointer of the kernel reaches. Empty on machines that have no
 /// such memory.
-static FAR: IrqLock<Heap> = IrqLock::new(Heap::empty());
+static FAR: IrqLock<Heap> = IrqLock::named("machine::FAR_CODE", Heap::empty());
 
 /// A bit for each [`ALIGN`] bytes of the region that lie in a marked block.
 static MARKS: [AtomicU64; BYTES as usize / ALIGN / 64] =

@@ -13,12 +13,12 @@ use memmap::Range;
 /// Of memory, the heap has one part in so many; the stacks have the rest.
 const HEAP_PART: u64 = 4;
 
-static STACKS: IrqLock<Heap> = IrqLock::new(Heap::empty());
+static STACKS: IrqLock<Heap> = IrqLock::named("machine::STACKS", Heap::empty());
 
 struct KernelHeap(IrqLock<Heap>);
 
 #[global_allocator]
-static HEAP: KernelHeap = KernelHeap(IrqLock::new(Heap::empty()));
+static HEAP: KernelHeap = KernelHeap(IrqLock::named("machine::HEAP", Heap::empty()));
 
 // SAFETY: the allocator hands out disjoint blocks of the range that `start`
 // was given, fit for the layout, and the lock serialises it.

@@ -34,7 +34,7 @@ unsafe extern "C" {
 }
 
 /// One transaction at a time: the words that are checked are those that are overwritten.
-static WRITER: IrqLock<()> = IrqLock::new(());
+static WRITER: IrqLock<()> = IrqLock::named("machine::WRITER", ());
 
 /// Why code was not changed, or not as asked.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -169,7 +169,7 @@ fn call(session: &mut Session, arguments: &[&str]) -> Outcome {
     let call = Arc::new(Call {
         function,
         arguments: values,
-        answer: IrqLock::new(None),
+        answer: IrqLock::named("shell::Call", None),
     });
     let its = call.clone();
     let handle = workload::call("call", move || {

@@ -99,7 +99,7 @@ fn look_at(thread: &Thread, ranges: &Ranges, found: &mut Vec<u64>) -> bool {
 fn look_at_running(ranges: &Ranges, found: &mut Vec<u64>, seen: &mut Vec<u32>) {
     // As for `found`.
     seen.reserve(cpus::count());
-    let all = IrqLock::new((found, seen));
+    let all = IrqLock::named("thread::found", (found, seen));
     cpus::call_on_others(&|| {
         let mut all = all.lock();
         let (found, seen) = &mut *all;

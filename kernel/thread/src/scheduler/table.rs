@@ -32,15 +32,18 @@ pub(super) struct Scheduler {
     pub(super) next_id: u32,
 }
 
-pub(super) static SCHEDULER: IrqLock<Scheduler> = IrqLock::new(Scheduler {
-    ready: VecDeque::new(),
-    timers: BinaryHeap::new(),
-    all: VecDeque::new(),
-    idle: [const { None }; MOST_CPUS],
-    sleeping: 0,
-    ended: Vec::new(),
-    next_id: 0,
-});
+pub(super) static SCHEDULER: IrqLock<Scheduler> = IrqLock::named(
+    "thread::SCHEDULER",
+    Scheduler {
+        ready: VecDeque::new(),
+        timers: BinaryHeap::new(),
+        all: VecDeque::new(),
+        idle: [const { None }; MOST_CPUS],
+        sleeping: 0,
+        ended: Vec::new(),
+        next_id: 0,
+    },
+);
 
 impl Scheduler {
     /// Makes room for one thread more.
