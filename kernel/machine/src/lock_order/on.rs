@@ -162,7 +162,7 @@ fn take(class: &Class, by_thread: bool, waits: bool, place: Place) -> Held<'_> {
         // All are noted, whatever comes of the first.
         let held = own.iter().chain(mine).filter(|_| waits);
         let see = |held: &Taken| Some((*held, PAIRS.see(held.number, taken.number).err()?));
-        held.filter_map(see).last()
+        held.filter_map(see).fold(None, |_, wrong| Some(wrong))
     };
     if by_thread {
         by_threads.push(taken);
