@@ -63,7 +63,12 @@ const REFUSED: [(&str, &str); 10] = [
 ];
 
 /// What differs without meaning anything: a pattern and what replaces it.
-const FILTERS: [(&str, &str); 8] = [
+const FILTERS: [(&str, &str); 9] = [
+    // How many pairs are met depends on what interrupts come when.
+    (
+        r"\d+ pairs of locks were taken in order",
+        "[count] pairs of locks were taken in order",
+    ),
     // How deep a recursion gets depends on the size of its frames.
     (r"again, \d+ frames", "again, [count] frames"),
     // Registers and addresses depend on where the linker put things, or on

@@ -103,9 +103,7 @@ impl Lock {
         }
         Ok(Self { _held })
     }
-}
 
-impl Lock {
     /// [`change_with`](Self::change_with) no sites.
     pub fn change<T, E>(&self, body: impl FnOnce(&mut Patches) -> Result<T, E>) -> Result<T, E> {
         self.change_with(&mut Batch::default(), body)

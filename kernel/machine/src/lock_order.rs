@@ -11,6 +11,9 @@ mod which;
 #[path = "lock_order/off.rs"]
 mod which;
 
+/// Whether it is looked at. It makes locks dear.
+pub const IS_CHECKED: bool = cfg!(feature = "lock-order");
+
 #[cfg(feature = "lock-order")]
 pub use which::pairs;
 pub use which::{Class, Held, wait_for_others};

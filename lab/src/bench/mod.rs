@@ -26,7 +26,7 @@ use log::LevelFilter;
 use machine::{
     arch,
     console::{self, Painted, Tone},
-    cpus, platform, time,
+    cpus, lock_order, platform, time,
 };
 use report::{Record, Verdict};
 
@@ -291,6 +291,8 @@ impl Row {
             value,
             limit,
         } = *self;
+        // Where the order of locks is looked at, that costs more than what is measured.
+        let limit = limit.filter(|_| !lock_order::IS_CHECKED);
         let fits = limit.is_none_or(|limit| value <= limit);
         let limit = limit.map_or(String::new(), |limit| format!("at most {limit}"));
         let tone = if fits { Tone::Good } else { Tone::Bad };

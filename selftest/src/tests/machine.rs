@@ -1,11 +1,15 @@
 //! Clock, locks and guards.
 
-use crate::check;
+use crate::{
+    check,
+    tests::common::{join, spawn},
+};
+use alloc::vec::Vec;
 use core::{
     sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
-use machine::{arch, platform, stack, sync::IrqLock, time};
+use machine::{arch, cpus, platform, stack, sync::IrqLock, time};
 
 /// Timebase ticks between two ticks.
 fn interval() -> u64 {
@@ -125,6 +129,30 @@ crate::selftest! {
             check!(found == Some(bottom + offset), "damage at {:#x} was reported as {found:x?}", bottom + offset);
         }
         stack::check_guard().map_err(|damage| alloc::format!("{damage}"))
+    }
+}
+
+crate::selftest! {
+    /// Threads on all CPUs, more of them than the host may have, take one lock again and again.
+    /// Each gets it as often as it wants, and none at the same time as another.
+    fn every_thread_gets_the_lock() {
+        const TURNS: u64 = 2000;
+        static COUNT: IrqLock<u64> = IrqLock::new(0);
+        *COUNT.lock() = 0;
+        let take = || {
+            for _ in 0..TURNS {
+                let mut count = COUNT.lock();
+                let before = *count;
+                *count = core::hint::black_box(before) + 1;
+            }
+        };
+        let count = 2 * cpus::count() as u64;
+        let threads = (0..count).map(|_| spawn("takes", take));
+        let threads: Vec<_> = threads.collect::<Result<_, _>>()?;
+        threads.into_iter().try_for_each(join)?;
+        let taken = *COUNT.lock();
+        check!(taken == count * TURNS, "{taken} turns of {}", count * TURNS);
+        Ok(())
     }
 }
 
