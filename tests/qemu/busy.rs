@@ -20,7 +20,8 @@ pub fn trials() -> Vec<Trial> {
 /// Those that a limit of wall time has failed before: much work, and a long dialogue.
 fn part_of_the_suite() -> Result<()> {
     let _others = Others::start()?;
-    selftests::selftest("busy::selftest", "default")?;
+    let append = "mode=selftest test=thread::* test=livepatch::ours::*";
+    selftests::selected("busy::selftest", "default", append)?;
     shell::fuzz("busy::fuzz", "default", 2_000)?;
     shell::paste("busy::paste")
 }
