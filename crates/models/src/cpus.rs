@@ -203,8 +203,13 @@ fn control_waits_relaxed() {
     grace_period(Orders { wait, ..KERNEL }, true);
 }
 
-/// Two CPUs synchronise at once, and a third takes part in both rounds when the first has asked.
-fn two_rounds(orders: Orders) {
+/// The first CPU replaces and does what `act` says, while the second begins a round and the third takes
+/// requests and uses. `after` looks at what has become of it.
+fn beside_a_round(
+    orders: Orders,
+    act: impl Fn(&Cpus<3>, &Replaced) + Send + Sync + 'static,
+    after: fn(&Cpus<3>),
+) {
     model(move || {
         let all = Arc::new((Cpus::<3>::new(orders), Replaced::new()));
         let [user, other] = [all.clone(), all.clone()];
@@ -218,12 +223,22 @@ fn two_rounds(orders: Orders) {
         });
         let (cpus, replaced) = &*all;
         replaced.replace();
+        act(cpus, replaced);
+        user.join().unwrap();
+        other.join().unwrap();
+        after(cpus);
+    });
+}
+
+/// Two CPUs synchronise at once, and a third takes part in both rounds when the first has asked.
+fn two_rounds(orders: Orders) {
+    let synchronise = |cpus: &Cpus<3>, replaced: &Replaced| {
         let round = cpus.begin(0);
         if cpus.has_passed(2, round) {
             replaced.free();
         }
-        user.join().unwrap();
-        other.join().unwrap();
+    };
+    beside_a_round(orders, synchronise, |cpus| {
         // All that was asked for is taken, or is still to be.
         cpus.take_requests(2, || ());
         let rounds = cpus.round.load(Ordering::Relaxed);
@@ -301,26 +316,13 @@ fn control_begins_a_round_without_acquire() {
 
 /// A CPU relies on a round that another has begun.
 fn round_of_another(orders: Orders, now: fn(&Cpus<3>) -> u64) {
-    model(move || {
-        let all = Arc::new((Cpus::<3>::new(orders), Replaced::new()));
-        let [user, other] = [all.clone(), all.clone()];
-        let user = thread::spawn(move || {
-            let (cpus, replaced) = &*user;
-            cpus.take_requests(2, || ());
-            replaced.use_it();
-        });
-        let other = thread::spawn(move || {
-            other.0.begin(1);
-        });
-        let (cpus, replaced) = &*all;
-        replaced.replace();
+    let rely = move |cpus: &Cpus<3>, replaced: &Replaced| {
         let since = now(cpus);
         if (1..3).all(|cpu| cpus.has_passed(cpu, since + 1)) {
             replaced.free();
         }
-        user.join().unwrap();
-        other.join().unwrap();
-    });
+    };
+    beside_a_round(orders, rely, |_| ());
 }
 
 #[test]

@@ -1,6 +1,6 @@
-//! Changes of sites that take force together.
+//! Changes of sites that take force together. What can be changed is in `registry`.
 
-use super::{FtraceError, Ops, Site, registry, retired};
+use super::{FtraceError, retired};
 use alloc::vec::Vec;
 use machine::{
     arch, cpus,
@@ -21,43 +21,6 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Attaches `ops` to one site.
-    ///
-    /// # Errors
-    /// [`FtraceError`]. On error, nothing has changed.
-    pub fn attach(&mut self, ops: &'static Ops, site: &Site) -> Result<(), FtraceError> {
-        registry::attach_at(self, ops, site)
-    }
-
-    /// Detaches `ops`, which is attached to one site. Until everything
-    /// [retired](retired::retire) is gone, its callback may still run or be called.
-    ///
-    /// # Errors
-    /// [`FtraceError`]. On error, nothing has changed.
-    pub fn detach(&mut self, ops: &'static Ops, site: &Site) -> Result<(), FtraceError> {
-        registry::detach_at(self, ops, site)
-    }
-
-    /// Lets the site of `ops`, if it has this ops alone, call `code` and not the
-    /// trampoline; or the trampoline again. Threads already executing the old target
-    /// finish in it.
-    ///
-    /// # Errors
-    /// [`FtraceError`]. On error, nothing has changed.
-    ///
-    /// # Safety
-    /// `ops` is attached to this site and no other. `code` does what the trampoline with this
-    /// ops's callback would do, and stays until no thread can be in it after another
-    /// `redirect` or a `detach`: it is [left](Self::leave) to the batch of that.
-    pub unsafe fn redirect(
-        &mut self,
-        ops: &'static Ops,
-        site: &Site,
-        code: Option<u64>,
-    ) -> Result<(), FtraceError> {
-        registry::redirect_at(self, ops, site, code)
-    }
-
     /// Takes code to which a site of this batch has led, to be [retired](retired::retire).
     pub fn leave(&mut self, code: impl IntoIterator<Item = CodeBlock>) {
         self.left.extend(code);

@@ -71,16 +71,6 @@ fn place_in(table: &[Site], site: &Site) -> Option<usize> {
     place.ok()
 }
 
-/// [`Batch::attach`].
-pub(super) fn attach_at(
-    batch: &mut Batch,
-    ops: &'static Ops,
-    site: &Site,
-) -> Result<(), FtraceError> {
-    let choose = |table: &[Site]| Ok(Vec::from_iter(place_in(table, site)));
-    add(batch, ops, choose).map(drop)
-}
-
 fn add(
     batch: &mut Batch,
     ops: &'static Ops,
@@ -123,18 +113,6 @@ pub fn unregister(ops: &'static Ops) -> Result<(), FtraceError> {
     Ok(())
 }
 
-/// [`Batch::detach`].
-pub(super) fn detach_at(
-    batch: &mut Batch,
-    ops: &'static Ops,
-    site: &Site,
-) -> Result<(), FtraceError> {
-    remove(batch, ops, |sets, ops| {
-        let has = |_: &usize| sets.of(site).iter().any(|one| one.is(ops));
-        Vec::from_iter(sets.place_of(site).filter(has))
-    })
-}
-
 fn remove(
     batch: &mut Batch,
     ops: &'static Ops,
@@ -150,14 +128,47 @@ fn remove(
     Ok(())
 }
 
-/// [`Batch::redirect`], whose caller answers for `code`.
-pub(super) fn redirect_at(
-    batch: &mut Batch,
-    ops: &'static Ops,
-    site: &Site,
-    code: Option<u64>,
-) -> Result<(), FtraceError> {
-    REGISTRY.lock().sets.redirect(ops, site, code, batch)
+impl Batch {
+    /// Attaches `ops` to one site.
+    ///
+    /// # Errors
+    /// [`FtraceError`]. On error, nothing has changed.
+    pub fn attach(&mut self, ops: &'static Ops, site: &Site) -> Result<(), FtraceError> {
+        let choose = |table: &[Site]| Ok(Vec::from_iter(place_in(table, site)));
+        add(self, ops, choose).map(drop)
+    }
+
+    /// Detaches `ops`, which is attached to one site. Until everything
+    /// [retired](retired::retire) is gone, its callback may still run or be called.
+    ///
+    /// # Errors
+    /// [`FtraceError`]. On error, nothing has changed.
+    pub fn detach(&mut self, ops: &'static Ops, site: &Site) -> Result<(), FtraceError> {
+        remove(self, ops, |sets, ops| {
+            let has = |_: &usize| sets.of(site).iter().any(|one| one.is(ops));
+            Vec::from_iter(sets.place_of(site).filter(has))
+        })
+    }
+
+    /// Lets the site of `ops`, if it has this ops alone, call `code` and not the
+    /// trampoline; or the trampoline again. Threads already executing the old target
+    /// finish in it.
+    ///
+    /// # Errors
+    /// [`FtraceError`]. On error, nothing has changed.
+    ///
+    /// # Safety
+    /// `ops` is attached to this site and no other. `code` does what the trampoline with this
+    /// ops's callback would do, and stays until no thread can be in it after another
+    /// `redirect` or a `detach`: it is [left](Self::leave) to the batch of that.
+    pub unsafe fn redirect(
+        &mut self,
+        ops: &'static Ops,
+        site: &Site,
+        code: Option<u64>,
+    ) -> Result<(), FtraceError> {
+        REGISTRY.lock().sets.redirect(ops, site, code, self)
+    }
 }
 
 /// Turns all tracing on or off; what is registered stays registered.

@@ -141,7 +141,7 @@ pub(super) fn unsettle(
 }
 
 /// Sends the calls of these functions the short way, where there is one.
-pub(super) fn settle(functions: &[Code], sites: &mut Batch) {
+fn settle(functions: &[Code], sites: &mut Batch) {
     for old in functions {
         if let Some(function) = REGISTRY.lock().functions.get(old) {
             function.settle(sites);

@@ -118,7 +118,7 @@ pub fn read(address: u64) -> u32 {
 /// Whatever runs through the changed words, with some of them old and some new
 /// while they are being written, does what the kernel's safety rests on.
 pub unsafe fn apply(changes: &[Change]) -> Result<(), TextError> {
-    let writer = WRITER.lock();
+    let _writer = WRITER.lock();
     let code = mm::code::region();
     let text = kernel_text();
     let mut patchable = [text, code];
@@ -137,7 +137,6 @@ pub unsafe fn apply(changes: &[Change]) -> Result<(), TextError> {
         // run it is the caller's promise.
         unsafe { arch::store_instruction(address, new) }
     });
-    drop(writer);
     done.map_err(TextError::Unverified)
 }
 
