@@ -20,7 +20,7 @@ use report::Record;
 use thread::Handle;
 
 /// How often, if the boot arguments don't say.
-const ROUNDS: u32 = 2000;
+const ROUNDS: u32 = 300;
 
 /// How many threads call.
 const CALLERS: usize = 40;

@@ -31,14 +31,16 @@ static MISTAKE: IrqLock<Option<String>> = IrqLock::new(None);
 static MISTAKEN: AtomicBool = AtomicBool::new(false);
 
 /// Whether threads sleep now and then. Threads that never do keep all CPUs busy; where those are more
-/// than the host has, every wait for all of them takes some of the host's time slices.
+/// than the host has, every wait for all of them takes some of the host's time slices, and there are ten
+/// such waits in and out.
 static CALM: AtomicBool = AtomicBool::new(false);
 
-/// After how many rounds on average a calm thread sleeps.
-const BURST: u64 = 16;
+/// After how many rounds on average a calm thread sleeps: so early that all threads together need a
+/// fraction of a CPU, and a wait finds most CPUs idle.
+const BURST: u64 = 4;
 
 /// For how long at most it sleeps.
-const LONGEST_SLEEP: Duration = Duration::from_millis(16);
+const LONGEST_SLEEP: Duration = Duration::from_millis(64);
 
 /// Lets threads sleep now and then, or not at all.
 pub fn be_calm(calm: bool) {

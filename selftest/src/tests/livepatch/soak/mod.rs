@@ -15,6 +15,7 @@ use super::file;
 use crate::check;
 use alloc::{format, string::String, sync::Arc, vec::Vec};
 use core::{mem, time::Duration};
+use ftrace::Site;
 use functions::FUNCTIONS;
 use livepatch::{LivepatchError, variants};
 use load::{Calls, LEVELS, Worker};
@@ -28,7 +29,7 @@ const THREADS: u64 = 64;
 
 /// After so many transitions, everything has happened that happens from time to
 /// time, and every table has the size that it keeps.
-const WARM_UP: u32 = 1024;
+const WARM_UP: u32 = 256;
 
 /// How often progress is shown.
 const SHOWN: Duration = Duration::from_secs(5);
@@ -66,6 +67,8 @@ struct Soak {
     workers: Vec<Worker>,
     /// The patch's module, loaded throughout but for moments.
     module: Option<Arc<Module>>,
+    /// Where a tracer comes and goes.
+    traced: Vec<Site>,
     /// Counted by threads that have ended.
     calls: Calls,
     rounds: u64,
@@ -98,6 +101,7 @@ fn soak(count: u32) -> Result<(), String> {
     let mut soak = Soak {
         workers: Vec::with_capacity(THREADS as usize),
         module: None,
+        traced: variety::traced()?,
         calls: Calls::default(),
         rounds: 0,
         answered: Calls::default(),
