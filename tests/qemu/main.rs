@@ -46,7 +46,6 @@ fn trials() -> Vec<Trial> {
     // those that use the copy of the tree should not meet: one would only wait.
     let groups = [
         walks::first(),
-        busy::trials(),
         soak::trials(),
         toggling::trials(),
         shell::trials(),
@@ -67,6 +66,8 @@ fn trials() -> Vec<Trial> {
         dialogues::trials(),
         initrd::trials(),
         readme::trials(),
+        // Last, when nothing is left that it would slow down.
+        busy::trials(),
     ];
     groups.into_iter().flatten().collect()
 }

@@ -3,10 +3,11 @@
 mod common;
 
 use nix::errno::Errno;
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{SigHandler, Signal, kill, signal};
 use nix::unistd::Pid;
 use object::{Architecture, Endianness};
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -120,14 +121,22 @@ fn wrong_options_are_not_mistaken_for_a_verdict() {
 
 /// Starts a runner with a guest that hangs, sends the runner a signal, and
 /// sees that the guest's process goes away as well.
-fn qemu_dies_when_the_runner_gets(signal: Signal) {
-    let kernel = kernel_file(signal.as_str(), ROOM);
+fn qemu_dies_when_the_runner_gets(sent: Signal) {
+    let kernel = kernel_file(sent.as_str(), ROOM);
     let mut runner = xtask("hang");
     runner
         .arg("exec")
         .arg(kernel)
         .stdout(Stdio::piped())
         .stderr(Stdio::null());
+    // A shell has what it starts in the background ignore interrupts, and so would the runner.
+    let take = || {
+        // SAFETY: no handler is installed.
+        unsafe { signal(Signal::SIGINT, SigHandler::SigDfl) }?;
+        Ok(())
+    };
+    // SAFETY: `signal` is async-signal-safe.
+    unsafe { runner.pre_exec(take) };
     let mut runner = runner.spawn().unwrap();
     let mut line = String::new();
     BufReader::new(runner.stdout.take().unwrap())
@@ -135,8 +144,8 @@ fn qemu_dies_when_the_runner_gets(signal: Signal) {
         .unwrap();
     let guest = Pid::from_raw(line.trim().strip_prefix("pid ").unwrap().parse().unwrap());
     assert!(is_alive(guest));
-    kill(Pid::from_raw(runner.id().cast_signed()), signal).unwrap();
-    runner.wait().unwrap();
+    kill(Pid::from_raw(runner.id().cast_signed()), sent).unwrap();
+    assert_eq!(runner.wait().unwrap().signal(), Some(sent as i32));
     let limit = Instant::now() + Duration::from_secs(60);
     while is_alive(guest) {
         assert!(
