@@ -27,10 +27,7 @@ pub(super) fn traced() -> Result<Vec<Site>, String> {
     let table = ftrace::sites();
     let chosen = filter.choose(&table).map_err(|error| format!("{error}"))?;
     check!(!chosen.is_empty(), "the soak's functions have no sites");
-    Ok(chosen
-        .into_iter()
-        .map(|place| table[place].clone())
-        .collect())
+    Ok(chosen.into_iter().map(|place| table[place]).collect())
 }
 
 impl Soak {
