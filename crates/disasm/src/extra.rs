@@ -69,6 +69,8 @@ pub fn decode(word: u32) -> Option<(&'static str, [Operand; 4])> {
             24 => Some(("tdne", [ra, rb, No, No])),
             _ => None,
         },
+        // `mtspr` (Book III, 5.4.4) of PID, which has a name of its own.
+        (467, 0, 1) if field(16) == 16 => Some(("mtpidr", [rt, No, No, No])),
         // Population count (3.3.13).
         (378, 0, 0) => Some(("popcntw", unary)),
         (506, 0, 0) => Some(("popcntd", unary)),

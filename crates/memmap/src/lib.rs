@@ -28,6 +28,7 @@ pub struct Range {
 impl Range {
     /// The number of bytes in the range; 0 if it is inverted.
     #[must_use]
+    #[inline]
     pub const fn size(self) -> u64 {
         self.end.saturating_sub(self.start)
     }

@@ -10,6 +10,8 @@ pub const DEC: u32 = 22;
 pub const SRR0: u32 = 26;
 /// Machine state to return to from an interrupt.
 pub const SRR1: u32 = 27;
+/// Process identification: which tree translates addresses below the kernel's half.
+pub const PID: u32 = 48;
 /// Facility status and control: which facilities may be used.
 pub const FSCR: u32 = 153;
 /// Software's own: the kernel keeps the per-CPU pointer here.

@@ -6,16 +6,33 @@ pub const FIRST: u64 = 0x100;
 pub const END: u64 = 0x3000;
 /// Distance of the closest neighbours: eight instructions.
 pub const STRIDE: u64 = 0x20;
-/// Where `scv` arrives with translation off (ISA Book III, 7.5.27): one
-/// vector for each of its 128 levels.
-pub const SCV_FIRST: u64 = 0x17000;
+/// The first vector of `scv` (ISA Book III, 7.5.27), as the low 14 bits of its address have it: one
+/// for each of its 128 levels.
+pub const SCV_FIRST: u64 = 0x3000;
 /// Behind the last `scv` vector.
-pub const SCV_END: u64 = 0x18000;
+pub const SCV_END: u64 = 0x4000;
+/// Where `scv` arrives with translation off.
+pub const SCV_REAL: u64 = 0x17000;
+/// What interrupts that arrive with translation on find their vectors above (`LPCR[AIL]` = 3): those
+/// but `scv` at [`OFFSET`] and the vector.
+pub const TRANSLATED: u64 = 0xc000_0000_0000_0000;
+/// See [`TRANSLATED`].
+pub const OFFSET: u64 = 0x4000;
+/// The bits of a vector's address that tell which it is, wherever it was taken.
+pub const MASK: u64 = 0x3fe0;
 
 /// System reset.
 pub const SYSTEM_RESET: u64 = 0x100;
 /// Machine check.
 pub const MACHINE_CHECK: u64 = 0x200;
+/// Data storage: a load or a store was refused.
+pub const DATA_STORAGE: u64 = 0x300;
+/// Data segment: an address that no table is for.
+pub const DATA_SEGMENT: u64 = 0x380;
+/// Instruction storage: a fetch was refused.
+pub const INSTRUCTION_STORAGE: u64 = 0x400;
+/// Instruction segment.
+pub const INSTRUCTION_SEGMENT: u64 = 0x480;
 /// External: from the interrupt controller.
 pub const EXTERNAL: u64 = 0x500;
 /// Program: illegal instruction, trap, privileged instruction.
@@ -24,6 +41,29 @@ pub const PROGRAM: u64 = 0x700;
 pub const DECREMENTER: u64 = 0x900;
 /// Single step.
 pub const TRACE: u64 = 0xd00;
+
+/// In DSISR, and for fetches in SRR1: no page is there (ISA Book III, "Data Storage Interrupt").
+pub const NO_PAGE: u64 = 1 << 30;
+/// In SRR1: the page is not for instructions.
+pub const NOT_CODE: u64 = 1 << 28;
+/// In DSISR, and for fetches in SRR1: the page's rights forbid it.
+pub const PROTECTED: u64 = 1 << 27;
+/// In DSISR: it was a store.
+pub const STORE: u64 = 1 << 25;
+/// What SRR1 has of these.
+pub const STORAGE_CAUSES: u64 = NO_PAGE | NOT_CODE | PROTECTED;
+
+/// Where the CPU finds a vector, with translation on or off.
+#[must_use]
+pub const fn entry(vector: u64, translated: bool) -> u64 {
+    let is_scv = SCV_FIRST <= vector && vector < SCV_END;
+    match (translated, is_scv) {
+        (true, true) => TRANSLATED + vector,
+        (true, false) => TRANSLATED + OFFSET + vector,
+        (false, true) => SCV_REAL - SCV_FIRST + vector,
+        (false, false) => vector,
+    }
+}
 
 /// Name of the interrupt that arrives at `vector`.
 #[must_use]

@@ -42,11 +42,24 @@ pub struct Change {
 /// may overlap, and one without a byte in it has no effect.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Rules<'a> {
-    /// Code: each word must be in one of these with all its bytes.
-    pub patchable: &'a [Range],
-    /// What must never change, such as the code that does the writing: no byte
-    /// of a word may be in one of these.
-    pub forbidden: &'a [Range],
+    patchable: &'a [Range],
+    forbidden: &'a [Range],
+}
+
+impl<'a> Rules<'a> {
+    /// Rules: each word must be in one of the `patchable` ranges with all its bytes. No byte of it may be in
+    /// one of the `forbidden` ones, such as the code that does the writing.
+    ///
+    /// # Errors
+    /// [`PlanError::UnsortedRules`]: out of order they could hide what is forbidden.
+    pub fn new(patchable: &'a [Range], forbidden: &'a [Range]) -> Result<Self, PlanError> {
+        sorted(patchable)?;
+        sorted(forbidden)?;
+        Ok(Self {
+            patchable,
+            forbidden,
+        })
+    }
 }
 
 /// Checks a plan, in one pass over changes and rules together.
@@ -55,16 +68,13 @@ pub struct Rules<'a> {
 /// order, and only after the address has passed every other check.
 ///
 /// # Errors
-/// The first change that breaks a rule, and how. If the rules themselves are
-/// not in order, that comes first, because they could hide what is forbidden.
+/// The first change that breaks a rule, and how.
 #[inline]
 pub fn check(
     changes: &[Change],
     rules: &Rules<'_>,
     mut read: impl FnMut(u64) -> u32,
 ) -> Result<(), PlanError> {
-    sorted(rules.patchable)?;
-    sorted(rules.forbidden)?;
     let mut patchable = rules.patchable.iter();
     let mut forbidden = rules.forbidden.iter();
     // The range of either list that is of interest to the word in hand. These
