@@ -4,8 +4,8 @@
 
 /* One vector: eight instructions at most, and the same five for all. Parks
    r13 and r12, and lets the link register tell trap_entry which vector it is.
-   The branch is absolute, because the vectors run at address 0x100 and
-   trap_entry where it is linked. */
+   The branch is absolute, because the vectors run in two copies at other
+   addresses, and trap_entry where it is linked. */
 .macro vector_slot
 	mtspr	SPR_SPRG2, r13
 	mfspr	r13, SPR_SPRG1
@@ -47,7 +47,8 @@ function trap_entry
 	std	r11, (CPU_SCRATCH + 16)(r13)
 	mfcr	r11
 	mflr	r10
-	clrrdi	r10, r10, 5		/* 20 bytes into a slot of 32 */
+	/* 20 bytes into a slot of 32, of either copy of the vectors. */
+	rlwinm	r10, r10, 0, VECTOR_MASK_BEGIN, VECTOR_MASK_END
 
 	ld	r9, CPU_STACK_FLOOR(r13)
 	cmpld	r1, r9

@@ -14,16 +14,15 @@
 //!   is a failure too.
 //!
 //! # What it is not
-//! There is no user mode and no address translation: all code runs in real mode with the
-//! rights of a kernel. Threads are preempted anywhere;
-//! interrupt handlers do not nest.
+//! There is no user mode: all code runs with the rights of a kernel, and pages keep it from what can
+//! only be a mistake. Threads are preempted anywhere; interrupt handlers do not nest.
 //!
 //! # Who knows whom
 //! The kernel is made of crates, each of which knows only those before it in this list, so
 //! that rustc refuses an arrow the wrong way. What a lower one needs of a higher one, it is
 //! given by a hook.
 //!
-//! - `machine`: CPU, console, memory, clock, symbols, and the one writer of code;
+//! - `machine`: CPU, console, memory and its pages, clock, symbols, and the one writer of code;
 //! - `thread`: threads, interrupts, and what is on stacks;
 //! - `ftrace`: sites, and the trampoline that calls what is attached to them;
 //! - `tracing`: the tracers;

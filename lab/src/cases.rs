@@ -8,7 +8,7 @@ mod switching;
 mod toc;
 
 use super::fixtures::Outcome;
-use machine::mm::code;
+use machine::{mm::code, mmu};
 
 /// A question about a patched call.
 pub struct Case {
@@ -21,6 +21,8 @@ pub struct Case {
     /// Whether compiled code goes on behind a patched local call, in the kernel: a
     /// variant is not asked if its calls don't come back as they should.
     pub rests_on_toc: bool,
+    /// Whether an interrupt's handler makes the call: a fault in it ends the run.
+    pub by_handler: bool,
     /// Whether this machine can tell, and if not, why.
     pub needs: fn() -> Result<(), &'static str>,
 }
@@ -31,11 +33,17 @@ const fn case(name: &'static str, about: &'static str, run: fn() -> Outcome) -> 
         about,
         run,
         rests_on_toc: false,
+        by_handler: false,
         needs: || Ok(()),
     }
 }
 
 impl Case {
+    const fn by_handler(mut self) -> Self {
+        self.by_handler = true;
+        self
+    }
+
     const fn resting_on_toc(mut self) -> Self {
         self.rests_on_toc = true;
         self
@@ -78,7 +86,7 @@ pub static CASES: &[Case] = &[
     case("calls-patched", "C calls functions of the kernel's that are replaced too", nesting::calls_patched),
     case("tail-call-out", "C ends in a tail call out of its module", nesting::tail_call_out),
     case("tail-call-foreign", "C ends in a tail call out of its module, and A has another TOC than the kernel's", nesting::tail_call_foreign),
-    case("interrupt", "an interrupt handler calls B", nesting::interrupt),
+    case("interrupt", "an interrupt handler calls B", nesting::interrupt).by_handler(),
     case("tracer-function", "the function tracer is attached to B too", nesting::tracer_function),
     case("tracer-graph", "the function graph tracer is attached to B too", nesting::tracer_graph),
     case("tracer-graph-new", "the function graph tracer is attached to C, and to both B and C", nesting::tracer_graph_new),
@@ -87,7 +95,7 @@ pub static CASES: &[Case] = &[
     case("both-patch-states", "one thread calls B while another calls C, each in the middle of its own", switching::both_patch_states).resting_on_toc(),
     case("unpatch-inside", "the patch is disabled while a thread is in C", switching::unpatch_inside),
     case("stack-walk", "a stack walk from within C is reliable and names who called whom", stacks::walk),
-    case("stack-overflow", "C recurses until there is no stack left, and only its thread ends", stacks::overflow).resting_on_toc(),
+    case("stack-overflow", "C recurses until there is no stack left, and only its thread ends", stacks::overflow).resting_on_toc().needing(has_guards),
 ];
 
 fn has_far_memory() -> Result<(), &'static str> {
@@ -95,5 +103,13 @@ fn has_far_memory() -> Result<(), &'static str> {
         Ok(())
     } else {
         Err("this machine has no memory more than 2 GiB from the kernel's TOC")
+    }
+}
+
+fn has_guards() -> Result<(), &'static str> {
+    if mmu::is_on() {
+        Ok(())
+    } else {
+        Err("in real mode nothing stops what recurses without end")
     }
 }

@@ -170,6 +170,9 @@ fn judge_case(variant: &'static Variant, case: &'static Case) -> Cell {
     if let Err(reason) = (case.needs)() {
         return not_here(variant, case, reason);
     }
+    if case.by_handler && variant.faults() {
+        return not_here(variant, case, "a handler would fault, and end the run");
+    }
     let (expected, why) = variant.expectation(case.name);
     let (observed, found) = if case.rests_on_toc && !variant.gives_back_toc {
         (

@@ -11,12 +11,12 @@ mod reservation;
 
 use crate::instruments::sanitiser::{SanitisedCall, is_in_sanitised_call, sanitised_home};
 use core::{
-    mem,
+    fmt, mem,
     sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
 use layout::TrapFrame;
-use machine::{arch, sync::IrqLock, text, time};
+use machine::{arch, mmu::Refused, sync::IrqLock, text, time};
 use ppc64::{insn, msr, vector};
 use reservation::Reservation;
 use thread::{Thread, interrupt};
@@ -61,16 +61,18 @@ pub struct Fault {
     pub vector: u64,
     /// Where it came.
     pub address: u64,
+    /// The access to memory that was refused, if it was for that.
+    refused: Option<Refused>,
 }
 
-impl Fault {
-    /// Why the call was given up, in words.
-    #[must_use]
-    pub fn why(&self) -> &'static str {
-        match self.vector {
-            vector::DECREMENTER => "it never comes back",
-            vector::TRACE => "it takes too many instructions",
-            other => vector::name(other),
+/// Why the call was given up.
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.vector, &self.refused) {
+            (vector::DECREMENTER, _) => f.write_str("it never comes back"),
+            (vector::TRACE, _) => f.write_str("it takes too many instructions"),
+            (other, None) => f.write_str(vector::name(other)),
+            (_, Some(refused)) => refused.fmt(f),
         }
     }
 }
@@ -216,7 +218,7 @@ pub unsafe fn make_within(
 ) -> Made {
     run(visitor, || {
         // The livepatch stack's top goes with it.
-        let floor = arch::stack_floor();
+        let livepatch_stack = arch::livepatch_stack();
         let hooked = graph::depth();
         let longest = time::timebase_ticks(longest);
         begin(sanitised_home(), Some(arch::timebase() + longest));
@@ -229,11 +231,11 @@ pub unsafe fn make_within(
             // The call has not come back through what these three keep.
             arch::set_tracing(0);
             graph::forget_above(hooked);
-            arch::set_stack_floor(floor);
+            arch::set_livepatch_stack(livepatch_stack);
         }
         time::start();
-        let livepatch_stack_is_back = arch::stack_floor() == floor;
-        arch::set_stack_floor(floor);
+        let livepatch_stack_is_back = arch::livepatch_stack() == livepatch_stack;
+        arch::set_livepatch_stack(livepatch_stack);
         Made {
             fault,
             livepatch_stack_is_back,
@@ -300,6 +302,7 @@ fn give_up(frame: &mut TrapFrame) {
     let fault = Fault {
         vector: frame.vector,
         address: frame.nip,
+        refused: Refused::of(frame),
     };
     with_mine(|one| one.fault = Some(fault));
     // Below zero it goes off again and again, before the first instruction there.

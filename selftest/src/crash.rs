@@ -144,11 +144,10 @@ fn recurse(depth: u64) -> u64 {
     frame[0] + recurse(black_box(depth - 1))
 }
 
-/// Writes into the guard, and waits for a tick to notice.
+/// Writes into the guard, which faults; in real mode, waits for a tick to notice.
 #[inline(never)]
 fn guard() {
-    let (bottom, _) = stack::running();
-    let word = (bottom + stack::GUARD_BYTES - 8) as *mut u64;
+    let word = (stack::running().0 - 8) as *mut u64;
     let start = arch::timebase();
     let limit = time::timebase_ticks(Duration::from_secs(5));
     // SAFETY: the guard belongs to the running stack and holds no data.
@@ -186,8 +185,7 @@ fn in_thread(crash: fn()) {
 #[inline(never)]
 fn overrun() {
     arch::interrupts_off().for_good();
-    let (bottom, _) = stack::running();
-    let word = (bottom + stack::GUARD_BYTES - 8) as *mut u64;
+    let word = (stack::running().0 - 8) as *mut u64;
     // SAFETY: the guard belongs to the running stack and holds no data.
     unsafe { word.write_volatile(0x0bad) };
 }

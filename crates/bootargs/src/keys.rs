@@ -1,6 +1,6 @@
 //! The table of all boot arguments.
 
-use crate::{BootArgs, COLUMNS, Color, Input, LogLevel, Mode, Reenter, Way};
+use crate::{BootArgs, COLUMNS, Color, Input, LogLevel, Mmu, Mode, Reenter, Way};
 use core::fmt;
 
 /// One row of the table.
@@ -33,7 +33,7 @@ pub enum ValueError {
 }
 
 /// All keys, as messages list them.
-pub static KEYS: &[Key; 14] = &[
+pub static KEYS: &[Key; 15] = &[
     Key {
         name: "mode",
         value: Value::OneOf(Mode::WORDS),
@@ -168,6 +168,14 @@ pub static KEYS: &[Key; 14] = &[
             let columns = value.parse().ok().filter(|one| COLUMNS.contains(one));
             put(&mut args.columns, columns.map(Some))
         },
+    },
+    Key {
+        name: "mmu",
+        value: Value::OneOf(Mmu::WORDS),
+        default: Some(Mmu::Auto.word()),
+        repeats: false,
+        about: "by which tables addresses are translated",
+        set: |args, value| put(&mut args.mmu, Mmu::from_word(value)),
     },
     Key {
         name: "reenter",

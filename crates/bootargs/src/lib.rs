@@ -20,7 +20,7 @@ mod tests;
 
 pub use glob::matches;
 pub use select::select;
-pub use values::{Color, Image, Input, LogLevel, Mode, Reenter, Way};
+pub use values::{Color, Image, Input, LogLevel, Mmu, Mode, Reenter, Way};
 
 use arrayvec::ArrayVec;
 use core::{error, fmt, num::NonZeroU32, ops::RangeInclusive};
@@ -63,6 +63,8 @@ pub struct BootArgs<'a> {
     pub columns: Option<u16>,
     /// What stands behind `--`: commands for the shell, with `;` between them.
     pub commands: Option<&'a str>,
+    /// By which tables addresses are translated.
+    pub mmu: Mmu,
     /// How the boot stage is to enter the kernel a second time.
     pub reenter: Option<Reenter>,
     tests: ArrayVec<&'a str, MAX_TESTS>,

@@ -74,11 +74,11 @@ fn messages_say_what_is_wrong_and_what_is_allowed() {
         ),
         (
             "colour=on",
-            "boot argument `colour=on`: unknown; allowed: mode, test, count, log, color, crash, variant, case, short, function, way, input, columns, reenter",
+            "boot argument `colour=on`: unknown; allowed: mode, test, count, log, color, crash, variant, case, short, function, way, input, columns, mmu, reenter",
         ),
         (
             "=",
-            "boot argument `=`: unknown; allowed: mode, test, count, log, color, crash, variant, case, short, function, way, input, columns, reenter",
+            "boot argument `=`: unknown; allowed: mode, test, count, log, color, crash, variant, case, short, function, way, input, columns, mmu, reenter",
         ),
         (
             "color",

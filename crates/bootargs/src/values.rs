@@ -157,6 +157,22 @@ words! {
 }
 
 words! {
+    /// By which tables addresses are translated.
+    #[derive(Default)]
+    pub enum Mmu {
+        /// By the tree, if the processor has it, else by the hashed table.
+        #[default]
+        Auto = "auto",
+        /// By the radix tree, of POWER9 and later.
+        Radix = "radix",
+        /// By the hashed table.
+        Hash = "hash",
+        /// By none: real mode.
+        Off = "off",
+    }
+}
+
+words! {
     /// How the boot stage enters the kernel for the second time.
     pub enum Reenter {
         /// With a flattened device tree instead of Open Firmware, in little

@@ -67,6 +67,14 @@ pub fn assembly_header() -> String {
         ("VECTOR_STRIDE", vector::STRIDE),
         ("SCV_FIRST", vector::SCV_FIRST),
         ("SCV_END", vector::SCV_END),
+        (
+            "VECTOR_MASK_BEGIN",
+            u64::from(vector::MASK.leading_zeros()) - 32,
+        ),
+        (
+            "VECTOR_MASK_END",
+            31 - u64::from(vector::MASK.trailing_zeros()),
+        ),
     ] {
         define(name, address);
     }

@@ -106,9 +106,7 @@ pub struct CpuEntry {
     /// Address of the handler, `extern "C" fn(&mut TrapFrame)`.
     pub handler: AtomicU64,
     /// Lowest r1 of the running stack at which an interrupt still fits:
-    /// [`INTERRUPT_ROOM`] above the top of the livepatch stack. That one lies at the low end of
-    /// the same memory and grows upwards, so the hand-off `livepatch-stack` pushes by
-    /// raising the floor.
+    /// [`INTERRUPT_ROOM`] above its lowest address.
     pub stack_floor: AtomicU64,
     /// Highest r1 of the running stack.
     pub stack_top: AtomicU64,
@@ -117,6 +115,9 @@ pub struct CpuEntry {
     /// Not zero while a guarded ftrace callback runs: calls of traced functions
     /// are then not recorded.
     pub tracing: AtomicU64,
+    /// The end of the topmost entry of the running thread's livepatch stack, which grows upwards: the
+    /// hand-off `livepatch-stack` pushes there.
+    pub livepatch_stack: AtomicU64,
 }
 
 /// What the ftrace trampoline saves of a traced call: what a callback may see.

@@ -80,6 +80,7 @@ pub const ORDER: &[Row] = &[
             "machine::HEAP",
             "machine::STACKS",
             "machine::CODE",
+            "machine::MODULES",
             "machine::FAR_CODE",
         ],
         "free memory",

@@ -8,6 +8,8 @@ use alloc::vec::Vec;
 use object::LittleEndian as LE;
 use object::elf::{SHF_EXECINSTR, SHF_WRITE, SHT_NOBITS, SectionHeader64};
 
+/// What pages allow changes at multiples of this.
+pub const PAGE: u64 = pagetable::PAGE;
 /// The most memory that a module may need, in bytes. More would be out of reach
 /// for calls within it.
 pub const MAX_SIZE: u64 = 64 << 20;
@@ -30,8 +32,8 @@ const NOWHERE: u64 = u64::MAX;
 enum Part {
     Code,
     ReadOnly,
-    Written,
     Toc,
+    Written,
     Zero,
 }
 
@@ -52,6 +54,8 @@ pub(crate) struct Layout<'a> {
     /// Where the stubs are: the end of what is executed is that of the stubs.
     pub(crate) stubs: u64,
     pub(crate) text_end: u64,
+    /// The end of what is not written, once it is placed.
+    pub(crate) constants_end: u64,
     /// Where the TOC starts, with the entries of the GOT.
     pub(crate) toc: u64,
     /// In the order of their offsets.
@@ -69,9 +73,10 @@ impl<'a> Layout<'a> {
         let count = (sections.headers.iter()).filter(|header| is_loaded(header));
         let mut layout = Self {
             size: 0,
-            align: TOC_ALIGN,
+            align: PAGE,
             stubs: 0,
             text_end: 0,
+            constants_end: 0,
             toc: 0,
             loaded: memory::list(count.count())?,
             offsets: memory::filled(NOWHERE, sections.headers.len())?,
@@ -79,10 +84,13 @@ impl<'a> Layout<'a> {
         layout.add_sections(sections, Part::Code)?;
         layout.stubs = layout.add(STUB_BYTES, stubs as u64, STUB_BYTES)?;
         layout.text_end = layout.size;
+        layout.next_page()?;
         layout.add_sections(sections, Part::ReadOnly)?;
-        layout.add_sections(sections, Part::Written)?;
         layout.toc = layout.add(GOT_ENTRY, got_entries as u64, TOC_ALIGN)?;
         layout.add_sections(sections, Part::Toc)?;
+        layout.constants_end = layout.size;
+        layout.next_page()?;
+        layout.add_sections(sections, Part::Written)?;
         layout.add_sections(sections, Part::Zero)?;
         Ok(layout)
     }
@@ -118,6 +126,11 @@ impl<'a> Layout<'a> {
         Ok(())
     }
 
+    /// What comes next allows something else than what is before it, so it has pages of its own.
+    fn next_page(&mut self) -> Result<(), LoadError<'a>> {
+        self.add(0, 0, PAGE).map(drop)
+    }
+
     /// Makes room, and says where it is.
     fn add(&mut self, size: u64, count: u64, align: u64) -> Result<u64, LoadError<'a>> {
         // No overflow: both are small.
@@ -140,7 +153,7 @@ fn part_of(header: &SectionHeader64<LE>, name: &str) -> Part {
     let is_written = header.sh_flags.get(LE).0 & SHF_WRITE.0 != 0;
     if is_code(header) {
         Part::Code
-    } else if !is_written {
+    } else if !is_written || name == ".data.rel.ro" || name.starts_with(".data.rel.ro.") {
         Part::ReadOnly
     } else if header.sh_type.get(LE) == SHT_NOBITS {
         Part::Zero

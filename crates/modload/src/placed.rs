@@ -17,6 +17,8 @@ pub struct Placed<'a> {
     pub toc: u64,
     /// The addresses of what is executed: sections and stubs.
     pub text: Range<u64>,
+    /// The end of what is not written any more; the rest begins on a page of its own.
+    pub constants_end: u64,
     headers: &'a [SectionHeader64<LE>],
     symbols: Symbols<'a>,
     /// The address of each symbol that has one.
@@ -48,6 +50,7 @@ impl<'a> Placed<'a> {
             profiled,
             toc: placing.toc,
             text: base..base + module.layout.text_end,
+            constants_end: base + module.layout.constants_end,
             headers: module.sections.headers,
             symbols: module.symbols,
             values: placing.values,

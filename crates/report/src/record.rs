@@ -75,6 +75,19 @@ pub enum Record<'a> {
         cpus_up: u32,
         /// Number of symbols in the kernel's table.
         symbols: u32,
+        /// What translates addresses: `radix`, `hash` or `off`.
+        mmu: &'a str,
+    },
+    /// Memory that is used for one thing.
+    Area {
+        /// For what.
+        name: &'a str,
+        /// Its first address.
+        start: u64,
+        /// The first one behind it.
+        end: u64,
+        /// What its pages allow: `R-X`, `R--` or `RW-`; `---` where they come and go.
+        access: &'a str,
     },
     /// One self-test has ended.
     Test {

@@ -17,7 +17,7 @@ pub enum Verdict {
     Panicked = 3,
     /// An interrupt arrived that nothing had asked for.
     UnexpectedTrap = 4,
-    /// A stack guard was overwritten, or r1 pointed outside its stack.
+    /// A stack has run into its guard, or r1 pointed outside its stack.
     StackOverflow = 5,
     /// A fault struck while another one was being reported.
     FaultInFault = 6,

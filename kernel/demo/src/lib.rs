@@ -30,7 +30,11 @@ use boot::{Endian, Entry};
 use line::{Line, Lines};
 use livepatch::variants;
 use log::LevelFilter;
-use machine::{console, cpus, mm, platform, symbols, text};
+use machine::{
+    console, cpus, mm,
+    mmu::{self, Rights},
+    platform, symbols, text,
+};
 use report::{Record, Verdict};
 use show::heading;
 
@@ -52,7 +56,16 @@ pub fn report_boot() {
         cpus: platform.cpus,
         cpus_up: cpus::count() as u32,
         symbols: symbols::table().map_or(0, |table| table.len() as u32),
+        mmu: mmu::kind().word(),
     });
+    for area in mm::areas() {
+        console::report(&Record::Area {
+            name: area.name,
+            start: area.range.start,
+            end: area.range.end,
+            access: area.rights.map_or("---", Rights::word),
+        });
+    }
 }
 
 /// All words of the kernel's text.

@@ -2,7 +2,7 @@
 //! the look at threads that run elsewhere, in `crates/models/src/retire.rs`.
 
 use alloc::vec::Vec;
-use core::ops::Range;
+use core::{mem, ops::Range};
 use machine::{
     arch,
     cpus::{self, Moment},
@@ -98,6 +98,13 @@ pub fn wait() -> bool {
             own.map(range).collect()
         };
         if ranges.is_empty() {
+            // Also the room that the list has: how much it needed is up to how threads ran.
+            let spare = {
+                let mut retired = RETIRED.lock();
+                let is_empty = retired.blocks.is_empty();
+                is_empty.then(|| mem::take(&mut retired.blocks))
+            };
+            drop(spare);
             return true;
         }
         if backtrace::caller_is_in(&ranges) || !arch::interrupts_are_on() {

@@ -5,10 +5,17 @@
 extern crate machine;
 
 use boot::BootInfo;
-use bootargs::{BootArgs, Color, LogLevel, Mode};
+use bootargs::{BootArgs, Color, LogLevel, Mmu, Mode};
 use core::fmt::Display;
 use log::LevelFilter;
-use machine::{arch, console, cpus, fault, mm, platform, stack, time};
+use machine::{
+    arch::{self, Stack},
+    console, cpus, fault,
+    mm::{self, stacks},
+    mmu::{self, Kind},
+    platform, stack, time,
+};
+use memmap::Range;
 use report::Verdict;
 use shell::Extension;
 use thread::{CpuError, interrupt, isolation};
@@ -37,16 +44,25 @@ pub fn start(info: &BootInfo, image: &'static Image) -> ! {
         ));
     }
     // SAFETY: interrupts have never been on, firmware was quiesced or is long
-    // gone, memory below 0x18000 is kept out of the heap, and the fallback stack
+    // gone, the vectors' memory is kept out of the heap, and the fallback stack
     // has no other use.
     unsafe { arch::install_vectors(interrupt::handle, &stack::fallback(0)) };
     arch::accept_ipis();
-    let main_stack = mm::start(platform).unwrap_or_else(|error| refuse(&error));
-    // SAFETY: interrupts are off, and go on being off until `on_main_stack`
-    // turns them on; the stack is fresh.
+    // What is wrong with the arguments is said when there is a log.
+    let wanted = bootargs::parse(platform.bootargs).map_or(Mmu::Auto, |arguments| arguments.mmu);
+    let kind = mmu::choose(kind(wanted)).unwrap_or_else(|error| refuse(&error));
+    mm::start(platform, kind).unwrap_or_else(|error| refuse(&error));
+    mmu::start(kind).unwrap_or_else(|error| refuse(&error));
+    mmu::enter(arch::interrupts_off());
+    let Some(stacks) = stacks::allocate(stack::MAIN_BYTES) else {
+        refuse(&"no memory for the main stack");
+    };
+    let Range { start, end } = stacks.stack();
+    // SAFETY: the memory is this stack's, for good. Interrupts are off, and go on being off until
+    // `on_main_stack` turns them on; the stack is fresh.
     unsafe {
-        stack::fill_guard(&main_stack);
-        stack::use_stack(&main_stack, stack::lowest_floor(&main_stack));
+        let main_stack = Stack::new(start, end);
+        stack::use_stack(&main_stack, stacks.livepatch().start);
         arch::call_on_stack(&main_stack, on_main_stack)
     }
 }
@@ -57,7 +73,20 @@ fn refuse(why: &dyn Display) -> ! {
     fault::exit(Verdict::BadPlatform)
 }
 
+/// What the boot argument asks for.
+const fn kind(wanted: Mmu) -> Option<Kind> {
+    match wanted {
+        Mmu::Auto => None,
+        Mmu::Radix => Some(Kind::Radix),
+        Mmu::Hash => Some(Kind::Hash),
+        Mmu::Off => Some(Kind::Off),
+    }
+}
+
 extern "C" fn on_main_stack() -> ! {
+    if let Err(error) = stack::close_guards() {
+        refuse(&error);
+    }
     let arguments = match bootargs::parse(platform::get().bootargs) {
         Ok(arguments) => arguments,
         Err(error) => {

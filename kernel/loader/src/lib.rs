@@ -179,7 +179,7 @@ fn load_at<'a>(
     let mut block = if far {
         CodeBlock::far(plan.size(), plan.align())
     } else {
-        CodeBlock::unwritten(plan.size(), plan.align())
+        CodeBlock::for_module(plan.size(), plan.align())
     }?;
     let (convention, toc_choice) = expected();
     let base = block.start();
@@ -209,7 +209,7 @@ fn load_at<'a>(
     if convention != Convention::Plain && info.seal != klp::seal::of(plan.code()) {
         return Err(ModuleError::NotProved { name, convention });
     }
-    block.flush();
+    block.protect(placed.text.end, placed.constants_end)?;
 
     // From here on the kernel takes notice, step by step; what was done is
     // undone when a step fails.

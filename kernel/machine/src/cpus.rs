@@ -21,7 +21,7 @@
 use crate::{
     arch::{self, CPUS, Cpu, InterruptsOff, Stack},
     lock_order::{self, Class},
-    platform, stack, time,
+    mmu, platform, stack, time,
 };
 use core::{
     fmt, ptr,
@@ -121,8 +121,10 @@ unsafe extern "C" {
 /// What a CPU needs that is to be started.
 #[derive(Debug)]
 pub struct Resources {
-    /// What it runs on, its guard filled in.
+    /// What it runs on, above its guard.
     pub stack: Stack,
+    /// Where its livepatch stack begins.
+    pub livepatch_stack: u64,
     /// The thread that it is then, as [`arch::current`] has it.
     pub thread: u64,
 }
@@ -167,7 +169,7 @@ fn start(
     cpu.hardware_id.store(hardware_id, Ordering::Relaxed);
     cpu.current.store(with.thread, Ordering::Relaxed);
     cpu.use_vectors(handler, &stack::fallback(number));
-    stack::use_stack_on(cpu, &with.stack, stack::lowest_floor(&with.stack));
+    stack::use_stack_on(cpu, &with.stack, with.livepatch_stack);
     // Address and argument are cells of 32 bits: the image lies below 4 GiB.
     let entry = secondary_start as *const () as u32;
     let argument = ptr::from_ref(cpu).addr() as u32;
@@ -195,6 +197,7 @@ fn decide(number: u32) -> bool {
 /// Where a further CPU enters Rust, with interrupts off.
 #[unsafe(no_mangle)]
 extern "C" fn secondary_main() -> ! {
+    mmu::enter(arch::interrupts_off());
     let off = arch::interrupts_off();
     while !decide(off.cpu().number()) {
         // It was given up: no CPU knows of it, so it may run nothing.
@@ -253,7 +256,7 @@ pub fn take_requests(off: &InterruptsOff) -> bool {
 fn take_part(cpu: &Cpu, round: u64) {
     arch::synchronise_fetch();
     // For `text::sync`: what this CPU stores next to code is seen by QEMU as such.
-    arch::forget_translations();
+    arch::forget_translations(mmu::kind() == mmu::Kind::Radix);
     // Release: what this CPU has read and done until now is over for the CPU that waits, which
     // may free it (`control_takes_part_relaxed`).
     cpu.synchronised.fetch_max(round, Ordering::Release);

@@ -8,7 +8,9 @@
 //! that leaves the run without a verdict, which is a failure too.
 
 use crate::{
-    arch, console, cpus, platform,
+    arch, console, cpus,
+    mmu::Refused,
+    platform,
     stack::{self, Damage},
     symbols::Place,
 };
@@ -118,16 +120,29 @@ pub fn unexpected(frame: &mut TrapFrame) -> ! {
                 end_run(frame, Verdict::UnexpectedTrap)
             }
         }
-        _ => println!("UNEXPECTED INTERRUPT {:#x}: {name}", frame.vector),
+        _ => {
+            print!("UNEXPECTED INTERRUPT {:#x}: {name}", frame.vector);
+            match Refused::of(frame) {
+                Some(refused) => println!(": {refused}"),
+                None => println!(),
+            }
+        }
     }
     finish(frame, Verdict::UnexpectedTrap)
 }
 
-/// An interrupt found r1 outside the running stack.
+/// An interrupt found r1 outside the running stack, or is about its guard.
 pub fn overflowed(frame: &mut TrapFrame) -> ! {
     begin();
     let (bottom, top) = stack::running();
     println!();
+    if let Some(refused) = Refused::of(frame).filter(Refused::is_of_guard) {
+        println!(
+            "STACK OVERFLOW: {refused} from {bottom:#x} to {top:#x}, with r1 = {:#x}",
+            frame.gpr[1]
+        );
+        finish(frame, Verdict::StackOverflow)
+    }
     println!(
         "STACK OVERFLOW: {} interrupt {:#x} found r1 = {:#x} outside the usable part of the stack from {bottom:#x} to {top:#x}",
         vector::name(frame.vector),

@@ -1,11 +1,15 @@
 //! The machine: CPU, memory, clock, console, and the kernel's own code as words and names.
 //!
 //! # Why it is as it is
-//! The kernel runs in *real mode* (`MSR[IR]` = `MSR[DR]` = 0, ISA Book III 6.7): an effective
-//! address is a physical one. So code can be written where it runs and nothing has to be
-//! mapped, which keeps the subject, patched calls, in sight. The price: no page protects
-//! anything. A stack's guard is a pattern that is looked at ([`stack`]), and [`text`] is the
-//! one writer of code by agreement alone.
+//! Addresses are translated ([`mmu`]), and an effective address is the real one: an address means
+//! the same to the processor, the hypervisor and the reader, which keeps the subject, patched calls,
+//! in sight. What a page adds is what may be done there. Code is executed and never written where
+//! it runs, so [`text`] is its one writer. Constants are read. A stack's guard is a page that is not
+//! there ([`stack`]), and neither is address 0.
+//!
+//! Until there are tables, and with the boot argument `mmu=off` for good, the kernel runs in *real mode*
+//! (`MSR[IR]` = `MSR[DR]` = 0, ISA Book III 6.7). There no page protects anything: a guard is a
+//! pattern that is looked at, and [`text`] is the one writer by agreement alone.
 //!
 //! An interrupt finds every register in use by the code that it interrupts, and has none of its
 //! own. `SPRG1` keeps the address of this CPU's data and `SPRG2` takes r13 away, so that r13
@@ -30,7 +34,8 @@
 //! - [`arch`]: registers, vectors, contexts, stores of code: most of the assembly;
 //! - [`cpus`]: the other CPUs, and what one asks of another;
 //! - [`sync`]: locks, which keep interrupts off, and in which order: [`lock_order`];
-//! - [`platform`]: what the device tree says; [`console`]; [`time`]; [`mm`];
+//! - [`platform`]: what the device tree says; [`console`]; [`time`];
+//! - [`mm`]: what memory is for; [`mmu`]: what its pages allow;
 //! - [`symbols`]: names of code; [`text`]: its one writer;
 //! - [`stack`], [`fault`]: stacks, their guards, and the report when all is lost;
 //! - [`debugger`]: functions that a debugger has breakpoints at.
@@ -47,6 +52,7 @@ pub mod debugger;
 pub mod fault;
 pub mod lock_order;
 pub mod mm;
+pub mod mmu;
 pub mod platform;
 pub mod stack;
 pub mod symbols;

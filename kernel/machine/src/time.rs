@@ -6,7 +6,7 @@ use core::{
     time::Duration,
 };
 
-/// Ticks per second. Short enough that a stack that overruns its guard is
+/// Ticks per second. Often enough that in real mode a stack that overruns its guard is
 /// noticed before it has eaten far into the memory below.
 pub const TICKS_PER_SECOND: u64 = 1000;
 

@@ -2,7 +2,7 @@
 
 use crate as thread;
 use layout::TrapFrame;
-use machine::{arch, cpus, fault, stack, sync::Hook, time};
+use machine::{arch, cpus, fault, mmu::Refused, stack, sync::Hook, time};
 use ppc64::vector;
 
 /// Handles an interrupt; returns to go on with what `frame` describes.
@@ -38,7 +38,8 @@ fn dispatch(frame: &mut TrapFrame) {
     {
         return;
     }
-    if !stack::is_running(frame.gpr[1]) {
+    let is_of_guard = Refused::of(frame).is_some_and(|refused| refused.is_of_guard());
+    if is_of_guard || !stack::is_running(frame.gpr[1]) {
         fault::overflowed(frame);
     }
     match frame.vector {

@@ -4,9 +4,9 @@
 //! Such a thread is stopped for good and the others go on. That takes that the fault
 //! lies in code of a patch, or in what that has called; that no lock was held,
 //! which shows in interrupts being on; that no interrupt was being handled; that
-//! the thread is neither the main nor the idle one; and that its stack, if it was
-//! overrun, was not left at its low end. In real mode nothing else tells whether
-//! memory of others was written to.
+//! the thread is neither the main nor the idle one; and in real mode that its stack, if it was
+//! overrun, was not left at its low end: nothing else tells there whether memory of others was
+//! written to. With translation on, the guard is a page that is not there, and nothing was.
 
 use crate as thread;
 use crate::backtrace::{self, What};

@@ -1,6 +1,6 @@
 //! Preemptive threads.
 //!
-//! Each has a stack of its own with a guard, a name, and what the kernel keeps for
+//! Each has a stack and a livepatch stack of its own, between guards, a name, and what the kernel keeps for
 //! it: the return stack of hooked calls, and its patch state. The scheduler is
 //! round robin; a tick takes a thread off the CPU after its time slice, wherever it
 //! is, unless interrupts are off. Threads give way by [`yield_now`], [`sleep`],
@@ -39,11 +39,11 @@ use core::{
     fmt,
     sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering},
 };
-use machine::{arch, stack};
+use machine::arch;
 
-/// Default size of a thread's stack, in bytes: 20 KiB for its own frames, the rest
-/// for an interrupt's and the guard.
-pub const STACK_BYTES: usize = 32 * 1024;
+/// Default size of a thread's stack, in bytes: 16 KiB for its own frames, the rest
+/// for an interrupt's.
+pub const STACK_BYTES: usize = 24 * 1024;
 
 /// What a thread is doing.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -65,7 +65,7 @@ pub enum State {
 pub const NAME_BYTES: usize = 32;
 
 /// What a thread takes along is no larger than this, in bytes.
-const ROOM: usize = layout::INTERRUPT_ROOM;
+const ROOM: usize = memory::ALIGN;
 
 /// Takes up the closure that lies at an address, turns interrupts on, and calls it. Until
 /// then they must be off: the livepatch stack begins at that address, and an interrupt's
@@ -82,7 +82,7 @@ unsafe fn run<F: FnOnce()>(body: *mut u8) {
     body();
 }
 
-/// A thread. Aligned as stacks are, so that the two leave no holes between them in
+/// A thread. Aligned to a cache block, so that threads leave no small holes between them in
 /// the heap: its allocator looks at all holes one by one.
 #[repr(align(128))]
 pub struct Thread {
@@ -91,9 +91,8 @@ pub struct Thread {
     stack: ThreadStack,
     /// r1 while it does not run.
     r1: AtomicU64,
-    /// While it does not run: the lowest r1 that its stack allows, which the top of its
-    /// livepatch stack decides.
-    floor: AtomicU64,
+    /// While it does not run: where its livepatch stack ends.
+    livepatch_stack: AtomicU64,
     state: AtomicU8,
     /// The number of the CPU that it runs on, or ran on last.
     cpu: AtomicU32,
@@ -109,7 +108,7 @@ pub struct Thread {
     patch_state: AtomicU64,
     /// Its hooked returns.
     pub returns: ReturnStack,
-    /// What it runs, which lies at the low end of its stack until it has begun.
+    /// Takes up what it runs, which lies where its livepatch stack begins until then.
     runner: Runner,
     joiners: WaitQueue,
     /// In the queue that it waits in.
@@ -131,7 +130,7 @@ impl Thread {
             id,
             name: own,
             r1: AtomicU64::new(0),
-            floor: AtomicU64::new(stack::lowest_floor(stack.stack())),
+            livepatch_stack: AtomicU64::new(stack.livepatch()),
             state: AtomicU8::new(State::Ready as u8),
             cpu: AtomicU32::new(0),
             is_idle: false,
@@ -221,14 +220,12 @@ impl Thread {
     /// Where its livepatch stack begins, and the top of it.
     #[must_use]
     pub fn livepatch_stack(&self) -> (u64, u64) {
-        let floor = if core::ptr::from_ref(self).addr() as u64 == arch::current() {
-            arch::stack_floor()
+        let top = if core::ptr::from_ref(self).addr() as u64 == arch::current() {
+            arch::livepatch_stack()
         } else {
-            self.floor.load(Ordering::Relaxed)
+            self.livepatch_stack.load(Ordering::Relaxed)
         };
-        let lowest = stack::lowest_floor(self.stack.stack());
-        let room = layout::INTERRUPT_ROOM as u64;
-        (lowest - room, floor - room)
+        (self.stack.livepatch(), top)
     }
 
     /// Wakes it from [`park`], or lets its next [`park`] return at once.
@@ -369,7 +366,7 @@ pub fn spawn_with_stack<F: FnOnce() + Send + 'static>(
     // Taken up by `run`, once the thread is sure to begin.
     // SAFETY: free memory of the stack, large enough and aligned, as asserted; the thread
     // has not begun, for it was not woken yet.
-    unsafe { thread.stack().low_end().cast::<F>().write(body) };
+    unsafe { thread.stack().taken_along().cast::<F>().write(body) };
     scheduler::wake(&thread);
     Ok(Handle { thread })
 }

@@ -1,52 +1,67 @@
-//! A thread's stack, with a guard at its low end.
+//! A thread's stacks: its own, and the livepatch stack.
 
 use super::OutOfMemory;
-use alloc::alloc::Layout;
-use core::ptr::NonNull;
 use machine::{
     arch::{self, Stack},
-    mm, stack,
+    mm::stacks::{self, Stacks},
+    mmu::PAGE,
+    stack,
 };
+use memmap::Range;
 
-// Every stack has at least room for an interrupt beside its guard; see `ThreadStack::new`.
+// Every stack has at least room for an interrupt; see `ThreadStack::new`.
 const _: () = assert!(arch::LEAST_STACK <= layout::INTERRUPT_ROOM);
 
-/// Stacks begin at a cache block's start.
-pub(super) const ALIGN: usize = 128;
+/// What a thread takes along may be aligned to so many bytes, and as large.
+pub(super) const ALIGN: usize = PAGE as usize;
 
 /// A stack. Dropping it frees its memory, unless it is the main stack, which stays.
 #[derive(Debug)]
 pub struct ThreadStack {
     stack: Stack,
+    /// Where the livepatch stack begins.
+    livepatch: u64,
     /// Nothing for the main stack.
-    layout: Option<Layout>,
+    memory: Option<Stacks>,
 }
 
 impl ThreadStack {
-    /// A stack of about so many bytes, its guard filled in.
+    /// A stack of about so many bytes.
     pub(super) fn new(bytes: usize) -> Result<Self, OutOfMemory> {
-        let least = stack::GUARD_BYTES as usize + 2 * layout::INTERRUPT_ROOM;
+        let least = 2 * layout::INTERRUPT_ROOM;
         let size = bytes.max(least);
-        let size = size.checked_next_multiple_of(ALIGN).ok_or(OutOfMemory)?;
-        let layout = Layout::from_size_align(size, ALIGN).map_err(|_| OutOfMemory)?;
-        let bottom = mm::allocate_stack(layout).ok_or(OutOfMemory)?;
-        let bottom = bottom.as_ptr().expose_provenance() as u64;
-        // SAFETY: the block is ours and used for nothing else until it is dropped,
+        let size = size.checked_next_multiple_of(PAGE as usize);
+        let memory = size.and_then(|size| stacks::allocate(size as u64));
+        let memory = memory.ok_or(OutOfMemory)?;
+        let Range { start, end } = memory.stack();
+        // SAFETY: the memory is ours and used for nothing else until it is dropped,
         // which happens when the thread never runs again; both ends are aligned.
-        let stack = unsafe { Stack::new(bottom, bottom + size as u64) };
-        // SAFETY: nothing is on it yet.
-        unsafe { stack::fill_guard(&stack) };
+        let stack = unsafe { Stack::new(start, end) };
         Ok(Self {
             stack,
-            layout: Some(layout),
+            livepatch: memory.livepatch().start,
+            memory: Some(memory),
         })
     }
 
-    /// The address just above the guard, aligned to [`ALIGN`]: what the thread takes
-    /// along lies there until it has begun. The livepatch stack begins there too.
-    pub(super) fn low_end(&self) -> *mut u8 {
-        let address = self.stack.bottom() + stack::GUARD_BYTES;
-        core::ptr::with_exposed_provenance_mut(address as usize)
+    /// Where the guard between the two stacks begins.
+    #[must_use]
+    #[inline]
+    pub fn guard(&self) -> u64 {
+        self.stack.bottom() - stack::GUARD_BYTES
+    }
+
+    /// Where the livepatch stack begins.
+    #[must_use]
+    #[inline]
+    pub fn livepatch(&self) -> u64 {
+        self.livepatch
+    }
+
+    /// What the thread takes along lies here until it has begun, aligned to [`ALIGN`]: where the livepatch stack
+    /// begins.
+    pub(super) fn taken_along(&self) -> *mut u8 {
+        core::ptr::with_exposed_provenance_mut(self.livepatch as usize)
     }
 
     /// The stack that the kernel runs on when it makes its first thread.
@@ -56,7 +71,8 @@ impl ThreadStack {
         let stack = unsafe { Stack::new(bottom, top) };
         Self {
             stack,
-            layout: None,
+            livepatch: arch::livepatch_stack(),
+            memory: None,
         }
     }
 
@@ -74,7 +90,7 @@ impl ThreadStack {
         (self.stack.bottom(), self.stack.top())
     }
 
-    /// Its bytes, guard and all.
+    /// Its bytes.
     #[must_use]
     #[inline]
     pub fn bytes(&self) -> u64 {
@@ -84,11 +100,10 @@ impl ThreadStack {
 
 impl Drop for ThreadStack {
     fn drop(&mut self) {
-        let bottom = core::ptr::with_exposed_provenance_mut(self.stack.bottom() as usize);
-        if let (Some(layout), Some(bottom)) = (self.layout, NonNull::new(bottom)) {
-            // SAFETY: allocated in `new` with this layout; the thread has ended, or
+        if let Some(memory) = self.memory {
+            // SAFETY: allocated in `new`; the thread has ended, or
             // it would still hold on to its stack.
-            unsafe { mm::free_stack(bottom, layout) };
+            unsafe { stacks::free(memory) };
         }
     }
 }

@@ -225,7 +225,7 @@ pub fn run_while(variant: Option<&str>, goes_on: &dyn Fn() -> bool) -> Verdict {
             return Verdict::ChecksFailed;
         }
     };
-    if let (Some(_), Some((variant, reason))) = (variant, impossible) {
+    if let (Some(_), [(variant, reason)]) = (variant, &impossible[..]) {
         let (variant, error) = (
             variant.name,
             ChooseError::Impossible {
@@ -245,7 +245,7 @@ pub fn run_while(variant: Option<&str>, goes_on: &dyn Fn() -> bool) -> Verdict {
     );
     let beyond = rows.0.iter().filter(|row| !row.tell()).count();
     let right = costs.tell() && beyond == 0;
-    if let Some((variant, reason)) = impossible {
+    for (variant, reason) in impossible {
         println!("{}: not here: {reason}", variant.name);
     }
     if right {
@@ -255,8 +255,22 @@ pub fn run_while(variant: Option<&str>, goes_on: &dyn Fn() -> bool) -> Verdict {
     }
 }
 
+/// Chooses a variant whose calls are counted: so they have to come back.
+///
+/// # Errors
+/// As [`registry::adopt`]; [`ChooseError::Impossible`] also where they fault.
+fn adopt(variant: &'static Variant) -> Result<(), ChooseError> {
+    if variant.faults() {
+        return Err(ChooseError::Impossible {
+            variant: variant.name,
+            reason: "its calls fault where address 0 has no page; see `mmu=off`",
+        });
+    }
+    registry::adopt(variant)
+}
+
 /// The costs of variants, and which of them this machine can't do, and why.
-type Measured = (variants::Costs, Option<(&'static Variant, &'static str)>);
+type Measured = (variants::Costs, Vec<(&'static Variant, &'static str)>);
 
 fn measure_variants(
     chosen: &[&'static Variant],
@@ -265,13 +279,13 @@ fn measure_variants(
 ) -> Result<Measured, Problem> {
     let before = registry::current();
     let mut costs = variants::Costs::default();
-    let mut impossible = None;
+    let mut impossible = Vec::new();
     let result = chosen.iter().try_for_each(|variant| {
         go_on(goes_on)?;
         let measured = variants::measure(variant, &mut costs);
         match measured.map_err(|problem| format!("{}: {problem}", variant.name))? {
             Ok(()) => {}
-            Err(reason) => impossible = Some((*variant, reason)),
+            Err(reason) => impossible.push((*variant, reason)),
         }
         progress.done(variant.name);
         Ok(())

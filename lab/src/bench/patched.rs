@@ -102,7 +102,7 @@ pub(super) fn measure(rows: &mut Rows) -> Result<(), Problem> {
             return Err(format!("{module}: the transition has not waited"));
         }
         livepatch::unload(module).map_err(problem)?;
-        let limits = first.unwrap_or((20, 130));
+        let limits = first.unwrap_or((18, 130));
         first.get_or_insert((cost, in_transition));
         // With more functions, no more than with one.
         rows.add(settled, "patched, and so many others", cost, Some(limits.0));

@@ -240,7 +240,7 @@ pub fn run(name: Option<&str>) -> Verdict {
     let result = chosen
         .into_iter()
         .try_for_each(|variant| -> Result<(), Problem> {
-            match variants::adopt(variant) {
+            match super::adopt(variant) {
                 Ok(()) => {}
                 Err(ChooseError::Impossible { reason, .. }) => {
                     println!("{}: not here: {reason}", variant.name);

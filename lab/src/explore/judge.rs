@@ -81,9 +81,8 @@ fn wrong(
     disturbed: Option<Disturbed>,
 ) -> Option<String> {
     if let Some(fault) = stepped.fault {
-        let (why, address) = (fault.why(), fault.address);
-        let place = Place(address);
-        return Some(format!("the call is lost: {why}, at {address:#x} {place}"));
+        let place = Place(fault.address);
+        return Some(format!("the call is lost: {fault}, at {place}"));
     }
     if let Some(wrong) = wrong_call(&stepped.call) {
         return Some(format!("the call: {wrong}"));

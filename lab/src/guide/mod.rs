@@ -244,9 +244,8 @@ fn judge(
 ) -> Outcome {
     let mut findings = Vec::new();
     if let Some(fault) = stepped.fault {
-        let (address, why) = (fault.address, fault.why());
-        let place = symbols::Place(address);
-        findings.push(format!("the call is lost: {why}, at {address:#x} {place}"));
+        let place = symbols::Place(fault.address);
+        findings.push(format!("the call is lost: {fault}, at {place}"));
         return Outcome {
             result: 0,
             expected: None,

@@ -102,7 +102,7 @@ impl Words {
                 address: frame,
                 of: Owner::Caller,
             }]),
-            livepatch_stack: arch::stack_floor() - layout::INTERRUPT_ROOM as u64,
+            livepatch_stack: arch::livepatch_stack(),
             made: Vec::new(),
         }
     }
@@ -278,8 +278,8 @@ fn in_cpu(address: u64) -> Option<String> {
     let entry = &off.cpu().entry;
     let fields = [
         (
-            entry.stack_floor.as_ptr() as u64,
-            "the stack's floor, and so the livepatch stack's top",
+            entry.livepatch_stack.as_ptr() as u64,
+            "the livepatch stack's top",
         ),
         (entry.tracing.as_ptr() as u64, "the tracing guard"),
         (

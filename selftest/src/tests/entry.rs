@@ -8,7 +8,7 @@ use lab::{
     provoke,
 };
 use layout::{FrameHeader, TrapFrame};
-use machine::{arch, platform, stack, time};
+use machine::{arch, mmu, platform, stack, time};
 use ppc64::{insn, vector};
 
 crate::selftest! {
@@ -138,7 +138,7 @@ crate::selftest! {
         let low = (vector::FIRST..vector::END).step_by(vector::STRIDE as usize);
         let scv = (vector::SCV_FIRST..vector::SCV_END).step_by(vector::STRIDE as usize);
         for address in low.chain(scv) {
-            let seen = probe::enter_vector(address);
+            let seen = probe::enter_vector(vector::entry(address, mmu::is_on()));
             check!(seen.vector == address, "vector {address:#x} arrived as {seen:x?}");
         }
         Ok(())

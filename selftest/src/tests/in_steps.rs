@@ -43,7 +43,7 @@ pub unsafe fn make_whole(call: &mut SanitisedCall, visit: Visit) -> Result<(), S
         None => Ok(()),
         Some(fault) => {
             let place = symbols::Place(fault.address);
-            Err(format!("the call is lost at {place}: {}", fault.why()))
+            Err(format!("the call is lost at {place}: {fault}"))
         }
     }
 }

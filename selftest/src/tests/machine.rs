@@ -9,7 +9,9 @@ use core::{
     sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
-use machine::{arch, cpus, platform, stack, sync::IrqLock, time};
+use lab::instruments::probe::{Use, attempt};
+use machine::{arch, cpus, mmu, platform, stack, sync::IrqLock, time};
+use ppc64::vector;
 
 /// Timebase ticks between two ticks.
 fn interval() -> u64 {
@@ -44,7 +46,7 @@ crate::selftest! {
         let bss = &raw const __bss_end as u64 - &raw const __image_end as u64;
         let cleared = 8 * &raw const __bss_doublewords as u64;
         // Between the image and .bss there is what the latter's alignment takes.
-        check!(cleared <= bss && bss - cleared < 128, "{cleared} bytes are cleared, .bss has {bss}");
+        check!(cleared <= bss && bss - cleared < mmu::PAGE, "{cleared} bytes are cleared, .bss has {bss}");
         Ok(())
     }
 
@@ -110,9 +112,16 @@ crate::selftest! {
 
     /// A damaged guard word is found, wherever in the guard it is.
     fn guards_notice_damage() {
-        let (bottom, _) = stack::running();
+        let bottom = stack::guard();
         for offset in [0, 8, stack::GUARD_BYTES / 2, stack::GUARD_BYTES - 8] {
             let word = (bottom + offset) as *mut u64;
+            if mmu::is_on() {
+                // SAFETY: the guard holds no data.
+                let seen = unsafe { attempt(Use::Store, word as u64) };
+                let expected = (vector::DATA_STORAGE, word as u64, vector::NO_PAGE | vector::STORE);
+                check!((seen.vector, seen.dar, seen.cause) == expected, "{seen:x?}, expected {expected:x?}");
+                continue;
+            }
             // The tick's own check must not see this.
             let off = arch::interrupts_off();
             // SAFETY: the guard belongs to the running stack and holds no data;

@@ -25,6 +25,7 @@ mod single_step;
 mod text;
 mod thread;
 mod tracing;
+mod translation;
 
 pub use livepatch::soak;
 

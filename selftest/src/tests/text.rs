@@ -55,8 +55,8 @@ crate::selftest! {
     /// Under QEMU a missing flush has no effect, so only its words can tell.
     fn stores_are_flushed() {
         let expected = [
-            0x9083_0000, // stw   r4, 0(r3)
-            0x7c00_186c, // dcbst 0, r3
+            0x9085_0000, // stw   r4, 0(r5), where it is written
+            0x7c00_286c, // dcbst 0, r5
             0x7c00_04ac, // sync
             0x7c00_1fac, // icbi  0, r3
             0x7c00_04ac, // sync

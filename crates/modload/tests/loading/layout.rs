@@ -25,7 +25,7 @@ fn parts_are_in_order_and_aligned() {
     let file = elf.build();
 
     let module = Module::parse(&file).unwrap();
-    assert_eq!((module.size(), module.align()), (0x1147, 0x1000));
+    assert_eq!((module.size(), module.align()), (0x2047, 0x1000));
     let memory = load(&file).unwrap();
     let found: Vec<_> = memory
         .placed
@@ -35,18 +35,20 @@ fn parts_are_in_order_and_aligned() {
     let expected = [
         (".text", 0, 8),
         (".empty", 8, 8),
-        (".rodata", 0x40, 0x45),
-        (".data", 0x1000, 0x1003),
+        // What is read begins on a page of its own, and so does what is written.
+        (".rodata", 0x1000, 0x1005),
         (".toc", 0x1100, 0x1110),
-        (".bss", 0x1140, 0x1147),
+        (".data", 0x2000, 0x2003),
+        (".bss", 0x2040, 0x2047),
     ];
     assert_eq!(found, expected);
     assert_eq!(memory.placed.text, BASE..BASE + 0x40);
+    assert_eq!(memory.placed.constants_end, BASE + 0x1110);
     assert_eq!(memory.placed.stubs().next(), Some(("outer", BASE + 0x20)));
     assert_eq!(memory.placed.toc, BASE + 0x9100);
     assert_eq!(
         memory.placed.section(".data"),
-        Some(BASE + 0x1000..BASE + 0x1003)
+        Some(BASE + 0x2000..BASE + 0x2003)
     );
     assert_eq!(memory.placed.section(".debug"), None);
 
@@ -134,7 +136,7 @@ fn symbols_are_found_by_name() {
     let function = placed.symbol("function").unwrap();
     assert_eq!((function.address, function.size), (BASE, 32));
     assert_eq!((function.local_entry, function.global), (8, true));
-    let data = BASE + 0x20;
+    let data = BASE + 0x1000;
     for (name, address, kind, global) in [
         ("twice", BASE + 12, Kind::Function, true),
         ("hidden", BASE + 16, Kind::Function, false),

@@ -54,7 +54,7 @@ pub fn elf(change: impl FnOnce(&mut Elf), expected: &str) {
 #[test]
 fn the_good_one_is_good() {
     let file = good().build();
-    assert_eq!(load(&file).unwrap().doubleword(BASE + 72), BASE + 8);
+    assert_eq!(load(&file).unwrap().doubleword(BASE + 0x1008), BASE + 8);
 }
 
 #[test]
@@ -271,10 +271,10 @@ fn modules_that_are_too_large() {
     elf.sections[0].size = Some(MAX_SIZE);
     elf.section(".text", CODE, &[0]);
     elf.last().align = 1;
-    // Text comes first, and .bss comes behind the start of the TOC.
+    // Text comes first, and .bss on another page.
     says(
         &elf.build(),
-        "needs 0x4000100 bytes of memory, allowed are 0x4000000",
+        "needs 0x4001000 bytes of memory, allowed are 0x4000000",
     );
     elf.sections[0].size = Some(u64::MAX);
     says(
@@ -302,18 +302,18 @@ fn memory_that_is_not_what_was_asked_for() {
         format!("{} bytes of memory given, expected {size}", size + 1)
     );
     let image = &mut image[..size];
-    for base in [BASE + 8, u64::MAX - 0xff] {
+    for base in [BASE + 8, u64::MAX - 0xfff] {
         let error = module.place(base, image, |_| None).unwrap_err();
-        let end = "expected a multiple of 0x100, and an end";
+        let end = "expected a multiple of 0x1000, and an end";
         assert_eq!(
             error.to_string(),
             format!("{size:#x} bytes can't be at {base:#x}: {end}")
         );
     }
     // The very last addresses will do, though the TOC pointer wraps around.
-    let base = u64::MAX - 0x1ff;
+    let base = u64::MAX - 0x1fff;
     let placed = module.place(base, image, |_| Some(0)).unwrap();
-    assert_eq!(placed.toc, 0x7f00);
+    assert_eq!(placed.toc, 0x7000);
 }
 
 #[test]

@@ -223,7 +223,7 @@ fn values_that_do_not_fit() {
                 addend: -1,
             }
         },
-        "R_PPC64_ADDR16 at .data+0x8 (0x10000048): 0x10000007 does not fit",
+        "R_PPC64_ADDR16 at .data+0x8 (0x10001008): 0x10000007 does not fit",
     );
     elf(
         |elf| {
@@ -234,7 +234,7 @@ fn values_that_do_not_fit() {
                 addend: -1,
             }
         },
-        "R_PPC64_TOC16 at .data+0x8 (0x10000048): -0x10008101 does not fit",
+        "R_PPC64_TOC16 at .data+0x8 (0x10001008): -0x10009001 does not fit",
     );
     elf(
         |elf| {
@@ -245,7 +245,7 @@ fn values_that_do_not_fit() {
                 addend: 1,
             }
         },
-        "R_PPC64_ADDR16_LO_DS at .data+0x8 (0x10000048): 0x10000009 is not a multiple of 4",
+        "R_PPC64_ADDR16_LO_DS at .data+0x8 (0x10001008): 0x10000009 is not a multiple of 4",
     );
     elf(
         |elf| elf.sections[0].bytes[4] = 1,

@@ -15,7 +15,8 @@
 //! As the base register of a load, r0 does not mean what it holds but the number 0:
 //! "(RA|0)" in the ISA's Book I, where it describes loads. So the second and third
 //! instruction read addresses 12 and 16, whatever is there, and A goes on with the sum
-//! of the two for its TOC. LRSAVE is Linux's name for 16. The corrected sequence takes
+//! of the two for its TOC. Where address 0 has no page, as in Linux, the second one
+//! faults. LRSAVE is Linux's name for 16. The corrected sequence takes
 //! r11: see `epilogue`.
 
 use super::{Toc, Variant, epilogue};
@@ -37,6 +38,7 @@ pub static VARIANT: Variant = Variant {
     hand_off: epilogue::hand_off,
     toc: Toc::Own,
     gives_back_toc: false,
+    needs_page_zero: Some(("C reads address 12, where no page is", "tail-call-*")),
     expects: &[
         ("reserved-word", Judgement::Fail, epilogue::RESERVED),
         ("tail-call-*", Judgement::Fail, epilogue::GONE),

@@ -1,18 +1,17 @@
 //! `livepatch-stack`: a stack of its own keeps what A needs.
 //!
 //! Michael Ellerman, linuxppc-dev, April 2016, and in Linux since
-//! (`arch/powerpc/kernel/trace/ftrace_entry.S`, livepatch_handler): at the low end of
-//! each thread's stack, above the guard, a second one grows upwards. The hand-off
+//! (`arch/powerpc/kernel/trace/ftrace_entry.S`, livepatch_handler): beside each thread's
+//! stack a second one grows upwards. The hand-off
 //! pushes A's r2 and its return address, and C returns to code that pops them. No frame,
 //! so arguments stay where they are, and C is an ordinary function.
 //!
 //! Linux pushes a constant besides, to notice a pop that has gone wrong. Here it is A's r1: it
 //! must be the same when C returns, and a stack walk finds an entry by it. And Linux
-//! has no bound. Here the two stacks share one: the lowest r1 that the thread's stack allows,
-//! which all interrupts look at, lies at a fixed distance above this stack's top. It
-//! *is* the top, as far as the CPU keeps one. A push raises it, and traps if r1 is below.
+//! has no bound: its two stacks share their memory. Here a page that is not there lies between them, and
+//! the push that would leave this one faults.
 //!
-//! Known price: 24 bytes of the thread's stack for each call that has not returned; a walk
+//! Known price: 24 bytes for each call that has not returned; a walk
 //! must look into the second one for the real return address; and a module's stub in a tail
 //! call still writes r2 into A's frame.
 
@@ -22,7 +21,7 @@ use core::{
     mem::{offset_of, size_of},
 };
 use klp::Convention;
-use layout::{CpuEntry, FrameHeader, INTERRUPT_ROOM};
+use layout::{CpuEntry, FrameHeader};
 use report::Judgement;
 use thread::{
     Kept, Thread,
@@ -31,7 +30,7 @@ use thread::{
 
 pub static VARIANT: Variant = Variant {
     name: "livepatch-stack",
-    about: "r2 and LR on a second stack at the low end of the thread's",
+    about: "r2 and LR on a second stack of the thread",
     convention: Convention::Plain,
     hand_off,
     toc: Toc::Own,
@@ -56,9 +55,6 @@ struct Entry {
     frame: u64,
 }
 
-/// From the end of the topmost entry to the stack's floor.
-const ABOVE: usize = INTERRUPT_ROOM;
-
 unsafe extern "C" {
     fn livepatch_stack_return();
 }
@@ -73,6 +69,13 @@ fn kept(thread: &Thread, n: usize) -> Option<Kept> {
     let entry = top.checked_sub((n as u64 + 1) * size_of::<Entry>() as u64)?;
     if entry < base {
         return None;
+    }
+    // The hand-off raises the top first, and faults then if the stack was full: this one was never there.
+    if entry + size_of::<Entry>() as u64 > thread.stack().guard() {
+        return Some(Kept {
+            slot: 0,
+            address: 0,
+        });
     }
     // SAFETY: an entry of the thread's livepatch stack, which stays as it is while the
     // thread does not run. Any bits are an `Entry`.
@@ -89,8 +92,7 @@ fn kept(thread: &Thread, n: usize) -> Option<Kept> {
 //
 // On entry: r0 and LR = A's return address, r2 = A's TOC, r1 = A's frame, r12 and
 // CTR = C's global entry, r13 = this CPU's CpuEntry.
-// On exit: at C, with LR = livepatch_stack_return. Traps if no interrupt would fit
-// between the two stacks any more; nothing has been overwritten then. Clobbers: r11.
+// On exit: at C, with LR = livepatch_stack_return. Faults if the livepatch stack is full. Clobbers: r11.
 // Stack: one Entry on the livepatch stack.
 //
 // livepatch_stack_return: where C returns to.
@@ -101,15 +103,12 @@ global_asm!(
     ".globl livepatch_stack_hand_off, livepatch_stack_hand_off_end",
     "livepatch_stack_hand_off:",
     // Taken before it is filled in, so that an interrupt in between pushes above it.
-    "ld 11, {floor}(13)",
+    "ld 11, {top}(13)",
     "addi 11, 11, {entry}",
-    "std 11, {floor}(13)",
-    // An interrupt that finds r1 below the floor says that the stack has overflowed, and
-    // so does this one.
-    "tdllt 1, 11",
-    "std 2, {toc} - {entry} - {above}(11)",
-    "std 0, {lr} - {entry} - {above}(11)",
-    "std 1, {frame} - {entry} - {above}(11)",
+    "std 11, {top}(13)",
+    "std 2, {toc} - {entry}(11)",
+    "std 0, {lr} - {entry}(11)",
+    "std 1, {frame} - {entry}(11)",
     "lis 11, livepatch_stack_return@ha",
     "addi 11, 11, livepatch_stack_return@l",
     "mtlr 11",
@@ -122,21 +121,20 @@ global_asm!(
     // A stack walk looks up the call in front of a return address.
     "nop",
     "livepatch_stack_return:",
-    "ld 11, {floor}(13)",
-    "ld 2, {frame} - {entry} - {above}(11)",
+    "ld 11, {top}(13)",
+    "ld 2, {frame} - {entry}(11)",
     "tdne 2, 1",
-    "ld 0, {lr} - {entry} - {above}(11)",
-    "ld 2, {toc} - {entry} - {above}(11)",
+    "ld 0, {lr} - {entry}(11)",
+    "ld 2, {toc} - {entry}(11)",
     // Given back last: until then an interrupt pushes above it.
     "addi 11, 11, -{entry}",
-    "std 11, {floor}(13)",
+    "std 11, {top}(13)",
     "mtlr 0",
     "blr",
     ".size livepatch_stack_return, . - livepatch_stack_return",
     entry = const size_of::<Entry>(),
-    above = const ABOVE,
     toc = const offset_of!(Entry, toc),
     lr = const offset_of!(Entry, lr),
     frame = const offset_of!(Entry, frame),
-    floor = const offset_of!(CpuEntry, stack_floor),
+    top = const offset_of!(CpuEntry, livepatch_stack),
 );

@@ -21,7 +21,7 @@ use core::fmt;
 use ftrace::HandOff;
 use klp::{Convention, VariantNote};
 use loader::TocChoice;
-use machine::sync::IrqLock;
+use machine::{mmu, sync::IrqLock};
 use report::Judgement;
 use thread::backtrace::{self, Returns};
 use tracing::graph;
@@ -58,6 +58,9 @@ pub struct Variant {
     pub needs: fn() -> Result<(), &'static str>,
     /// Whether it gives A its r2 back at all, so that compiled code can rest on it.
     pub gives_back_toc: bool,
+    /// Why no call returns where address 0 has no page, if that is so; and the cases in which it is not,
+    /// because C ends in another way.
+    pub needs_page_zero: Option<(&'static str, &'static str)>,
     /// What it expects of itself in conformance cases, as exceptions to a pass.
     pub expects: &'static [Exception],
 }
@@ -77,6 +80,7 @@ impl Variant {
         returns: None,
         needs: || Ok(()),
         gives_back_toc: true,
+        needs_page_zero: None,
         expects: &[],
     };
 
@@ -92,9 +96,25 @@ impl Variant {
     pub fn expectation(&self, case: &str) -> (Judgement, &'static str) {
         let mut exceptions = self.expects.iter();
         let found = exceptions.find(|(pattern, ..)| glob::matches(pattern, case));
-        found.map_or((Judgement::Pass, ""), |&(_, judgement, why)| {
+        let expected = found.map_or((Judgement::Pass, ""), |&(_, judgement, why)| {
             (judgement, why)
-        })
+        });
+        match self.needs_page_zero {
+            Some((why, others))
+                if self.faults()
+                    && expected.0 != Judgement::NotApplicable
+                    && !glob::matches(others, case) =>
+            {
+                (Judgement::Fail, why)
+            }
+            _ => expected,
+        }
+    }
+
+    /// Whether no call returns, as addresses are translated now.
+    #[must_use]
+    pub fn faults(&self) -> bool {
+        self.needs_page_zero.is_some() && mmu::is_on()
     }
 }
 

@@ -1,26 +1,27 @@
 //! Memory for code that is made at run time: trampolines, stubs, modules.
 //!
-//! It lies close to the kernel's text, so that a `bl` reaches it both ways. The
-//! blocks in it are found by the same allocator as the heap's.
+//! It lies close to the kernel's text, so that a `bl` reaches it both ways. Small blocks share
+//! pages, which are code from the start: they are written by [`text`]. A
+//! module has pages of its own, which are written first and become code then.
 
-use crate::sync::IrqLock;
-use alloc::alloc::Layout;
-use core::{
-    ptr::NonNull,
-    sync::atomic::{AtomicU64, Ordering},
+use super::{Area, changing, outside::Outside};
+use crate::{
+    mmu::{self, PAGE, Rights},
+    sync::IrqLock,
+    text,
 };
-use linked_list_allocator::Heap;
+use alloc::alloc::Layout;
+use core::sync::atomic::{AtomicU64, Ordering};
 use memmap::{Map, Range};
 
 /// Size of the region, in bytes.
 pub const BYTES: u64 = 4 << 20;
+/// How much of it small blocks have.
+const SMALL_BYTES: u64 = 1 << 20;
 /// How far a branch reaches, in bytes.
 const REACH: u64 = ppc64::insn::BRANCH_HIGHEST as u64;
-/// Blocks begin at a cache block's start.
-const ALIGN: usize = 128;
-
-static REGION: spin::Once<Range> = spin::Once::new();
-static FREE: IrqLock<Heap> = IrqLock::named("machine::CODE", Heap::empty());
+/// Small blocks begin at a cache block's start.
+const ALIGN: u64 = 128;
 
 /// How far a TOC pointer and what is reached by it may be apart, in bytes (ELFv2
 /// medium code model).
@@ -28,13 +29,82 @@ const TOC_REACH: u64 = 1 << 31;
 /// Size of the far region, in bytes.
 const FAR_BYTES: u64 = 1 << 20;
 
+static REGION: spin::Once<Range> = spin::Once::new();
+static SMALL: IrqLock<Outside> = IrqLock::named("machine::CODE", Outside::empty());
+static MODULES: IrqLock<Outside> = IrqLock::named("machine::MODULES", Outside::empty());
 /// Memory that no TOC pointer of the kernel reaches. Empty on machines that have no
 /// such memory.
-static FAR: IrqLock<Heap> = IrqLock::named("machine::FAR_CODE", Heap::empty());
+static FAR: IrqLock<Outside> = IrqLock::named("machine::FAR_CODE", Outside::empty());
 
-/// A bit for each [`ALIGN`] bytes of the region that lie in a marked block.
-static MARKS: [AtomicU64; BYTES as usize / ALIGN / 64] =
-    [const { AtomicU64::new(0) }; BYTES as usize / ALIGN / 64];
+/// A bit for each so many bytes of a part of the region.
+#[derive(Debug)]
+struct Bits<const WORDS: usize> {
+    /// Where the part begins, from the region's start.
+    offset: u64,
+    step: u64,
+    words: [AtomicU64; WORDS],
+}
+
+/// Of small blocks: those that are [marked](CodeBlock::mark).
+static MARKS: Bits<{ (SMALL_BYTES / ALIGN / 64) as usize }> = Bits::new(0, ALIGN);
+/// Of modules: the pages that are code.
+static CODE_PAGES: Bits<{ (BYTES - SMALL_BYTES).div_ceil(PAGE * 64) as usize }> =
+    Bits::new(SMALL_BYTES, PAGE);
+
+impl<const WORDS: usize> Bits<WORDS> {
+    const fn new(offset: u64, step: u64) -> Self {
+        Self {
+            offset,
+            step,
+            words: [const { AtomicU64::new(0) }; WORDS],
+        }
+    }
+
+    #[inline]
+    fn find(&self, address: u64) -> Option<(&AtomicU64, u64)> {
+        let number = address.wrapping_sub(region().start + self.offset) / self.step;
+        Some((self.words.get(number as usize / 64)?, 1 << (number % 64)))
+    }
+
+    #[inline]
+    fn holds(&self, address: u64) -> bool {
+        self.find(address)
+            .is_some_and(|(word, bit)| word.load(Ordering::Relaxed) & bit != 0)
+    }
+
+    /// Sets the bits of a range, which begins and ends where a bit does: so none is
+    /// another range's too.
+    fn set(&self, range: Range, on: bool) {
+        for address in (range.start..range.end).step_by(self.step as usize) {
+            let Some((word, bit)) = self.find(address) else {
+                return;
+            };
+            if on {
+                word.fetch_or(bit, Ordering::Relaxed);
+            } else {
+                word.fetch_and(!bit, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+/// Where a block lies.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Part {
+    Small,
+    Modules,
+    Far,
+}
+
+impl Part {
+    const fn free(self) -> &'static IrqLock<Outside> {
+        match self {
+            Self::Small => &SMALL,
+            Self::Modules => &MODULES,
+            Self::Far => &FAR,
+        }
+    }
+}
 
 /// A block of code memory. Dropping it gives the memory back, so its owner
 /// drops it only when nothing can run in it any more.
@@ -43,11 +113,9 @@ pub struct CodeBlock {
     start: u64,
     /// How much of it was asked for, in bytes.
     size: usize,
-    /// The whole block: it ends where another can begin, so that no piece is left
-    /// between them for every search to pass over.
+    /// The whole block: it ends where another can begin.
     layout: Layout,
-    /// Whether it is out of reach of the kernel's TOC pointer.
-    far: bool,
+    part: Part,
     /// Whether it is marked.
     marked: bool,
 }
@@ -66,26 +134,25 @@ impl core::fmt::Display for OutOfCodeMemory {
 }
 
 impl CodeBlock {
-    /// A block for `words` instructions, filled with traps.
+    /// A small block for `words` instructions, filled with traps.
     ///
     /// # Errors
     /// When no free block is large enough.
     pub fn new(words: usize) -> Result<Self, OutOfCodeMemory> {
-        let block = Self::unwritten(words.saturating_mul(size_of::<u32>()), ALIGN)?;
-        for word in 0..words as u64 {
-            // SAFETY: inside the block, which is ours and holds no code yet.
-            unsafe { crate::arch::store_instruction(block.start + 4 * word, ppc64::insn::TRAP) };
-        }
+        let size = words.saturating_mul(size_of::<u32>());
+        let block = Self::unwritten(Part::Small, size, ALIGN as usize)?;
+        // SAFETY: the block is ours and holds no code yet.
+        unsafe { text::fill(block.whole(), ppc64::insn::TRAP) };
         Ok(block)
     }
 
-    /// A block of `size` bytes with whatever is in it, to be written at once and
-    /// then [flushed](Self::flush). `align` is a power of two.
+    /// Pages for a module of `size` bytes, with whatever is in them, to be [written](Self::bytes) and
+    /// then [protected](Self::protect). `align` is a power of two.
     ///
     /// # Errors
     /// When no free block is large enough.
-    pub fn unwritten(size: usize, align: usize) -> Result<Self, OutOfCodeMemory> {
-        Self::unwritten_at(false, size, align)
+    pub fn for_module(size: usize, align: usize) -> Result<Self, OutOfCodeMemory> {
+        Self::unwritten(Part::Modules, size, align)?.written_first()
     }
 
     /// The same, out of reach of the kernel's TOC pointer and of branches: for
@@ -94,66 +161,85 @@ impl CodeBlock {
     /// # Errors
     /// When the machine has no memory there, or no free block is large enough.
     pub fn far(size: usize, align: usize) -> Result<Self, OutOfCodeMemory> {
-        Self::unwritten_at(true, size, align)
+        Self::unwritten(Part::Far, size, align)?.written_first()
     }
 
-    fn unwritten_at(far: bool, size: usize, align: usize) -> Result<Self, OutOfCodeMemory> {
+    fn unwritten(part: Part, size: usize, align: usize) -> Result<Self, OutOfCodeMemory> {
         let error = OutOfCodeMemory {
             words: size / size_of::<u32>(),
         };
-        let layout = Layout::from_size_align(size.max(1), align.max(ALIGN)).map_err(|_| error)?;
+        let least = if part == Part::Small { ALIGN } else { PAGE } as usize;
+        let layout = Layout::from_size_align(size.max(1), align.max(least)).map_err(|_| error)?;
         let layout = layout.pad_to_align();
-        let block = heap(far)
-            .lock()
-            .allocate_first_fit(layout)
-            .map_err(|()| error)?;
+        let start = part.free().lock().allocate(layout).ok_or(error)?;
         Ok(Self {
-            start: block.addr().get() as u64,
+            start,
             size,
             layout,
-            far,
+            part,
             marked: false,
         })
     }
 
-    /// Marks the block until it is dropped: [`is_marked`] knows its addresses. Blocks
-    /// in the far region can't be marked.
-    pub fn mark(&mut self) {
-        self.marked = !self.far;
-        self.set_marks(self.marked);
+    fn written_first(self) -> Result<Self, OutOfCodeMemory> {
+        let words = self.size / size_of::<u32>();
+        let there = mmu::set(self.whole(), Some(Rights::Data));
+        there.map_err(|_| OutOfCodeMemory { words })?;
+        Ok(self)
     }
 
-    fn set_marks(&self, on: bool) {
-        // A block begins and ends at multiples of `ALIGN`, so no bit is another's too.
-        let end = self.start + self.layout.size() as u64;
-        for address in (self.start..end).step_by(ALIGN) {
-            let Some((word, bit)) = mark_of(address) else {
-                return;
-            };
-            if on {
-                word.fetch_or(bit, Ordering::Relaxed);
-            } else {
-                word.fetch_and(!bit, Ordering::Relaxed);
-            }
+    /// All of it, from where a block can begin to where another can.
+    fn whole(&self) -> Range {
+        Range {
+            start: self.start,
+            end: self.start + self.layout.size() as u64,
         }
     }
 
-    /// The block's memory.
+    /// Marks a small block until it is dropped: [`is_marked`] knows its addresses.
+    pub fn mark(&mut self) {
+        self.marked = self.part == Part::Small;
+        if self.marked {
+            MARKS.set(self.whole(), true);
+        }
+    }
+
+    /// The memory of a module's block, before it is protected.
     ///
     /// # Safety
     /// Nothing runs in the block while the reference is used.
     pub unsafe fn bytes(&mut self) -> &mut [u8] {
         let size = self.size;
-        // SAFETY: the block is ours and this long, and has a value everywhere:
-        // `start` has cleared the region once.
+        // SAFETY: the block is ours and this long, its pages can be written, and memory has a
+        // value everywhere.
         unsafe { core::slice::from_raw_parts_mut(self.start as *mut u8, size) }
     }
 
-    /// Makes what was written visible to instruction fetch.
+    /// Makes what was written to a module's block visible to instruction fetch. From here on its pages up to
+    /// `code_end` are executed, those up to `constants_end` read, and the others written.
+    ///
+    /// # Errors
+    /// When the pages can't be so.
     #[inline(never)] // what it does takes far longer than a call, which can be traced
-    pub fn flush(&self) {
+    pub fn protect(&self, code_end: u64, constants_end: u64) -> Result<(), OutOfCodeMemory> {
+        let code = Range {
+            start: self.start,
+            end: code_end.next_multiple_of(PAGE),
+        };
+        let constants = Range {
+            start: code.end,
+            end: constants_end.next_multiple_of(PAGE).max(code.end),
+        };
+        let words = self.size / size_of::<u32>();
+        for (range, rights) in [(code, Rights::Code), (constants, Rights::Constants)] {
+            mmu::set(range, Some(rights)).map_err(|_| OutOfCodeMemory { words })?;
+        }
         // SAFETY: the block is ours, and memory.
-        unsafe { crate::arch::flush_code(self.start, self.size as u64) };
+        unsafe { crate::arch::flush_code(code.start, code.size()) };
+        if self.part == Part::Modules {
+            CODE_PAGES.set(code, true);
+        }
+        Ok(())
     }
 
     /// Address of the first instruction.
@@ -175,43 +261,40 @@ impl CodeBlock {
 
 impl Drop for CodeBlock {
     fn drop(&mut self) {
-        let Some(block) = NonNull::new(self.start as *mut u8) else {
-            return;
-        };
+        let whole = self.whole();
         if self.marked {
-            self.set_marks(false);
+            MARKS.set(whole, false);
         }
-        // Zero is no instruction: a thread that still gets here traps, and does not
-        // execute what was there.
-        // SAFETY: the block is ours, and nothing runs in it any more, says the owner.
-        unsafe { block.as_ptr().write_bytes(0, self.layout.size()) };
-        self.flush();
-        // SAFETY: allocated in `unwritten_at` with this layout, and given back once.
-        unsafe { heap(self.far).lock().deallocate(block, self.layout) };
+        if self.part == Part::Modules {
+            CODE_PAGES.set(whole, false);
+        }
+        if self.part == Part::Small || !mmu::is_on() {
+            // Zero is no instruction: a thread that still gets here traps, and does not
+            // execute what was there.
+            // SAFETY: the block is ours, and nothing runs in it any more, says the owner.
+            unsafe { text::fill(whole, 0) };
+        } else if mmu::set(whole, None).is_err() {
+            // Pages that stay must not be another's.
+            return;
+        }
+        // SAFETY: allocated in `unwritten` with this layout, and given back once.
+        unsafe { self.part.free().lock().free(self.start, self.layout) };
     }
 }
 
-#[inline]
-fn heap(far: bool) -> &'static IrqLock<Heap> {
-    if far { &FAR } else { &FREE }
-}
-
-/// Where code that is made at run time lies. Empty before [`start`].
+/// Where code that is made at run time lies. Empty before [`start`](super::start).
 #[must_use]
 #[inline]
 pub fn region() -> Range {
     REGION.get().copied().unwrap_or(Range { start: 0, end: 0 })
 }
 
-/// The bit of an address in the region.
+/// Whether an address in the region can be executed, and so read.
+#[must_use]
 #[inline]
-fn mark_of(address: u64) -> Option<(&'static AtomicU64, u64)> {
-    let region = region();
-    if !(region.start..region.end).contains(&address) {
-        return None;
-    }
-    let number = (address - region.start) as usize / ALIGN;
-    Some((MARKS.get(number / 64)?, 1 << (number % 64)))
+pub fn is_code(address: u64) -> bool {
+    address.wrapping_sub(region().start) < SMALL_BYTES.min(region().size())
+        || CODE_PAGES.holds(address)
 }
 
 /// Whether an address lies in a [marked](CodeBlock::mark) block. Takes no lock, so the
@@ -219,67 +302,84 @@ fn mark_of(address: u64) -> Option<(&'static AtomicU64, u64)> {
 #[must_use]
 #[inline]
 pub fn is_marked(address: u64) -> bool {
-    mark_of(address).is_some_and(|(word, bit)| word.load(Ordering::Relaxed) & bit != 0)
+    MARKS.holds(address)
 }
 
 /// Bytes of code memory in use.
 #[must_use]
 pub fn used() -> usize {
-    FREE.lock().used()
+    let parts = [&SMALL, &MODULES];
+    parts.iter().map(|free| free.lock().used()).sum()
+}
+
+/// Memory for code.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct CodeMemory {
+    small: Range,
+    modules: Range,
+    far: Option<Range>,
 }
 
 /// Takes the region out of `free`: the first piece above `image` that is large
-/// enough. False if there is none in reach of a branch.
-///
-/// # Safety
-/// Called once; what is in `free` is memory that nothing uses.
-pub unsafe fn start<const N: usize>(free: &mut Map<N>, image: Range) -> bool {
-    let round = |address: u64| address.next_multiple_of(ALIGN as u64);
+/// enough. None if there is none in reach of a branch. And the far region, if there is memory for it.
+pub(super) fn take<const N: usize>(free: &mut Map<N>, image: Range) -> Option<CodeMemory> {
     let piece = free
         .iter()
-        .map(|range| Range {
-            start: round(range.start.max(image.end)),
-            end: range.end,
-        })
-        .find(|range| range.start.saturating_add(BYTES) <= range.end);
-    let Some(piece) = piece else { return false };
+        .map(|range| range.start.max(image.end).next_multiple_of(PAGE)..range.end)
+        .find(|range| range.start.saturating_add(BYTES) <= range.end)?;
+    let middle = piece.start + SMALL_BYTES;
+    let end = piece.start + BYTES;
     let region = Range {
         start: piece.start,
-        end: piece.start + BYTES,
+        end,
     };
-    if region.end - image.start > REACH || free.reserve(region).is_err() {
-        return false;
+    if end - image.start > REACH || free.reserve(region).is_err() {
+        return None;
     }
-    // SAFETY: free memory, says the caller, and out of the map now.
-    unsafe {
-        (region.start as *mut u8).write_bytes(0, BYTES as usize);
-        FREE.lock().init(region.start as *mut u8, BYTES as usize);
-    }
-    REGION.call_once(|| region);
-    true
-}
-
-/// Takes the far region out of `free`, if there is memory for it.
-///
-/// # Safety
-/// Called once; what is in `free` is memory that nothing uses.
-pub unsafe fn start_far<const N: usize>(free: &mut Map<N>, image: Range) {
     let least = image.end + TOC_REACH;
-    let round = |address: u64| address.next_multiple_of(ALIGN as u64);
-    let mut pieces = free.iter().filter_map(|range| {
-        let start = round(range.end.checked_sub(FAR_BYTES + ALIGN as u64)?);
+    let far = free.iter().find_map(|range| {
+        let start = range.end.checked_sub(FAR_BYTES)? / PAGE * PAGE;
         (start >= least.max(range.start)).then_some(Range {
             start,
             end: start + FAR_BYTES,
         })
     });
-    let Some(piece) = pieces.next() else { return };
-    drop(pieces);
-    if free.reserve(piece).is_ok() {
-        // SAFETY: free memory, says the caller, and out of the map now.
-        unsafe {
-            (piece.start as *mut u8).write_bytes(0, FAR_BYTES as usize);
-            FAR.lock().init(piece.start as *mut u8, FAR_BYTES as usize);
+    Some(CodeMemory {
+        small: Range {
+            start: region.start,
+            end: middle,
+        },
+        modules: Range { start: middle, end },
+        far: far.filter(|far| free.reserve(*far).is_ok()),
+    })
+}
+
+impl CodeMemory {
+    pub fn areas(&self) -> impl Iterator<Item = Area> + use<> {
+        let small = changing("code made since boot", self.small, Some(Rights::Code));
+        let modules = changing("modules", self.modules, None);
+        let far = self.far.map(|far| changing("far modules", far, None));
+        [small, modules].into_iter().chain(far)
+    }
+
+    /// Hands it out from now on.
+    ///
+    /// # Safety
+    /// Called once, with the heap there; nothing else uses the memory.
+    pub unsafe fn start(&self) {
+        REGION.call_once(|| Range {
+            start: self.small.start,
+            end: self.modules.end,
+        });
+        // SAFETY: as the caller promises; the pages are not translated yet.
+        unsafe { text::fill(self.small, 0) };
+        let small = Outside::new(self.small, ALIGN);
+        *SMALL.lock() = small;
+        let modules = Outside::new(self.modules, PAGE);
+        *MODULES.lock() = modules;
+        if let Some(far) = self.far {
+            let far = Outside::new(far, PAGE);
+            *FAR.lock() = far;
         }
     }
 }
@@ -287,5 +387,5 @@ pub unsafe fn start_far<const N: usize>(free: &mut Map<N>, image: Range) {
 /// Whether there is memory out of reach of the kernel's TOC pointer.
 #[must_use]
 pub fn has_far() -> bool {
-    FAR.lock().size() > 0
+    !FAR.lock().is_empty()
 }

@@ -1,6 +1,4 @@
-//! The heap: `linked_list_allocator` behind a lock that keeps interrupts off. And the
-//! threads' stacks, which are a heap of their own above it: what a stack that is
-//! overrun destroys lies below, and must not be the code that reports it.
+//! The heap: `linked_list_allocator` behind a lock that keeps interrupts off.
 
 use crate::sync::IrqLock;
 use core::{
@@ -9,11 +7,6 @@ use core::{
 };
 use linked_list_allocator::Heap;
 use memmap::Range;
-
-/// Of memory, the heap has one part in so many; the stacks have the rest.
-const HEAP_PART: u64 = 4;
-
-static STACKS: IrqLock<Heap> = IrqLock::named("machine::STACKS", Heap::empty());
 
 struct KernelHeap(IrqLock<Heap>);
 
@@ -46,52 +39,25 @@ pub struct Usage {
     pub free: usize,
 }
 
-fn usage_of(heap: &IrqLock<Heap>) -> Usage {
-    let heap = heap.lock();
+/// The heap's usage now.
+#[must_use]
+pub fn usage() -> Usage {
+    let heap = HEAP.0.lock();
     Usage {
         used: heap.used(),
         free: heap.free(),
     }
 }
 
-/// The heap's usage now.
-#[must_use]
-pub fn usage() -> Usage {
-    usage_of(&HEAP.0)
-}
-
-/// How much of the memory for threads' stacks is in use now.
-#[must_use]
-pub fn stack_usage() -> Usage {
-    usage_of(&STACKS)
-}
-
-/// Memory for a thread's stack. Its size is not zero.
-#[must_use]
-pub fn allocate_stack(layout: Layout) -> Option<NonNull<u8>> {
-    STACKS.lock().allocate_first_fit(layout).ok()
-}
-
-/// Takes it back.
-///
-/// # Safety
-/// The block came from [`allocate_stack`] for this layout, and is no longer in use.
-pub unsafe fn free_stack(block: NonNull<u8>, layout: Layout) {
-    // SAFETY: as the caller promises.
-    unsafe { STACKS.lock().deallocate(block, layout) }
-}
-
-/// Divides memory into the heap and, above it, the threads' stacks.
+/// Starts the heap.
 ///
 /// # Safety
 /// Called once; `range` is memory that nothing else uses.
 pub unsafe fn start(range: Range) {
-    let size = (range.end - range.start) / HEAP_PART;
-    let middle = (range.start + size).next_multiple_of(4096);
-    let init = |heap: &IrqLock<Heap>, start: u64, end: u64| {
-        // SAFETY: as the caller promises; the two halves don't overlap.
-        unsafe { heap.lock().init(start as *mut u8, (end - start) as usize) }
-    };
-    init(&HEAP.0, range.start, middle);
-    init(&STACKS, middle, range.end);
+    // SAFETY: as the caller promises.
+    unsafe {
+        HEAP.0
+            .lock()
+            .init(range.start as *mut u8, range.size() as usize)
+    }
 }

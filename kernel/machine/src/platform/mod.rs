@@ -6,7 +6,7 @@ mod tree;
 pub use rtas::{can_power_off, power_off, start_cpu};
 pub use tree::PlatformError;
 
-use crate::arch;
+use crate::{arch, mmu};
 use arrayvec::ArrayVec;
 use boot::{BootInfo, Endian, Entry};
 use core::sync::atomic::Ordering;
@@ -34,6 +34,8 @@ pub struct Platform {
     pub hardware_ids: ArrayVec<u32, IDS>,
     /// How many CPUs the tree names.
     pub cpus: u32,
+    /// How the first processor can translate addresses.
+    pub translation: mmu::Kinds,
     /// Timebase frequency in hertz.
     pub timebase_hz: u64,
     /// All memory.

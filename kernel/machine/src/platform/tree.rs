@@ -1,6 +1,7 @@
 //! Reads the flattened device tree (PAPR appendix B, devicetree specification).
 
 use super::{IDS, Platform, RANGES, rtas::CpuTokens};
+use crate::mmu::Kinds;
 use arrayvec::ArrayVec;
 use boot::{BootError, BootInfo};
 use core::fmt;
@@ -55,6 +56,7 @@ pub fn read(info: &BootInfo) -> Result<Platform> {
         cpu: cpu.name_without_address(),
         hardware_ids: hardware_ids(&root).take(IDS).collect(),
         cpus: hardware_ids(&root).count() as u32,
+        translation: translation(&cpu),
         timebase_hz: integer(&cpu, "timebase-frequency")
             .filter(|&hz| hz >= 1_000_000)
             .ok_or(PlatformError::Missing(
@@ -135,6 +137,19 @@ fn first_cpu(root: &FdtNode<'static>) -> Result<FdtNode<'static>> {
     cpu_nodes(root)
         .next()
         .ok_or(PlatformError::Missing("a node of type `cpu` in /cpus"))
+}
+
+/// What the processor's node says of translation (PAPR C.6.1.4). `ibm,pft-size` has two cells: a number of
+/// the node, and the table's size.
+fn translation(cpu: &FdtNode<'static>) -> Kinds {
+    let hash_bits = match cpu.property("ibm,pft-size").map(|size| size.value()) {
+        Some(&[_, _, _, _, a, b, c, d]) => Some(u32::from_be_bytes([a, b, c, d])),
+        _ => None,
+    };
+    Kinds {
+        radix: cpu.property("ibm,processor-radix-AP-encodings").is_some(),
+        hash_bits: hash_bits.filter(|bits| (18..=46).contains(bits)),
+    }
 }
 
 fn memory(root: &FdtNode<'static>) -> Result<ArrayVec<Range, RANGES>> {

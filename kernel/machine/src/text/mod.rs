@@ -20,7 +20,13 @@
 //! code; no store by that entry throws anything away. So each CPU drops its entries in that
 //! interrupt ([`arch::forget_translations`]).
 
-use crate::{arch, cpus, mm, symbols::Place, sync::IrqLock};
+use crate::{
+    arch::{self, InterruptsOff},
+    cpus, mm,
+    mmu::{Alias, PAGE},
+    symbols::Place,
+    sync::{IrqGuard, IrqLock},
+};
 use core::fmt;
 use memmap::Range;
 use textplan::Rules;
@@ -69,31 +75,50 @@ pub fn kernel_text() -> Range {
     }
 }
 
-/// Code that must stay as it is: the store itself, which would run through a
-/// half-made change, and interrupt entry, which a `bl` would cost its registers.
-fn forbidden() -> [Range; 2] {
-    let store = arch::store_instruction_words().as_ptr_range();
-    let mut ranges = [
-        Range {
-            start: store.start as u64,
-            end: store.end as u64,
-        },
-        Range {
-            start: trap_entry as *const () as u64,
-            end: &raw const __trap_end as u64,
-        },
-    ];
-    ranges.sort_unstable_by_key(|range| range.start);
-    ranges
+/// Where words may be written, and what must stay as it is: the store itself, which would run
+/// through a half-made change, and interrupt entry, which a `bl` would cost its registers.
+#[derive(Debug)]
+struct Ranges {
+    patchable: [Range; 2],
+    forbidden: [Range; 2],
+}
+
+/// Found once: with the first word that is written, when there is code memory.
+static RANGES: spin::Once<Ranges> = spin::Once::new();
+static RULES: spin::Once<Result<Rules<'static>, PlanError>> = spin::Once::new();
+
+fn rules() -> Result<&'static Rules<'static>, PlanError> {
+    let rules = RULES.call_once(|| {
+        let ranges = RANGES.call_once(|| {
+            let store = arch::store_instruction_words().as_ptr_range();
+            let mut forbidden = [
+                Range {
+                    start: store.start as u64,
+                    end: store.end as u64,
+                },
+                Range {
+                    start: trap_entry as *const () as u64,
+                    end: &raw const __trap_end as u64,
+                },
+            ];
+            forbidden.sort_unstable_by_key(|range| range.start);
+            Ranges {
+                // Code memory lies above the image.
+                patchable: [kernel_text(), mm::code::region()],
+                forbidden,
+            }
+        });
+        Rules::new(&ranges.patchable, &ranges.forbidden)
+    });
+    rules.as_ref().map_err(|&error| error)
 }
 
 /// Whether `address` is code of the kernel, made at build or at run time.
 #[must_use]
 #[inline]
 pub fn is_code(address: u64) -> bool {
-    [kernel_text(), mm::code::region()]
-        .iter()
-        .any(|range| (range.start..range.end).contains(&address))
+    let Range { start, end } = kernel_text();
+    (start..end).contains(&address) || mm::code::is_code(address)
 }
 
 /// The word of code at `address`; zero where there is no code.
@@ -107,6 +132,82 @@ pub fn read(address: u64) -> u32 {
     unsafe { arch::load_instruction(address) }
 }
 
+/// What words are written through: an alias of the page that they are in, for as long as they are in
+/// one page.
+struct Pen<'a> {
+    off: &'a InterruptsOff,
+    alias: Option<Alias<'a>>,
+}
+
+impl<'a> Pen<'a> {
+    /// # Safety
+    /// [`WRITER`] is held.
+    unsafe fn new(off: &'a InterruptsOff) -> Self {
+        Self { off, alias: None }
+    }
+
+    /// Where the word at `address` can be written.
+    #[inline]
+    fn place(&mut self, address: u64) -> u64 {
+        let place = self.alias.as_ref().and_then(|alias| alias.of(address));
+        place.unwrap_or_else(|| self.turn_to(address))
+    }
+
+    /// The same, in another page than the last one.
+    #[inline(never)] // once a page
+    fn turn_to(&mut self, address: u64) -> u64 {
+        // The old one goes before the new one comes.
+        self.alias = None;
+        // SAFETY: the lock's holder has one pen, and this pen has no other alias.
+        let alias = self.alias.insert(unsafe { Alias::new(address, self.off) });
+        alias.of(address).unwrap_or(address)
+    }
+}
+
+/// Writes the same word over a range of code that nothing runs in, and makes fetches see it.
+///
+/// # Safety
+/// The range is the caller's, and nothing runs in it.
+pub(crate) unsafe fn fill(range: Range, word: u32) {
+    let mut address = range.start;
+    while address < range.end {
+        // One page at a time: interrupts are off meanwhile.
+        let end = range.end.min(address / PAGE * PAGE + PAGE);
+        let writer = WRITER.lock();
+        // SAFETY: the lock is held.
+        let mut pen = unsafe { Pen::new(writer.off()) };
+        let place = pen.place(address);
+        for offset in (0..end - address).step_by(size_of::<u32>()) {
+            // SAFETY: the alias is of the page that the range is in.
+            unsafe { ((place + offset) as *mut u32).write_volatile(word) };
+        }
+        // SAFETY: memory is there.
+        unsafe { arch::flush_code(address, end - address) };
+        address = end;
+    }
+}
+
+/// Writes a word of code, whatever is there, and makes later fetches see it.
+///
+/// # Safety
+/// The address is of code, and a multiple of 4. Whatever runs through the word does what the kernel's
+/// safety rests on.
+pub unsafe fn write_unchecked(address: u64, word: u32) {
+    let writer = WRITER.lock();
+    // SAFETY: as the caller promises.
+    unsafe { write_under(&writer, address, word) };
+}
+
+/// # Safety
+/// As [`write_unchecked`]. The lock is [`WRITER`]'s.
+unsafe fn write_under(writer: &IrqGuard<'_, ()>, address: u64, word: u32) {
+    // SAFETY: the lock is held.
+    let mut pen = unsafe { Pen::new(writer.off()) };
+    let place = pen.place(address);
+    // SAFETY: as the caller promises; the place is the same word's.
+    unsafe { arch::store_instruction(address, place, word) };
+}
+
 /// Makes all changes, or none. They are in the order of their addresses. Other CPUs may run the
 /// old words until [`sync`].
 ///
@@ -118,24 +219,24 @@ pub fn read(address: u64) -> u32 {
 /// Whatever runs through the changed words, with some of them old and some new
 /// while they are being written, does what the kernel's safety rests on.
 pub unsafe fn apply(changes: &[Change]) -> Result<(), TextError> {
-    let _writer = WRITER.lock();
-    let code = mm::code::region();
-    let text = kernel_text();
-    let mut patchable = [text, code];
-    patchable.sort_unstable_by_key(|range| range.start);
-    let rules = Rules {
-        patchable: &patchable,
-        forbidden: &forbidden(),
+    let writer = WRITER.lock();
+    let rules = rules().map_err(TextError::Refused)?;
+    let word = |address| {
+        // Not all of the region is there.
+        if is_code(address) {
+            // SAFETY: code of the kernel, and `check` asks for aligned addresses alone.
+            unsafe { arch::load_instruction(address) }
+        } else {
+            0
+        }
     };
-    textplan::check(changes, &rules, |address| {
-        // SAFETY: `check` asks for aligned addresses in patchable code alone.
-        unsafe { arch::load_instruction(address) }
-    })
-    .map_err(TextError::Refused)?;
+    textplan::check(changes, rules, word).map_err(TextError::Refused)?;
+    // SAFETY: the lock is held.
+    let mut pen = unsafe { Pen::new(writer.off()) };
     let done = textplan::carry_out(changes, |address, new| {
-        // SAFETY: aligned and in patchable code, as checked; what it means to
-        // run it is the caller's promise.
-        unsafe { arch::store_instruction(address, new) }
+        // SAFETY: aligned and in patchable code, as checked, and the place is the same word's; what it
+        // means to run it is the caller's promise.
+        unsafe { arch::store_instruction(address, pen.place(address), new) }
     });
     done.map_err(TextError::Unverified)
 }
@@ -150,11 +251,12 @@ pub fn sync(words: &[u64]) {
         return;
     }
     for &address in words {
-        let _writer = WRITER.lock();
-        // It may have been written once more.
-        let word = read(address);
-        // SAFETY: the word that is there.
-        unsafe { arch::store_instruction(address, word) };
+        let writer = WRITER.lock();
+        // It may have been written once more, or have gone with its module.
+        if is_code(address) {
+            // SAFETY: the word that is there.
+            unsafe { write_under(&writer, address, read(address)) };
+        }
     }
     cpus::synchronise();
 }

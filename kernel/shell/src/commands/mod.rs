@@ -5,6 +5,7 @@ pub mod calls;
 pub mod code;
 mod help;
 mod modules;
+mod pages;
 mod patches;
 pub mod system;
 mod threads;

@@ -1,6 +1,6 @@
 //! The machine: memory, the log, and the way back to where the shell began.
 
-use super::Command;
+use super::{Command, pages};
 use crate::{
     error::{CommandError, Outcome},
     input,
@@ -33,6 +33,15 @@ pub static COMMANDS: &[Command] = &[
         about: "shows what memory is used",
         example: "mem",
         run: mem,
+        is_table: true,
+        ..Command::BASIC
+    },
+    Command {
+        name: "pages",
+        about: "shows which memory has pages, and what they allow",
+        more: "R: read. W: written. X: executed. What is not listed has no page.",
+        example: "load two_percent; pages",
+        run: pages::run,
         is_table: true,
         ..Command::BASIC
     },
@@ -81,7 +90,7 @@ fn cpus(session: &mut Session, _: &[&str]) -> Outcome {
 
 fn mem(session: &mut Session, _: &[&str]) -> Outcome {
     let out = &mut session.out;
-    let (heap, stacks) = (mm::usage(), mm::stack_usage());
+    let (heap, stacks) = (mm::usage(), mm::stacks::usage());
     let code = mm::code::used();
     let rows = [
         ("heap", heap.used, heap.used + heap.free),

@@ -69,12 +69,12 @@ extern "C" fn begin() -> ! {
     unsafe { SCHEDULER.open() };
     arch::set_in_interrupt(false);
     arch::set_tracing(0);
-    let body = with_current(|me| (me.runner, me.stack.low_end()));
-    if let Some((runner, low_end)) = body {
+    let body = with_current(|me| (me.runner, me.stack.taken_along()));
+    if let Some((runner, taken_along)) = body {
         // SAFETY: `spawn` has put what `runner` is for there, once, and so has
         // `start` for the idle thread; the main thread does not begin here. Interrupts
         // are off since this one was switched to.
-        unsafe { runner(low_end) };
+        unsafe { runner(taken_along) };
     }
     end(State::Ended)
 }
@@ -170,9 +170,11 @@ fn switch(mut scheduler: IrqGuard<'_, Scheduler>, off: &InterruptsOff, state: St
     // the lock was open again.
     unsafe {
         let r1 = (*next).r1.load(Ordering::Relaxed);
-        (*me).floor.store(arch::stack_floor(), Ordering::Relaxed);
-        let floor = (*next).floor.load(Ordering::Relaxed);
-        stack::use_stack((*next).stack().stack(), floor);
+        (*me)
+            .livepatch_stack
+            .store(arch::livepatch_stack(), Ordering::Relaxed);
+        let livepatch_stack = (*next).livepatch_stack.load(Ordering::Relaxed);
+        stack::use_stack((*next).stack().stack(), livepatch_stack);
         // No call between these two: the graph tracer would look for its return on
         // the wrong thread's return stack.
         cpu.current

@@ -27,7 +27,7 @@ pub fn start() -> Result<(), OutOfMemory> {
     drop(scheduler);
     let stack = ThreadStack::new(STACK_BYTES)?;
     // SAFETY: free memory of the stack, large enough, and the thread has not begun.
-    unsafe { stack.low_end().cast::<fn()>().write(run_idle) };
+    unsafe { stack.taken_along().cast::<fn()>().write(run_idle) };
     let idle = add("idle", stack, run::<fn()>, true)?;
     SCHEDULER.lock().idle[0] = Some(idle);
     Ok(())
@@ -45,11 +45,16 @@ pub fn start_cpus(mut failed: impl FnMut(u32, CpuError)) {
         idle.set_state(State::Running);
         idle.cpu.store(number, Ordering::Relaxed);
         let bounds = idle.stack().range();
+        let livepatch_stack = idle.stack().livepatch();
         let thread = Arc::as_ptr(&idle).expose_provenance() as u64;
         SCHEDULER.lock().idle[number as usize] = Some(idle);
         // SAFETY: the idle thread's own stack, on which the CPU begins.
         let stack = unsafe { arch::Stack::new(bounds.0, bounds.1) };
-        Ok(cpus::Resources { stack, thread })
+        Ok(cpus::Resources {
+            stack,
+            livepatch_stack,
+            thread,
+        })
     };
     let idle: fn() -> ! = || {
         // SAFETY: the vectors are there, and this function holds no guard.

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::instruments::calls::AtOnce;
 use alloc::{format, string::String, vec::Vec};
-use livepatch::variants::{self, ChooseError, Variant};
+use livepatch::variants::{ChooseError, Variant};
 use machine::{
     console::{self, Painted, Tone},
     cpus,
@@ -45,7 +45,7 @@ struct Cost {
 pub(super) struct Costs(Vec<Cost>);
 
 /// The most that a settled call by `epilogue` may add.
-const EPILOGUE: u64 = 20;
+const EPILOGUE: u64 = 18;
 
 /// The most that a call in a transition may cost beyond a settled one: the trampoline and
 /// its callback, whatever the variant's own instructions are.
@@ -68,7 +68,7 @@ impl Costs {
             ("settled", "epilogue") => EPILOGUE,
             // Fewer: there is nothing to be brought back.
             ("settled", "shared-toc") => self.value("epilogue", measure).unwrap_or(EPILOGUE) - 1,
-            ("settled", "livepatch-stack") => 34,
+            ("settled", "livepatch-stack") => 27,
             ("handoff", "epilogue") => 3,
             ("return_convention", "epilogue") => 4,
             _ => return None,
@@ -126,7 +126,7 @@ pub(super) fn measure(
     variant: &'static Variant,
     costs: &mut Costs,
 ) -> Result<Result<(), &'static str>, Problem> {
-    match variants::adopt(variant) {
+    match super::adopt(variant) {
         Ok(()) => {}
         Err(ChooseError::Impossible { reason, .. }) => return Ok(Err(reason)),
         Err(error) => return Err(format!("{error}")),

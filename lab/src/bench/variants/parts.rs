@@ -14,8 +14,7 @@ pub(super) enum Part {
     Trampoline,
     /// The hand-off.
     HandOff,
-    /// What opens and closes the new function's frame, its check of the stack, and its
-    /// own site.
+    /// What opens and closes the new function's frame, and its own site.
     Prologue,
     /// What gives the caller its r2 and its return address back: in the new function,
     /// or in the code that this returns to.

@@ -23,8 +23,8 @@ pub(super) struct Stop {
     pub word: u32,
     /// r1.
     stack: u64,
-    /// The stack's floor, which rises and falls with the livepatch stack.
-    floor: u64,
+    /// Where the livepatch stack ends.
+    livepatch_stack: u64,
 }
 
 /// What happens between a call and its return.
@@ -57,7 +57,7 @@ pub(super) unsafe fn walk(function: u64) -> Result<Path, Problem> {
                 address: frame.nip,
                 word: text::read(frame.nip),
                 stack: frame.gpr[1],
-                floor: arch::stack_floor(),
+                livepatch_stack: arch::livepatch_stack(),
             });
         }
         Next::Step
@@ -76,10 +76,10 @@ pub(super) unsafe fn walk(function: u64) -> Result<Path, Problem> {
     let entry = stops.iter().position(|stop| stop.address == function);
     stops.drain(..entry.ok_or("a call does not come to its function")?);
     let stack = stops.iter().map(|stop| stop.stack).min();
-    let floor = stops.iter().map(|stop| stop.floor).max();
+    let livepatch_stack = stops.iter().map(|stop| stop.livepatch_stack).max();
     let stacks = [
         start.stack - stack.unwrap_or(start.stack),
-        floor.unwrap_or(start.floor) - start.floor,
+        livepatch_stack.unwrap_or(start.livepatch_stack) - start.livepatch_stack,
     ];
     Ok(Path { stops, stacks })
 }

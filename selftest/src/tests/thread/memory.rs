@@ -22,7 +22,7 @@ unsafe impl Send for Everything {}
 
 /// Usage of the heap and of the stacks' memory.
 fn usage() -> [mm::Usage; 2] {
-    [mm::usage(), mm::stack_usage()]
+    [mm::usage(), mm::stacks::usage()]
 }
 
 impl Everything {
@@ -82,32 +82,32 @@ crate::selftest! {
         Ok(())
     }
 
-    /// What an interrupt needs is kept free between a thread's stack and its livepatch
-    /// stack: r1 must not come closer. The floor between them is the thread's own, and moves with the
-    /// livepatch stack.
-    fn floors_are_the_threads_own() {
-        const RAISED: u64 = 4096;
-        let floor = || arch::stack_floor();
-        let set_floor = |floor| arch::set_stack_floor(floor);
+    /// Where a livepatch stack ends is its thread's own, whatever others push meanwhile; and an interrupt
+    /// has its room on each thread's stack.
+    fn livepatch_stacks_are_the_threads_own() {
+        const PUSHED: u64 = 48;
         let seen = Arc::new(spin::Mutex::new(None));
         let found = seen.clone();
-        let before = floor();
+        let before = arch::livepatch_stack();
         let handle = spawn("with a livepatch stack", move || {
-            let (bottom, _) = stack::running();
-            let lowest = bottom + stack::GUARD_BYTES + layout::INTERRUPT_ROOM as u64;
-            let first = floor();
-            set_floor(lowest + RAISED);
+            let first = arch::livepatch_stack();
+            let base = thread::with_current(|me| me.stack().livepatch());
+            arch::set_livepatch_stack(first + PUSHED);
             thread::sleep(Duration::from_millis(1));
-            let fits = [lowest + RAISED, lowest + RAISED - 16].map(stack::is_running);
-            set_floor(first);
-            *found.lock() = Some((first == lowest, fits));
+            let after = arch::livepatch_stack();
+            arch::set_livepatch_stack(first);
+            let lowest = stack::running().0 + layout::INTERRUPT_ROOM as u64;
+            let fits = [lowest, lowest - 16].map(stack::is_running);
+            *found.lock() = Some((base == Some(first), after - first, fits));
         })?;
         until("its sleep", || handle.thread().state() == State::Asleep)?;
-        let meanwhile = floor();
+        let meanwhile = arch::livepatch_stack();
+        let (base, top) = handle.thread().livepatch_stack();
         join(handle)?;
         let seen = seen.lock().take();
-        check!(seen == Some((true, [true, false])), "{seen:?}");
-        check!(meanwhile == before, "this thread's floor has moved from {before:#x} to {meanwhile:#x}");
+        check!(seen == Some((true, PUSHED, [true, false])), "{seen:?}");
+        check!(top - base == PUSHED, "asleep, it has {base:#x} to {top:#x}");
+        check!(meanwhile == before, "this thread's has moved from {before:#x} to {meanwhile:#x}");
         Ok(())
     }
 
@@ -165,8 +165,9 @@ crate::selftest! {
     fn no_stack_is_an_error() {
         leaves_nothing(|| {
             let taken = Arc::new(());
-            let most = mm::stack_usage().free;
-            let large = thread::spawn_with_stack("large", most - 128 * 1024, || ());
+            // With its livepatch stack, it takes all but a little.
+            let most = mm::stacks::usage().free / 5 * 4 - 128 * 1024;
+            let large = thread::spawn_with_stack("large", most, || ());
             let large = large.map_err(|error| alloc::format!("{most} bytes: {error}"))?;
             let mut handles = Vec::new();
             let refused = loop {
@@ -175,7 +176,7 @@ crate::selftest! {
                     Ok(handle) => handles.push(handle),
                     Err(error) => break error,
                 }
-                check!(handles.len() < 10, "ten stacks in 128 KiB");
+                check!(handles.len() < 10, "ten stacks in what is left");
             };
             join(large)?;
             handles.into_iter().try_for_each(join)?;

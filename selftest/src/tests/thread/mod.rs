@@ -22,7 +22,7 @@ use machine::mm;
 /// Runs a test until the heap is afterwards as it was before, three times at most
 /// after the first. Tables grow once and stay; what is lost is lost every time.
 fn leaves_nothing(body: impl Fn() -> super::Result) -> super::Result {
-    let usage = || (mm::usage(), mm::stack_usage());
+    let usage = || (mm::usage(), mm::stacks::usage());
     body()?;
     let mut before = usage();
     for _ in 0..3 {

@@ -1,7 +1,10 @@
 //! Stack walks that say whether they can be relied on.
 
 use super::{deep, join, spawn, until};
-use crate::{check, tests::common::traced};
+use crate::{
+    check,
+    tests::common::{text, traced},
+};
 use alloc::{format, string::String, vec::Vec};
 use consistency::Ranges;
 use core::{
@@ -14,7 +17,12 @@ use core::{
 use ftrace::{Flags, Ops};
 use lab::instruments::specimen;
 use layout::{CallFrame, FrameHeader};
-use machine::{arch, symbols::Place, time};
+use machine::{
+    arch, mm,
+    mmu::{self, PAGE, Rights},
+    symbols::Place,
+    time,
+};
 use thread::{
     Activity, Handle, State, Thread,
     backtrace::{self, Real, Returns, Step, Unreliable, What},
@@ -295,25 +303,32 @@ crate::selftest! {
 
     /// A return address in memory that holds no code makes a stack unreliable.
     fn unknown_code_is_noticed() {
-        let words: Vec<u32> = specimen::relay_words().into();
-        let code = words.as_ptr().addr() as u64;
-        // SAFETY: the vector's own memory.
+        let words = specimen::relay_words();
+        // Memory for a stack, which no code is looked for in.
+        let block = mm::stacks::allocate(PAGE).ok_or("no memory")?;
+        let page = block.livepatch();
+        let code = page.start;
+        // SAFETY: the page is ours, and larger than the words.
+        unsafe { core::slice::from_raw_parts_mut(code as *mut u32, words.len()) }.copy_from_slice(words);
+        mmu::set(page, Some(Rights::Code)).map_err(text)?;
+        // SAFETY: the page is ours.
         unsafe { arch::flush_code(code, 4 * words.len() as u64) };
         let handle = spawn("stranger", move || {
             extern "C" fn wait() {
                 thread::park();
             }
             // SAFETY: the words are a function of this type, which runs anywhere; the
-            // vector stays until the thread has ended.
+            // page stays until the thread has ended.
             let relay = unsafe {
                 core::mem::transmute::<usize, extern "C" fn(extern "C" fn())>(code as usize)
             };
             relay(wait);
-            drop(words);
         })?;
         until("its park", || handle.thread().state() == State::Asleep)?;
         let found = look(handle.thread(), &[]);
         unpark(handle)?;
+        // SAFETY: the thread has ended.
+        unsafe { mm::stacks::free(block) };
         let end = code + 4 * specimen::relay_words().len() as u64;
         check!(matches!(found, Err(Unreliable::UnknownCode { at }) if (code..end).contains(&at)), "{found:x?}, code at {code:#x}");
         Ok(())

@@ -7,7 +7,7 @@ use core::{
 use volatile::VolatilePtr;
 
 unsafe extern "C" {
-    fn store_instruction_asm(address: u64, word: u32) -> u32;
+    fn store_instruction_asm(address: u64, word: u32, place: u64) -> u32;
     static store_instruction_end: u32;
 }
 
@@ -24,16 +24,16 @@ pub unsafe fn load_instruction(address: u64) -> u32 {
     unsafe { VolatilePtr::new(place) }.read()
 }
 
-/// Writes a word of code and makes every later fetch see it. Returns what the
-/// word then reads as.
+/// Writes a word of code, by another address of the same memory perhaps, and makes every later fetch from
+/// `address` see it. Returns what the word then reads as, where it is fetched.
 ///
 /// # Safety
-/// `address` is a multiple of 4, memory is there, and whatever runs through it
+/// `address` is a multiple of 4, memory is there, which `place` writes, and whatever runs through it
 /// from now on may run through `word`.
 #[inline]
-pub unsafe fn store_instruction(address: u64, word: u32) -> u32 {
+pub unsafe fn store_instruction(address: u64, place: u64, word: u32) -> u32 {
     // SAFETY: as the caller promises.
-    unsafe { store_instruction_asm(address, word) }
+    unsafe { store_instruction_asm(address, word, place) }
 }
 
 /// Makes code that was written as data visible to instruction fetch: the sequence
@@ -69,7 +69,7 @@ pub fn store_instruction_words() -> &'static [u32] {
     unsafe { core::slice::from_raw_parts(start, words) }
 }
 
-// store_instruction_asm(address, word) -> the word as read back
+// store_instruction_asm(address, word, place) -> the word as read back
 //
 // The sequence is that of ISA Book II, 1.9.1 (instruction storage): the store,
 // dcbst to push it out of the data cache, sync to wait for that, icbi to drop the
@@ -77,16 +77,16 @@ pub fn store_instruction_words() -> &'static [u32] {
 // was fetched ahead. A word is stored by one instruction, so a CPU fetches the
 // old one or the new one.
 //
-// On entry: r3 = address of the word, r4 = the new word.
+// On entry: r3 = address of the word, r4 = the new word, r5 = where the word is written.
 // On exit: r3 = the word as memory holds it now.
-// Clobbers: r5. Stack: none.
+// Clobbers: nothing else. Stack: none.
 global_asm!(
     ".globl store_instruction_asm, store_instruction_end",
     ".type store_instruction_asm, @function",
     ".balign 16",
     "store_instruction_asm:",
-    "stw 4, 0(3)",
-    "dcbst 0, 3",
+    "stw 4, 0(5)",
+    "dcbst 0, 5",
     "sync",
     "icbi 0, 3",
     "sync",

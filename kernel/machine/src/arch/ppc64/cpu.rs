@@ -38,9 +38,8 @@ pub struct Cpu {
     pub ticks: AtomicU64,
     /// Timebase at which the next tick is due.
     pub next_tick: AtomicU64,
-    /// Where the running stack begins, its guard first.
+    /// Where the running stack begins, above its guard.
     pub stack_bottom: AtomicU64,
-    rest_of_own_block: u64,
     /// Its place among the CPUs; the one that boots is 0.
     pub number: AtomicU64,
     /// What the hypervisor calls it (`ibm,ppc-interrupt-server#s`, PAPR C.6.1.4).
@@ -78,13 +77,13 @@ impl Cpu {
                 stack_top: AtomicU64::new(0),
                 fallback_stack: AtomicU64::new(0),
                 tracing: AtomicU64::new(0),
+                livepatch_stack: AtomicU64::new(0),
             },
             current: AtomicU64::new(0),
             in_interrupt: AtomicU64::new(0),
             ticks: AtomicU64::new(0),
             next_tick: AtomicU64::new(0),
             stack_bottom: AtomicU64::new(0),
-            rest_of_own_block: 0,
             number: AtomicU64::new(0),
             hardware_id: AtomicU32::new(0),
             is_up: AtomicBool::new(false),
@@ -203,21 +202,28 @@ pub fn kernel_toc() -> u64 {
     load::<{ offset_of!(Cpu, entry.toc) }>()
 }
 
-/// The lowest r1 that the running thread's stack allows; the scheduler keeps it while
-/// the thread does not run.
+/// The lowest r1 of the running thread's stack that leaves room for an interrupt.
 #[must_use]
 #[inline(always)]
 pub fn stack_floor() -> u64 {
     load::<{ offset_of!(Cpu, entry.stack_floor) }>()
 }
 
-/// Sets [`stack_floor`].
+/// Where the running thread's livepatch stack ends now; the scheduler keeps it while the thread
+/// does not run.
+#[must_use]
 #[inline(always)]
-pub fn set_stack_floor(floor: u64) {
-    store::<{ offset_of!(Cpu, entry.stack_floor) }>(floor);
+pub fn livepatch_stack() -> u64 {
+    load::<{ offset_of!(Cpu, entry.livepatch_stack) }>()
 }
 
-/// Where the running thread's stack begins, its guard first.
+/// Sets [`livepatch_stack`].
+#[inline(always)]
+pub fn set_livepatch_stack(end: u64) {
+    store::<{ offset_of!(Cpu, entry.livepatch_stack) }>(end);
+}
+
+/// Where the running thread's stack begins, above its guard.
 #[must_use]
 #[inline(always)]
 pub fn stack_bottom() -> u64 {

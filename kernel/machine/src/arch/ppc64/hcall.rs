@@ -68,15 +68,28 @@ pub fn cede(off: InterruptsOff) {
 /// # Errors
 /// The hypervisor's return code, when it refuses.
 pub fn take_interrupts_in_little_endian() -> Result<(), i64> {
-    let arguments = [
-        hcall::SET_MODE_LITTLE_ENDIAN,
-        hcall::SET_MODE_RESOURCE_LE,
-        0,
-        0,
-    ];
     // SAFETY: no interrupt handler is installed yet, so the endianness of
     // interrupts affects no code before the vectors are installed.
-    let (status, _) = unsafe { hypervisor_call(hcall::H_SET_MODE, arguments) };
+    unsafe { set_mode(hcall::SET_MODE_LITTLE_ENDIAN, hcall::SET_MODE_RESOURCE_LE) }
+}
+
+/// Has interrupts of code that runs with translation on arrive with it on, at the vectors for that.
+///
+/// # Errors
+/// The hypervisor's return code, when it refuses.
+pub fn take_interrupts_translated() -> Result<(), i64> {
+    // SAFETY: code that runs in real mode goes on being interrupted there, and translation comes on
+    // only with the vectors mapped.
+    unsafe { set_mode(hcall::SET_MODE_AIL_3, hcall::SET_MODE_RESOURCE_ADDR_TRANS) }
+}
+
+/// Sets a mode of all CPUs.
+///
+/// # Safety
+/// The kernel can run in it.
+unsafe fn set_mode(value: u64, resource: u64) -> Result<(), i64> {
+    // SAFETY: as the caller promises.
+    let (status, _) = unsafe { hypervisor_call(hcall::H_SET_MODE, [value, resource, 0, 0]) };
     if status == hcall::H_SUCCESS {
         Ok(())
     } else {

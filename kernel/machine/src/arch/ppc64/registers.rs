@@ -184,20 +184,6 @@ pub fn synchronise_fetch() {
     unsafe { asm!("isync", options(nostack, preserves_flags)) };
 }
 
-/// Drops this CPU's translations of addresses (ISA Book III, 6.9.3.3: `tlbiel`, all of its entries,
-/// and `ptesync` to wait for it).
-///
-/// Translation is off, so on hardware there are none that matter. QEMU keeps some for real mode,
-/// too, and they say which pages hold code: a store to one that is wrongly thought to hold none throws
-/// nothing away of what was translated of the old code.
-#[inline(always)]
-pub fn forget_translations() {
-    /// In RB, the field IS: all entries, not those of one address.
-    const ALL: u64 = 2 << 10;
-    // SAFETY: they are made again when they are needed.
-    unsafe { asm!("tlbiel {}", "ptesync", in(reg) ALL, options(nostack, preserves_flags)) };
-}
-
 /// A hint that the CPU has nothing to do but wait for an interrupt or another
 /// CPU: lowers its priority for a moment (ISA Book II, 3.2).
 #[inline]

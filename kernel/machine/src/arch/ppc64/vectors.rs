@@ -1,7 +1,9 @@
 //! Puts the interrupt vectors where the CPU looks for them.
 //!
-//! The code is in `boot/src/vectors.S`: with translation off, an interrupt goes
-//! to a fixed physical address near zero, which firmware used until now.
+//! The code is in `boot/src/vectors.S`. With translation off, an interrupt goes
+//! to a fixed real address near zero, which firmware used until now; with it on, to another one,
+//! at a fixed distance. There is a copy for each: also with translation on, a machine check or a
+//! system reset turns it off and takes the first.
 
 use super::{Cpu, Stack, interrupts_off};
 use core::{arch::asm, sync::atomic::Ordering};
@@ -28,7 +30,7 @@ unsafe fn copy_code(from: *const u32, to: u64, words: u64) {
         // that the caller vouches for.
         unsafe {
             let value = from.add(word as usize).read();
-            super::store_instruction(to + 4 * word, value);
+            super::store_instruction(to + 4 * word, to + 4 * word, value);
         }
     }
 }
@@ -38,23 +40,20 @@ unsafe fn copy_code(from: *const u32, to: u64, words: u64) {
 ///
 /// # Safety
 /// Call once, with interrupts off and after `start_cpu`. Firmware is gone, and
-/// nothing else uses memory from 0x100 to 0x18000. `fallback` is never used for
+/// nothing else uses memory from [`vector::FIRST`] to the end of [`vector::SCV_REAL`]'s. `fallback` is never used for
 /// anything else.
 pub unsafe fn install_vectors(handler: Handler, fallback: &Stack) {
     interrupts_off().cpu().use_vectors(handler, fallback);
     // SAFETY: vectors.S lays out one slot for each vector of both ranges, one
     // range behind the other; the caller promises the destination.
     unsafe {
-        copy_code(
-            &raw const __vectors,
-            vector::FIRST,
-            (vector::END - vector::FIRST) / 4,
-        );
-        copy_code(
-            &raw const __vectors_scv,
-            vector::SCV_FIRST,
-            (vector::SCV_END - vector::SCV_FIRST) / 4,
-        );
+        for to in [vector::FIRST, vector::OFFSET + vector::FIRST] {
+            copy_code(&raw const __vectors, to, (vector::END - vector::FIRST) / 4);
+        }
+        for to in [vector::SCV_REAL, vector::SCV_FIRST] {
+            let words = (vector::SCV_END - vector::SCV_FIRST) / 4;
+            copy_code(&raw const __vectors_scv, to, words);
+        }
     }
 }
 

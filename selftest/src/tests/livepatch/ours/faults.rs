@@ -14,7 +14,7 @@ use core::{
 use lab::targets::live;
 use livepatch as klp;
 use livepatch::Status;
-use machine::time;
+use machine::{mmu, time};
 
 const PATCH: &str = "test_klp_faulty";
 
@@ -66,6 +66,11 @@ fn faults(kind: u64) -> Result {
     })
 }
 
+/// In real mode nothing stops it.
+fn if_translated(body: impl FnOnce() -> Result) -> Result {
+    if mmu::is_on() { body() } else { Ok(()) }
+}
+
 crate::selftest! {
     /// It panics.
     fn panic() {
@@ -79,7 +84,32 @@ crate::selftest! {
 
     /// It calls itself until the stack is full.
     fn stack_overrun() {
-        faults(3)
+        if_translated(|| faults(3))
+    }
+
+    /// It writes over the kernel's code.
+    fn store_into_code() {
+        if_translated(|| faults(11))
+    }
+
+    /// It writes over one of its constants.
+    fn store_into_constants() {
+        if_translated(|| faults(12))
+    }
+
+    /// It calls what is data.
+    fn call_of_data() {
+        if_translated(|| faults(13))
+    }
+
+    /// It follows a null pointer.
+    fn null_pointer() {
+        if_translated(|| faults(14))
+    }
+
+    /// It calls one.
+    fn call_of_null() {
+        if_translated(|| faults(15))
     }
 
     /// It faults in the middle of the transition, which is reversed then.

@@ -2,14 +2,14 @@
 //! stack has an end, and keeps clear of what lies beside it.
 
 use super::super::{
-    super::{in_steps, thread::in_use},
+    super::{common::until, in_steps, thread::in_use},
     enable, load, quietly, remove, text, undisturbed, unload,
 };
 use crate::check;
 use alloc::{format, string::String};
 use core::{
     hint::black_box,
-    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
+    sync::atomic::{AtomicU64, Ordering},
 };
 use ftrace::{Flags, Ops};
 use lab::{
@@ -21,7 +21,7 @@ use layout::{CallFrame, TrapFrame};
 use livepatch as klp;
 use livepatch::variants;
 use loader::ModuleError;
-use machine::{arch, sync::IrqLock, time};
+use machine::{arch, mmu, stack, sync::IrqLock, time};
 use ppc64::vector;
 
 /// Runs something while the patch `cases` is enabled by `livepatch-stack`.
@@ -74,38 +74,15 @@ fn new_leaf() -> Result<u64, String> {
     found.ok_or_else(|| "the patch has no `cases::leaf`".into())
 }
 
-/// The least that was left between the two stacks, and the number of looks.
-static LEAST: AtomicU64 = AtomicU64::new(u64::MAX);
-static LOOKS: AtomicUsize = AtomicUsize::new(0);
+/// How many bytes of the livepatch stack are to be left free at the next stop; then [`u64::MAX`].
+static FREE: AtomicU64 = AtomicU64::new(u64::MAX);
 
-/// Looks at the two stacks, in front of a function that a replacement calls.
-static MEASURES: Ops = Ops::new("measures", measures, Flags::RECURSION_SAFE);
-
-extern "C" fn measures(_: u64, _: u64, _: &Ops, frame: &mut CallFrame) {
-    let top = thread::with_current(|thread| thread.livepatch_stack().1).unwrap_or(0);
-    let left = frame.header.back_chain.saturating_sub(top);
-    LEAST.fetch_min(left, Ordering::Relaxed);
-    LOOKS.fetch_add(1, Ordering::Relaxed);
-}
-
-/// Bytes between r1 and the stack's floor, to be set at the next stop; then
-/// [`u64::MAX`].
-static DISTANCE: AtomicU64 = AtomicU64::new(u64::MAX);
-/// Where the next entry of the livepatch stack would lie then, and what is there.
-static NEXT: AtomicU64 = AtomicU64::new(0);
-const UNTOUCHED: [u64; 3] = [0x1d1e_1f20_2122_2324; 3];
-
-fn raise_the_floor(frame: &mut TrapFrame) {
-    let distance = DISTANCE.swap(u64::MAX, Ordering::Relaxed);
-    if distance == u64::MAX {
-        return;
+fn leave_free(_: &mut TrapFrame) {
+    let free = FREE.swap(u64::MAX, Ordering::Relaxed);
+    if free != u64::MAX {
+        // The guard between the two stacks.
+        arch::set_livepatch_stack(stack::guard() - free);
     }
-    let floor = frame.gpr[1] - distance;
-    let next = floor - layout::INTERRUPT_ROOM as u64;
-    arch::set_stack_floor(floor);
-    // SAFETY: far below r1, where this handler does not get to; the thread's own stack.
-    unsafe { (next as *mut [u64; 3]).write_volatile(UNTOUCHED) };
-    NEXT.store(next, Ordering::Relaxed);
 }
 
 /// What a thread has found that it had taken along otherwise than it was.
@@ -169,53 +146,40 @@ crate::selftest! {
     }
 
     /// A recursion of replaced calls, deeper than 256, ends with a report and with the
-    /// thread stopped. Until then an interrupt always fits between the two stacks.
-    fn recursion_ends_before_the_stacks_meet() {
+    /// thread stopped, at the end of one of its two stacks.
+    fn recursion_ends_at_a_guard() {
+        // In real mode nothing stops it.
+        if !mmu::is_on() {
+            return Ok(());
+        }
         with_livepatch_stack(|| {
-            let note = functions::note_depth as *const () as u64;
-            let site = ftrace::find_site(note).ok_or("the function has no site")?;
-            LEAST.store(u64::MAX, Ordering::Relaxed);
-            LOOKS.store(0, Ordering::Relaxed);
             DEPTH.store(0, Ordering::Relaxed);
-            ftrace::register_at(&MEASURES, &site).map_err(text)?;
             let handle = thread::spawn("endless", || { black_box(functions::endless(1)); });
             let ended = handle.map_err(text)?.join();
-            ftrace::unregister(&MEASURES).map_err(text)?;
-            let (least, depth) = (LEAST.load(Ordering::Relaxed), DEPTH.load(Ordering::Relaxed));
+            let depth = DEPTH.load(Ordering::Relaxed);
             check!(ended.is_err(), "it has returned");
+            until("the patch is taken back", || klp::find("cases").is_none())?;
             check!(depth > 256, "stopped at depth {depth}");
-            check!(
-                least >= layout::INTERRUPT_ROOM as u64,
-                "at depth {depth}, {least} bytes were left between the stacks; an interrupt takes up to {}",
-                layout::INTERRUPT_ROOM
-            );
             Ok(())
         })
     }
 
-    /// The hand-off traps when an interrupt would not fit between the stacks any more,
-    /// to the byte, and has written nothing then.
+    /// The hand-off faults when its entry would not fit on the livepatch stack any more, to the byte.
     fn the_hand_off_keeps_the_bound() {
         const ENTRY: u64 = 24;
-        const FRAME: u64 = 32;
+        if !mmu::is_on() {
+            return Ok(());
+        }
         with_livepatch_stack(|| {
-            for distance in (0..2 * FRAME + ENTRY).step_by(8) {
+            for free in (0..2 * ENTRY).step_by(8) {
                 let mut call = SanitisedCall::local(in_use::leaf(), kernel_toc(), &[]);
-                DISTANCE.store(distance, Ordering::Relaxed);
+                FREE.store(free, Ordering::Relaxed);
                 // SAFETY: the function takes a number.
-                let fault = unsafe { in_steps::make(&mut call, raise_the_floor) };
-                let next = NEXT.load(Ordering::Relaxed) as *const [u64; 3];
-                // SAFETY: this thread's stack, as when it was written.
-                let is_untouched = unsafe { next.read_volatile() } == UNTOUCHED;
+                let fault = unsafe { in_steps::make(&mut call, leave_free) };
                 let by = |fault: Fault| (fault.vector, loader::is_code(fault.address));
-                // The replacement looks again, with a frame of its own.
-                let expected = match distance {
-                    0..ENTRY => (Some((vector::PROGRAM, false)), true),
-                    ENTRY..56 => (Some((vector::PROGRAM, true)), false),
-                    _ => (None, false),
-                };
-                let found = (fault.map(by), is_untouched);
-                check!(found == expected, "{distance} bytes above the floor: {found:x?} instead of {expected:x?}");
+                let expected = (free < ENTRY).then_some((vector::DATA_STORAGE, false));
+                let found = fault.map(by);
+                check!(found == expected, "with {free} bytes free: {found:x?} instead of {expected:x?}");
             }
             Ok(())
         })

@@ -9,7 +9,7 @@ use crate::{check, tests::Result};
 use lab::targets::live;
 use livepatch as klp;
 use livepatch::{LivepatchError, Options, Status, variants};
-use machine::arch;
+use machine::{arch, text as code};
 use ppc64::insn;
 
 /// Runs something while the site of a patched function holds a nop, as if the function were
@@ -22,12 +22,12 @@ fn with_damaged_site<T>(
     // SAFETY: a word of code, which the nop may stand for.
     let word = unsafe {
         let word = arch::load_instruction(site.address);
-        arch::store_instruction(site.address, insn::NOP);
+        code::write_unchecked(site.address, insn::NOP);
         word
     };
     let result = body();
     // SAFETY: as it was.
-    unsafe { arch::store_instruction(site.address, word) };
+    unsafe { code::write_unchecked(site.address, word) };
     match result {
         Err(LivepatchError::Ftrace(error)) => {
             println!("refused: a site holds another word");
