@@ -26,6 +26,7 @@ const CHAPTERS: [(&str, &[(&str, &str)]); 5] = [
             ("docs/modules.md", "Patch modules"),
             ("docs/livepatch.md", "Live patching"),
             ("docs/cpus.md", "Several CPUs"),
+            ("docs/translation.md", "Translation of addresses"),
             ("docs/linux.md", "Linux beside it"),
         ],
     ),

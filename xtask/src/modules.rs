@@ -158,11 +158,11 @@ pub fn build_all(kernel: &Path, convention: Convention) -> Result<Vec<Module>> {
     Ok(modules)
 }
 
-/// What is to be said of functions that the macro can't have made, which checks the stack
-/// first of all.
+/// What is to be said of functions that the macro can't have made, which restores r2 on the
+/// way to every return.
 fn advice(found: &[Violation]) -> String {
-    let unchecked = (found.iter()).filter(|violation| violation.rule == Rule::StackUnchecked);
-    let mut functions: Vec<&str> = unchecked.map(|violation| &*violation.function).collect();
+    let bare = (found.iter()).filter(|violation| violation.rule == Rule::NotRestored);
+    let mut functions: Vec<&str> = bare.map(|violation| &*violation.function).collect();
     functions.dedup();
     functions.iter().fold(String::new(), |text, function| {
         // Only a path of Rust's has a crate in front.
@@ -188,7 +188,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_function_that_checks_no_stack_was_not_made_by_the_macro() {
+    fn a_function_that_does_not_restore_r2_was_not_made_by_the_macro() {
         let violation = |function: &str, rule| Violation {
             function: function.into(),
             section: ".text".into(),
@@ -197,7 +197,7 @@ mod tests {
             instruction: "blr".into(),
             rule,
         };
-        let bare = [Rule::NoFrame, Rule::NotRestored, Rule::StackUnchecked];
+        let bare = [Rule::NoFrame, Rule::LrNotSaved, Rule::NotRestored];
         let said = advice(&bare.map(|rule| violation("mine::leaf", rule)));
         assert!(
             said.starts_with("\n  is `mine::leaf` in `klp::replacement! { }`?"),

@@ -113,7 +113,6 @@ fn whatever_breaks_more_or_less_than_that_is_found() {
         ("corrected", &[(NotAsPosted, "nop")]),
         ("half", &[(NotRestored, "blr"), (NotAsPosted, "nop")]),
         ("with_another", &[(R2AfterRestore, "addi")]),
-        ("without_check", &[(StackUnchecked, "blr")]),
         (
             "another_address",
             &[

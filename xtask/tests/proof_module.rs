@@ -1,6 +1,6 @@
 //! The proof and the build id, on a module with a descriptor that is made by hand.
 
-use klp::{Convention, Function, Info, Object, info, stack};
+use klp::{Convention, Function, Info, MOST_FRAME, Object, info};
 use std::mem::offset_of;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,15 +11,13 @@ use xtask::{modules, tool};
 #[derive(Clone, Copy)]
 struct Parts {
     restores: bool,
-    checks: bool,
     frame: usize,
     sizes: bool,
 }
 
 const GOOD: Parts = Parts {
     restores: true,
-    checks: true,
-    frame: stack::MOST_FRAME,
+    frame: MOST_FRAME,
     sizes: true,
 };
 
@@ -32,7 +30,6 @@ fn module(name: &str, convention: Convention, parts: Parts) -> Vec<u8> {
         size_of::<Object>(),
     );
     let restore = if parts.restores { "restore" } else { "nop" };
-    let check = if parts.checks { "check" } else { "nop" };
     let source = format!(
         r#"
         .include "common.inc"
@@ -53,7 +50,6 @@ second: nop
         mflr    0
         stdu    1,-32(1)
         std     0,48(1)
-        {check}
         {restore}
         close
         blr
@@ -126,9 +122,7 @@ list:   .org    list + {functions}
     let mut assembler = Command::new(tool::cross("as"));
     assembler
         .args(["-mlittle", "-a64", "-I"])
-        .arg(package.join("tests/proof"))
-        .arg("--defsym")
-        .arg(format!("STACK_FLOOR={}", stack::FLOOR));
+        .arg(package.join("tests/proof"));
     run(assembler.arg("-o").arg(file(".o")).arg(file(".s")));
     let mut linker = Command::new(tool::cross("ld"));
     linker.args([
@@ -181,7 +175,7 @@ fn without_a_convention_there_is_nothing_to_prove() {
 
 #[test]
 fn a_large_frame_is_found_in_every_function() {
-    let frame = stack::MOST_FRAME + 16;
+    let frame = MOST_FRAME + 16;
     let parts = Parts { frame, ..GOOD };
     for (name, convention) in [
         ("large", Convention::Epilogue),
@@ -198,25 +192,6 @@ fn a_large_frame_is_found_in_every_function() {
             (found[0].function.as_str(), found[0].rule),
             ("helper", rule)
         );
-    }
-}
-
-#[test]
-fn a_replacement_without_the_check_is_found() {
-    let parts = Parts {
-        checks: false,
-        ..GOOD
-    };
-    for (name, convention) in [
-        ("unchecked", Convention::Epilogue),
-        ("unchecked-plain", Convention::Plain),
-    ] {
-        let Outcome::Violated(found) = prove(&module(name, convention, parts)).unwrap() else {
-            panic!("not found");
-        };
-        assert_eq!(found.len(), 1, "{found:#?}");
-        let expected = ("second", Rule::StackUnchecked);
-        assert_eq!((found[0].function.as_str(), found[0].rule), expected);
     }
 }
 

@@ -1,8 +1,8 @@
 //! Assembly and C for the bare machine, compiled from build scripts: the kernel's entries,
 //! its functions, and the replacement functions of patches (docs/c-patches.md).
 
+use klp::Convention;
 use klp::convention::FrameHeader;
-use klp::{Convention, stack};
 use std::env;
 use std::mem::offset_of;
 use std::path::Path;
@@ -24,7 +24,7 @@ pub fn cross() -> cc::Build {
     build
 }
 
-/// The same for C that the kernel runs: in real mode, without floating point and vectors,
+/// The same for C that the kernel runs: freestanding, without floating point and vectors,
 /// each function with the site of the kernel of 2016 (`mflr r0; bl _mcount`).
 #[must_use]
 pub fn c() -> cc::Build {
@@ -77,7 +77,6 @@ pub fn compile(files: &[&str]) {
     let name = convention.name().to_uppercase().replace('-', "_");
     build.define(&format!("KLP_{name}"), None);
     for (name, offset) in [
-        ("STACK_FLOOR", stack::FLOOR),
         ("BACK_CHAIN", offset_of!(FrameHeader, back_chain)),
         ("RESERVED", offset_of!(FrameHeader, reserved)),
         ("LR_SAVE", offset_of!(FrameHeader, lr_save)),

@@ -3,34 +3,23 @@
 /* What a replacement function in C needs: docs/c-patches.md.
 
    KLP_REPLACEMENT makes two functions. The one that calls are diverted to opens a
-   frame, checks the stack, calls the body, and follows the module's return convention.
-   The body is a function like any other: what gcc makes of it, jump tables and register
-   saves in functions of the linker's included, is between the two. The proof of the linked
-   module (xtask/src/proof) judges what has come of it. */
+   frame, calls the body, and follows the module's return convention. The body is a
+   function like any other: what gcc makes of it, jump tables and register saves in
+   functions of the linker's included, is between the two. The proof of the linked module
+   (xtask/src/proof) judges what has come of it. */
 
 #ifndef KLP_H
 #define KLP_H
 
 /* crates/cpatch says which convention the module is built in, and passes the offsets of
-   crates/layout and crates/klp:
+   crates/layout:
 
    KLP_PLAIN, KLP_EPILOGUE, KLP_AS_POSTED or KLP_PCREL   defined: the convention
-   KLP_STACK_FLOOR                                       CpuEntry::stack_floor
    KLP_BACK_CHAIN, KLP_RESERVED, KLP_LR_SAVE             of FrameHeader */
 
 /* The stack pointer: what depends on an open frame takes it as an input, so that gcc
    leaves it between the frame's opening and its end. */
 register unsigned long klp_r1 __asm__("r1");
-
-/* Traps if r1 is below the running stack's floor (klp::stack).
-   On entry: r13 = the CPU's CpuEntry, a frame is open. Clobbers: r11; and LR, which
-   makes gcc save it first. Stack: none. */
-#define KLP_ENTER()                                                            \
-	__asm__ volatile("ld 11, %c[floor](13)\n\t" /* the lowest r1 */        \
-			 "tdllt %[sp], 11"          /* below it: trap */      \
-			 :                                                     \
-			 : [sp] "r"(klp_r1), [floor] "i"(KLP_STACK_FLOOR)      \
-			 : "r11", "lr", "memory")
 
 /* The return convention, with a value pinned in its register (klp::convention).
    On entry: a frame is open, LR saved in the caller's. On exit: r2 = the caller's TOC
@@ -56,8 +45,9 @@ register unsigned long klp_r1 __asm__("r1");
 		: "r0", "r11", "lr", "memory")
 #endif
 
-/* Ends a function that began with KLP_ENTER(): returns a value, or nothing. In between, it
-   calls at least one function, and does nothing that becomes a jump table or a tail call. */
+/* Ends a replacement function: returns a value, or nothing. Before that it calls at least
+   one function, so that a frame is open, and does nothing that becomes a jump table or a
+   tail call. */
 #define KLP_RETURN(value)                                                      \
 	do {                                                                   \
 		__typeof__(value) klp_result = (value);                        \
@@ -87,7 +77,6 @@ register unsigned long klp_r1 __asm__("r1");
 	type name parameters;                                                  \
 	type name parameters                                                   \
 	{                                                                      \
-		KLP_ENTER();                                                   \
 		KLP_RETURN(name##_body arguments);                             \
 	}                                                                      \
 	static type name##_body parameters
@@ -98,7 +87,6 @@ register unsigned long klp_r1 __asm__("r1");
 	void name parameters;                                                  \
 	void name parameters                                                   \
 	{                                                                      \
-		KLP_ENTER();                                                   \
 		name##_body arguments;                                         \
 		KLP_RETURN_VOID();                                             \
 	}                                                                      \

@@ -124,8 +124,9 @@ macro_rules! __restore {
         // nor can it be told: that nothing reads r2 afterwards, and that back chain and LR
         // are where this looks, is shown for the machine code, path by path. `xtask` packs
         // no module of which it can't show that (`xtask/src/proof.rs`). (With r0 as the
-        // base, it reads addresses 12 and 16, which exist and have no side effects; the
-        // caller of such a function takes care of its own r2.)
+        // base, it loads from addresses 12 and 16. Where these have no page it faults; where
+        // they have, that has no side effects, and the caller of such a function takes care of
+        // its own r2.)
         unsafe {
             core::arch::asm!(
                 concat!("ld ", $base, ", {back_chain}(1)"),

@@ -29,7 +29,6 @@ mod note;
 mod pinned;
 pub mod seal;
 pub mod shadow;
-pub mod stack;
 pub mod state;
 pub mod thread;
 
@@ -39,3 +38,11 @@ pub use info::{Function, Info, Object, Provided, Text};
 pub use note::{NOTES_SECTION, SHIPPED_VARIANTS, VariantNote};
 pub use pinned::{FullWord, Pair, Pinned, Word};
 pub use state::State;
+
+/// The most bytes that the frame of a module's function may have: the size of the guard
+/// below each stack, a page that is not there.
+///
+/// What opens a frame stores the back chain at its lowest end (ELFv2 2.2.2.1), so a frame
+/// that is no larger than the guard can't step over it: the store faults. `xtask` packs no
+/// module with a larger one (`xtask/src/proof`).
+pub const MOST_FRAME: usize = 4096;

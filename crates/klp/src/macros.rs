@@ -94,9 +94,8 @@ macro_rules! __object {
     }};
 }
 
-/// Makes replacement functions: `extern "C"` functions that first check the stack
-/// ([`stack`](crate::stack)), keep their return value pinned in its registers, and
-/// end with the return convention.
+/// Makes replacement functions: `extern "C"` functions that keep their return value
+/// pinned in its registers, and end with the return convention.
 ///
 /// The body may `return`, use `?` and loop: it is a closure, and whatever way it
 /// ends, the convention follows. `-> hidden T` is for structs of more than 16
@@ -112,7 +111,6 @@ macro_rules! replacement {
         /// The caller passes room for the result as a hidden first argument (ELFv2
         /// 2.2.4), which no other code uses meanwhile.
         $visible extern "C" fn $name(hidden: &mut core::mem::MaybeUninit<$result>, $($argument: $type),*) {
-            $crate::stack::check();
             let body = move || -> $result { $body };
             hidden.write(body());
             $crate::Pinned::finish(())
@@ -124,7 +122,6 @@ macro_rules! replacement {
     )+) => {$(
         $(#[$meta])*
         $visible extern "C" fn $name($($argument: $type),*) $(-> $result)? {
-            $crate::stack::check();
             let body = move || $(-> $result)? { $body };
             $crate::Pinned::finish(body())
         }

@@ -17,10 +17,8 @@ core::arch::global_asm!(
     ".set BACK_CHAIN, {back_chain}",
     ".set RESERVED, {reserved}",
     ".set LR_SAVE, {lr_save}",
-    ".set STACK_FLOOR, {stack_floor}",
     include_str!("toll.s"),
     back_chain = const core::mem::offset_of!(klp::convention::FrameHeader, back_chain),
     reserved = const core::mem::offset_of!(klp::convention::FrameHeader, reserved),
     lr_save = const core::mem::offset_of!(klp::convention::FrameHeader, lr_save),
-    stack_floor = const klp::stack::FLOOR,
 );

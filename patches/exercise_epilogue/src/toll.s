@@ -22,9 +22,6 @@ exercise_toll:
         mflr    0
         std     0, LR_SAVE(1)
         stdu    1, -FRAME(1)
-        # Is there stack enough?
-        ld      11, STACK_FLOOR(13)
-        tdllt   1, 11
 
         cmpdi   3, 0
         beq     1f

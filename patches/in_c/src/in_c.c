@@ -116,7 +116,6 @@ long variadic(int count, ...)
 	va_list list;
 	long result;
 
-	KLP_ENTER();
 	va_start(list, count);
 	result = sum(count, list);
 	va_end(list);

@@ -122,13 +122,7 @@ fn trap(w: Word, reads: Mask) -> Insn {
 /// The same for the X-forms, by their word.
 pub fn trap_x(word: u32) -> Insn {
     let w = Word(word);
-    let (a, b) = (w.ra(), w.rb());
-    let reads = bit(a) | bit(b);
-    // The fifth bit of TO alone: `tdllt`.
-    if (w.rt(), w.xo()) == (2, 68) {
-        return Insn::new(reads, 0, Action::TrapIfLess { a, b });
-    }
-    trap(w, reads)
+    trap(w, bit(w.ra()) | bit(w.rb()))
 }
 
 fn add_immediate(w: Word, value: i64) -> Insn {

@@ -4,6 +4,8 @@
 //! This looks at every instruction of a function once, in the order of their
 //! addresses, so that nothing is missed that only a jump table leads to. It adds up
 //! whatever any instruction opens, and knows what compilers do to close a frame.
+//! A frame is opened by a store of the back chain with update (`stdu`, `stdux`): with the
+//! limit, that is why it can't step over a guard. Any other way is a violation.
 
 use super::flow::violation;
 use super::insn::{Action, Insn, Operand, bit};
@@ -11,7 +13,7 @@ use super::module::{Code, Module};
 use super::prefixed;
 use super::rule::{Rule, Violation};
 use super::state::R1;
-use klp::stack::MOST_FRAME;
+use klp::MOST_FRAME;
 
 /// What an instruction that writes r1 does to the stack.
 enum Change {

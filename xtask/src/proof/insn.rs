@@ -39,8 +39,6 @@ pub enum Action {
     FromLr { rt: usize },
     /// LR becomes `rs`.
     ToLr { rs: usize },
-    /// Traps if `a` is less than `b`, both without sign.
-    TrapIfLess { a: usize, b: usize },
     /// Traps for certain: nothing comes behind it.
     Trap,
     /// Branches.

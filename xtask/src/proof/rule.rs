@@ -1,6 +1,6 @@
 //! What a replacement function must keep, and where it does not.
 
-use klp::stack::MOST_FRAME;
+use klp::MOST_FRAME;
 use std::fmt;
 
 /// What is wrong with an instruction.
@@ -42,9 +42,6 @@ pub enum Rule {
     Unbalanced,
     /// Returns to somewhere else than LR was on entry.
     WrongLr,
-    /// Calls or returns without having checked the stack, its frame being open, on
-    /// every way.
-    StackUnchecked,
     /// Opens more stack than a function of a module may have.
     FrameTooLarge {
         /// How much, together with what instructions before it open.
@@ -60,7 +57,7 @@ pub enum Rule {
 
 impl Rule {
     /// All of them, with no bytes.
-    pub const ALL: [Rule; 23] = [
+    pub const ALL: [Rule; 22] = [
         Self::NoFrame,
         Self::LrNotSaved,
         Self::NotRestored,
@@ -79,22 +76,11 @@ impl Rule {
         Self::StackPointer,
         Self::Unbalanced,
         Self::WrongLr,
-        Self::StackUnchecked,
         Self::FrameTooLarge { bytes: 0 },
         Self::UnknownFrame,
         Self::RunsOff,
         Self::Unknown,
     ];
-
-    /// Whether it is about how much stack there is: that holds for modules of every
-    /// return convention.
-    #[must_use]
-    pub fn is_about_stack(self) -> bool {
-        matches!(
-            self,
-            Self::StackUnchecked | Self::FrameTooLarge { .. } | Self::UnknownFrame
-        )
-    }
 }
 
 impl fmt::Display for Rule {
@@ -126,9 +112,6 @@ impl fmt::Display for Rule {
             Self::StackPointer => "changes r1 in a way that is not understood",
             Self::Unbalanced => "returns with another r1 than the caller's",
             Self::WrongLr => "returns to another address than the caller's",
-            Self::StackUnchecked => {
-                "the stack was not checked on every way here, with the frame open"
-            }
             Self::FrameTooLarge { bytes } => {
                 return write!(
                     f,

@@ -14,7 +14,6 @@ pub const HEADER_END: i64 = size_of::<FrameHeader>() as i64;
 /// Registers with a part to play.
 pub const R1: usize = 1;
 pub const R2: usize = 2;
-pub const R13: usize = 13;
 
 /// What a register holds.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -33,10 +32,6 @@ pub enum Value {
     SavedLr,
     /// The word at 12 of the caller's frame.
     Reserved,
-    /// The address of the CPU's own data: r13, which no code changes.
-    Cpu,
-    /// The lowest r1 of the running stack.
-    Floor,
 }
 
 impl Value {
@@ -102,8 +97,6 @@ pub struct State {
     pub opened: Ways,
     /// Whether LR was saved in the caller's frame.
     pub lr_saved: Ways,
-    /// Whether the stack was checked, with the frame open.
-    pub checked: Ways,
     /// How far the restore has come.
     pub restored: Ways,
 }
@@ -113,14 +106,12 @@ impl State {
     pub fn entry() -> State {
         let mut registers = [Value::Any; 32];
         registers[R1] = Value::Stack(0);
-        registers[R13] = Value::Cpu;
         State {
             registers,
             lr: Value::EntryLr,
             frame: None,
             opened: Ways::NOT,
             lr_saved: Ways::NOT,
-            checked: Ways::NOT,
             restored: Ways::NOT,
         }
     }
@@ -135,7 +126,6 @@ impl State {
             frame: self.frame.filter(|_| self.frame == other.frame),
             opened: or(self.opened, other.opened),
             lr_saved: or(self.lr_saved, other.lr_saved),
-            checked: or(self.checked, other.checked),
             restored: or(self.restored, other.restored),
         }
     }

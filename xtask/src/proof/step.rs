@@ -5,7 +5,6 @@ use super::rule::Rule;
 use super::state::{
     BACK_CHAIN, HEADER_END, LR_SAVE, R1, R2, RESERVED, State, TOC_SAVE, Value, Ways,
 };
-use klp::stack::FLOOR;
 
 /// Registers that a called function need not keep: r0, r3 to r12.
 const VOLATILE: std::ops::RangeInclusive<usize> = 3..=12;
@@ -66,7 +65,6 @@ impl Step<'_> {
                 if let Some(rt) = rt {
                     result[rt] = match relocated {
                         true => Value::Any,
-                        false if is_floor(&before, at, width) => Value::Floor,
                         false => load(&before, address, width),
                     };
                 }
@@ -88,7 +86,6 @@ impl Step<'_> {
                     {
                         self.state.frame = Some(-to);
                         self.state.opened = Ways::DONE;
-                        self.state.checked = Ways::NOT;
                     }
                     _ => self.store(address, size, rs.map(value)),
                 }
@@ -100,9 +97,6 @@ impl Step<'_> {
                 if let Value::Stack(_) | Value::FromCaller = before.address(at) {
                     self.breaks(Rule::WritesReserved);
                 }
-            }
-            Action::TrapIfLess { a: R1, b } if value(b) == Value::Floor && before.in_frame() => {
-                self.state.checked = Ways::DONE;
             }
             Action::FromLr { rt } => result[rt] = before.lr,
             Action::ToLr { rs } => self.state.lr = value(rs),
@@ -216,9 +210,6 @@ impl Step<'_> {
             // What is called would save its LR over ours.
             self.breaks(Rule::NoFrame);
         }
-        if !self.state.checked.only(Ways::DONE) {
-            self.breaks(Rule::StackUnchecked);
-        }
         for register in VOLATILE.chain([0]) {
             self.state.registers[register] = Value::Any;
         }
@@ -246,17 +237,7 @@ impl Step<'_> {
         if !matches!(state.lr, Value::EntryLr | Value::SavedLr) {
             self.breaks(Rule::WrongLr);
         }
-        if !state.checked.only(Ways::DONE) {
-            self.breaks(Rule::StackUnchecked);
-        }
     }
-}
-
-/// Whether a load is that of the running stack's lowest r1.
-fn is_floor(state: &State, at: Address, width: Width) -> bool {
-    let base = at.base.map(|base| state.registers[base]);
-    let floor = Operand::Number(FLOOR as i64);
-    base == Some(Value::Cpu) && at.add == floor && width == Width::Doubleword
 }
 
 /// What is loaded from an address: a doubleword, or a sign-extended word.

@@ -1,6 +1,6 @@
 //! Functions written by hand, for the proof.
 
-use klp::stack;
+use klp::MOST_FRAME;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use xtask::tool;
@@ -13,12 +13,9 @@ pub fn assemble(name: &str) -> Vec<u8> {
     object.push(format!("{name}-{:?}.o", std::thread::current().id()));
     let mut assembler = Command::new(tool::cross("as"));
     assembler.args(["-mlittle", "-a64", "-I"]).arg(&folder);
-    for (name, value) in [
-        ("STACK_FLOOR", stack::FLOOR),
-        ("MOST_FRAME", stack::MOST_FRAME),
-    ] {
-        assembler.arg("--defsym").arg(format!("{name}={value}"));
-    }
+    assembler
+        .arg("--defsym")
+        .arg(format!("MOST_FRAME={MOST_FRAME}"));
     assembler.arg("-o").arg(&object).arg(folder.join(name));
     assert!(tool::status(&mut assembler).unwrap().success(), "{name}");
     tool::read_file(&object).unwrap()

@@ -25,7 +25,6 @@ function call_without_frame
         bl      outside
         nop
         stdu    1,-32(1)
-        check
         restore
         close
         blr
@@ -33,7 +32,6 @@ end call_without_frame
 
 function lr_not_saved
         stdu    1,-32(1)
-        check
         restore
         addi    1,1,32
         blr
@@ -42,7 +40,6 @@ end lr_not_saved
 function lr_saved_on_one_way
         mflr    0
         stdu    1,-32(1)
-        check
         cmpdi   3,0
         beq     1f
         std     0,48(1)
@@ -56,7 +53,6 @@ end lr_saved_on_one_way
 function lr_saved_on_the_other_way
         mflr    0
         stdu    1,-32(1)
-        check
         cmpdi   3,0
         beq     2f
 1:      restore
@@ -69,7 +65,6 @@ end lr_saved_on_the_other_way
 function lr_saved_elsewhere
         mflr    0
         stdu    1,-48(1)
-        check
         std     0,40(1)
         restore
         addi    1,1,48
@@ -79,7 +74,6 @@ end lr_saved_elsewhere
 function wrong_lr_saved
         mflr    0
         stdu    1,-32(1)
-        check
         std     3,48(1)
         restore
         addi    1,1,32
@@ -360,7 +354,6 @@ function writes_reserved_before
         mflr    0
         stw     3,12(1)
         stdu    1,-32(1)
-        check
         std     0,48(1)
         restore
         close
@@ -372,7 +365,6 @@ function saves_cr_as_a_doubleword
         mfcr    12
         std     12,8(1)
         stdu    1,-32(1)
-        check
         std     0,48(1)
         restore
         close
@@ -481,7 +473,6 @@ function opens_by_an_unknown_size
         mflr    0
         std     0,16(1)
         stdux   1,1,3
-        check
         ld      1,0(1)
         mtlr    0
         blr
@@ -623,7 +614,6 @@ function frame_far_too_large
         lis     0,-1
         ori     0,0,0x7fe0
         stdux   1,1,0
-        check
         restore
         ld      1,0(1)
         ld      0,16(1)
@@ -649,111 +639,3 @@ function frame_by_subtraction
         ld      1,0(1)
         blr
 end frame_by_subtraction
-
-function no_check
-        mflr    0
-        stdu    1,-32(1)
-        std     0,48(1)
-        restore
-        close
-        blr
-end no_check
-
-function no_check_on_one_way
-        mflr    0
-        stdu    1,-32(1)
-        std     0,48(1)
-        cmpdi   3,0
-        beq     1f
-        check
-1:      restore
-        close
-        blr
-end no_check_on_one_way
-
-function checks_behind_a_call
-        mflr    0
-        stdu    1,-32(1)
-        std     0,48(1)
-        bl      outside
-        nop
-        check
-        restore
-        close
-        blr
-end checks_behind_a_call
-
-function checks_before_the_frame
-        check
-        mflr    0
-        stdu    1,-32(1)
-        std     0,48(1)
-        restore
-        close
-        blr
-end checks_before_the_frame
-
-function checks_another_frame
-        open
-        close
-        stdu    1,-48(1)
-        restore
-        close   48
-        blr
-end checks_another_frame
-
-function checks_another_word
-        mflr    0
-        stdu    1,-32(1)
-        std     0,48(1)
-        ld      11,STACK_FLOOR+8(13)
-        tdllt   1,11
-        restore
-        close
-        blr
-end checks_another_word
-
-function checks_half_a_word
-        mflr    0
-        stdu    1,-32(1)
-        std     0,48(1)
-        lwa     11,STACK_FLOOR(13)
-        tdllt   1,11
-        restore
-        close
-        blr
-end checks_half_a_word
-
-function checks_another_register
-        mflr    0
-        stdu    1,-32(1)
-        std     0,48(1)
-        ld      11,STACK_FLOOR(13)
-        tdllt   3,11
-        restore
-        close
-        blr
-end checks_another_register
-
-# With sign.
-function checks_another_order
-        mflr    0
-        stdu    1,-32(1)
-        std     0,48(1)
-        ld      11,STACK_FLOOR(13)
-        tdlt    1,11
-        restore
-        close
-        blr
-end checks_another_order
-
-function checks_another_cpu
-        mflr    0
-        stdu    1,-32(1)
-        std     0,48(1)
-        mr      13,3
-        check
-        restore
-        close
-        blr
-end checks_another_cpu

@@ -67,7 +67,6 @@ function large_frame
         mflr    0
         std     0,16(1)
         stdu    1,-MOST_FRAME(1)
-        check
         restore
         ld      1,0(1)
         ld      0,16(1)
@@ -83,7 +82,6 @@ function saves
         stw     12,8(1)
         std     30,-16(1)
         stdu    1,-64(1)
-        check
         std     0,80(1)
         ld      30,64+96(1)
         addi    4,1,40
@@ -130,7 +128,6 @@ function frame_pointer
         mflr    0
         std     31,-8(1)
         stdu    1,-48(1)
-        check
         std     0,64(1)
         mr      31,1
         std     3,32(31)

@@ -52,15 +52,6 @@ function with_another
         blr
 end with_another
 
-function without_check
-        mflr    0
-        stdu    1,-32(1)
-        std     0,48(1)
-        posted
-        close
-        blr
-end without_check
-
 function another_address
         open
         ld      0,0(1)
