@@ -24,6 +24,16 @@ const ENTRANCES: [(&str, &str, &str); 3] = [
 /// Where those are tried.
 const ENTERED: [&str; 3] = ["slof-power9", "power8", "power10"];
 
+/// By which tables addresses can be translated, beside what a processor does by itself.
+const TRANSLATED: [(&str, &str); 6] = [
+    ("default", "hash"),
+    ("power10", "hash"),
+    ("power8", "off"),
+    ("default", "off"),
+    ("power10", "off"),
+    ("smp-slof-power9", "hash"),
+];
+
 pub fn trials() -> Vec<Trial> {
     // A malformed table is one failing trial and not a panic.
     let mut machines = match Machine::all() {
@@ -44,6 +54,13 @@ pub fn trials() -> Vec<Trial> {
             }));
         }
     }
+    for (machine, tables) in TRANSLATED {
+        let name = format!("boot::{machine}-mmu-{tables}");
+        trials.push(trial(&name.clone(), move || {
+            translated(&name, machine, tables)
+        }));
+    }
+    trials.push(trial("refused::radix", no_radix));
     trials.push(trial("cpus::too-many", too_many_cpus));
     trials.push(trial("cpus::silent", silent_cpu));
     trials.push(trial("refused::boot-arguments", arguments));
@@ -119,12 +136,48 @@ fn boot(name: &str, machine: &Machine) -> Result<Completion> {
         "cpu",
         &json!(format!("PowerPC,{}", machine.cpu.to_uppercase())),
     )?;
+    // A POWER8 has no radix tree.
+    let tables = if machine.cpu == "power8" {
+        "hash"
+    } else {
+        "radix"
+    };
+    expect_field(record, "mmu", &json!(tables))?;
     ensure!(
         record["symbols"].as_u64() > Some(100),
         "few symbols: {record}"
     );
     println!("{name} took {:.2} s", run.finished.wall.as_secs_f64());
     Ok(Completion::Completed)
+}
+
+/// The demonstration passes by these tables, and the map says what each area's pages allow.
+fn translated(name: &str, machine: &str, tables: &str) -> Result<()> {
+    let run = Boot::new(name, machine, &format!("mmu={tables}"))?.run()?;
+    run.expect(&Outcome::Guest(0))?;
+    expect_field(run.event("boot")?, "mmu", &json!(tables))?;
+    for (area, access) in [
+        ("kernel code", "R-X"),
+        ("kernel constants", "R--"),
+        ("kernel data", "RW-"),
+        ("modules", "---"),
+        ("stacks", "---"),
+    ] {
+        let areas = run.events("area");
+        let found = areas.iter().find(|found| found["name"] == area);
+        expect_field(found.context(area)?, "access", &json!(access))?;
+    }
+    Ok(())
+}
+
+/// A processor that lacks the tree says so.
+fn no_radix() -> Result<()> {
+    let run = Boot::new("refused::radix", "power8", "mmu=radix")?.run()?;
+    run.expect(&Outcome::Guest(Verdict::BadPlatform.status()))?;
+    let transcript = &run.finished.transcript;
+    let why = "can't run on this machine: the processor has no radix tree";
+    ensure!(transcript.contains(why), "{transcript}");
+    Ok(())
 }
 
 /// More CPUs than the kernel uses: it says so, and goes on with those that it does.

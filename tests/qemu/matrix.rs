@@ -17,6 +17,7 @@ pub fn trials() -> Vec<Trial> {
     vec![
         trial("matrix::power10", power10),
         trial("matrix::power9", power9),
+        trial("matrix::real-mode", real_mode),
         trial("matrix::narrowed", narrowed),
         trial("matrix::refused", refused),
     ]
@@ -91,6 +92,20 @@ fn power10() -> Result<()> {
         let cell = cell.with_context(|| format!("no cell {variant}, {case}"))?;
         ensure!(cell["observed"] == observed, "{observed} is not {cell}");
     }
+    Ok(())
+}
+
+/// In real mode the variant that was posted comes back, with a wrong r2: callers that bring theirs
+/// back themselves do not notice.
+fn real_mode() -> Result<()> {
+    let run = Boot::new("matrix::real-mode", NEW, "mode=matrix mmu=off")?.run()?;
+    let cells = check(&run)?;
+    let posted = |observed: &str| {
+        let cells = of(&cells, "epilogue-as-posted");
+        cells.filter(|cell| cell["observed"] == observed).count()
+    };
+    let [passed, failed] = ["pass", "fail"].map(posted);
+    ensure!(passed > 5 && failed > 5, "{passed} passed, {failed} failed");
     Ok(())
 }
 

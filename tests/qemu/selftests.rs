@@ -11,6 +11,10 @@ use xtask::outcome::Outcome;
 /// Where the self-tests run: on each processor, and with exact time.
 const MACHINES: [&str; 4] = ["power8", "default", "power10", "icount"];
 
+/// Self-tests of what differs with pages, or without.
+const NEXT_TO_PAGES: &str = "test=entry:: test=machine:: test=translation:: test=text::* test=module::* \
+    test=thread:: test=livepatch::ours::*";
+
 /// How long one may run without a sign of life, in seconds of exact time. A quiet host
 /// takes three times as long, and a very busy one a hundred times.
 const SILENCE: f64 = 0.8;
@@ -24,6 +28,13 @@ pub fn trials() -> Vec<Trial> {
     trials.push(trial("selftest::several_cpus", || {
         selftest("selftest::several_cpus", "smp-power9")
     }));
+    for tables in ["hash", "off"] {
+        let name = format!("selftest::mmu-{tables}");
+        trials.push(trial(&name.clone(), move || {
+            let append = format!("mode=selftest mmu={tables} {NEXT_TO_PAGES}");
+            selected(&name, "default", &append)
+        }));
+    }
     // Tests of the kernel that run only when named, and never pass.
     let limit = Duration::from_secs(10);
     for (test, outcome) in [
@@ -35,7 +46,21 @@ pub fn trials() -> Vec<Trial> {
         trials.push(trial(test, move || control(test, limit, &outcome)));
     }
     trials.push(trial("control::stored_once", stored_once));
+    trials.push(trial("control::kept_rights", kept_rights));
     trials
+}
+
+/// CPUs that are not told that a page has lost a right go on using it.
+fn kept_rights() -> Result<()> {
+    let append = "mode=selftest test=translation::rights_that_go_are_kept";
+    let run = Boot::new("control::kept_rights", "smp-power9", append)?.run()?;
+    run.expect(&Outcome::Guest(1))?;
+    let transcript = &run.finished.transcript;
+    ensure!(
+        transcript.contains(": 0x0, 0x0 with Some(Constants)"),
+        "{transcript}"
+    );
+    Ok(())
 }
 
 /// Without the second store, QEMU loses words that are written while another CPU runs them. It does
