@@ -27,7 +27,7 @@ const WRONG: [&str; 10] = [
     "found: your answer 2, which is too large",
     "`open` opens what `seal` has sealed; found: 0x9e3779b97f4a7c15 has become",
     "found: 2 of them, all right, and 1 more in the running kernel",
-    "doubled+0x20, `add r2, r2, r0`: writes r2",
+    "doubled+0x18, `add r2, r2, r0`: writes r2",
     "expected: toll(2, 10) is 16; found: 14",
     "no shadow variable is left when the patch has gone; found: 4",
     "the balance after a year is still 10200, as with `two_percent`; found: 10100",

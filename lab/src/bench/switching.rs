@@ -47,11 +47,11 @@ pub(super) fn measure(rows: &mut Rows) -> Result<(), Problem> {
     Ok(())
 }
 
-/// What something takes, of many times.
+/// What something takes, rounded: all together begins and ends on either side of a tick.
 fn each(mut once: impl FnMut()) -> u64 {
     const TIMES: u64 = 64;
     let (cost, ()) = cost_of(|| (0..TIMES).for_each(|_| once()));
-    cost / TIMES
+    (cost + TIMES / 2) / TIMES
 }
 
 /// What one word takes, and the parts of it.
