@@ -20,7 +20,7 @@ use crate::single_step::{self, At, MOST_STOPS, Next};
 use alloc::{string::String, vec::Vec};
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use layout::TrapFrame;
-use machine::{arch, sync::IrqLock};
+use machine::{arch, mmu, sync::IrqLock};
 
 /// What calls have loaded, as far as it was written down: the number of the stop, and the word.
 static LOADS: IrqLock<Vec<(usize, u64)>> = IrqLock::new(Vec::new());
@@ -143,10 +143,14 @@ pub fn make(disturbance: Disturbance) -> Disturbed {
     done
 }
 
-/// A word of memory that the call reads.
+/// A word of memory that the call reads. That its page goes, with a module, is a change like another.
 fn read(word: u64) -> u64 {
+    if mmu::is_on() && mmu::page_at(word).is_none() {
+        return 0;
+    }
     // SAFETY: the call has read it or run it, so it is memory, and aligned as it was rounded
-    // down. What has been freed since is still memory.
+    // down. What has been freed since still is, if its page is there, and no other code takes pages away
+    // meanwhile: the other thread waits.
     unsafe { (word as *const u64).read_volatile() }
 }
 
