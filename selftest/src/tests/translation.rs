@@ -171,8 +171,7 @@ crate::selftest! {
         for page in pages() {
             let is_vectors = page.address >= vector::TRANSLATED;
             check!(page.memory == page.address || is_vectors, "{page:x?} is elsewhere");
-            let of = |area: &&mm::Area| area.range.start <= page.memory && page.memory < area.range.end;
-            let area = mm::areas().iter().find(of);
+            let area = mm::area_at(page.memory);
             let area = area.ok_or_else(|| format!("{page:x?} is of no area"))?;
             let fits = area.rights.is_none_or(|rights| page.access == rights.into());
             check!(fits, "{page:x?} in {area:x?}");
@@ -270,8 +269,7 @@ crate::selftest! {
 fn random_store(address: u64) -> Result<(), String> {
     let is_data = mmu::page_at(address).is_some_and(|page| page.access.write);
     if is_data {
-        let of = |area: &&mm::Area| (area.range.start..area.range.end).contains(&address);
-        let area = mm::areas().iter().find(of);
+        let area = mm::area_at(address);
         let may = |area: &mm::Area| area.rights.is_none_or(|rights| rights == Rights::Data);
         check!(
             area.is_some_and(may),

@@ -4,7 +4,7 @@
 //! pages, which are code from the start: they are written by [`text`]. A
 //! module has pages of its own, which are written first and become code then.
 
-use super::{Area, changing, outside::Outside};
+use super::{Area, area, outside::Outside};
 use crate::{
     mmu::{self, PAGE, Rights},
     sync::IrqLock,
@@ -182,10 +182,14 @@ impl CodeBlock {
     }
 
     fn written_first(self) -> Result<Self, OutOfCodeMemory> {
-        let words = self.size / size_of::<u32>();
-        let there = mmu::set(self.whole(), Some(Rights::Data));
-        there.map_err(|_| OutOfCodeMemory { words })?;
+        self.set(self.whole(), Rights::Data)?;
         Ok(self)
+    }
+
+    /// Sets what pages of it allow.
+    fn set(&self, pages: Range, rights: Rights) -> Result<(), OutOfCodeMemory> {
+        let words = self.size / size_of::<u32>();
+        mmu::set(pages, Some(rights)).map_err(|_| OutOfCodeMemory { words })
     }
 
     /// All of it, from where a block can begin to where another can.
@@ -230,10 +234,8 @@ impl CodeBlock {
             start: code.end,
             end: constants_end.next_multiple_of(PAGE).max(code.end),
         };
-        let words = self.size / size_of::<u32>();
-        for (range, rights) in [(code, Rights::Code), (constants, Rights::Constants)] {
-            mmu::set(range, Some(rights)).map_err(|_| OutOfCodeMemory { words })?;
-        }
+        self.set(code, Rights::Code)?;
+        self.set(constants, Rights::Constants)?;
         // SAFETY: the block is ours, and memory.
         unsafe { crate::arch::flush_code(code.start, code.size()) };
         if self.part == Part::Modules {
@@ -356,9 +358,9 @@ pub(super) fn take<const N: usize>(free: &mut Map<N>, image: Range) -> Option<Co
 
 impl CodeMemory {
     pub fn areas(&self) -> impl Iterator<Item = Area> + use<> {
-        let small = changing("code made since boot", self.small, Some(Rights::Code));
-        let modules = changing("modules", self.modules, None);
-        let far = self.far.map(|far| changing("far modules", far, None));
+        let small = area("code made since boot", self.small, Some(Rights::Code));
+        let modules = area("modules", self.modules, None);
+        let far = self.far.map(|far| area("far modules", far, None));
         [small, modules].into_iter().chain(far)
     }
 

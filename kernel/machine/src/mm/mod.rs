@@ -69,6 +69,13 @@ pub fn areas() -> &'static [Area] {
     AREAS.get().map_or(&[], ArrayVec::as_slice)
 }
 
+/// The area that an address of memory is in.
+#[must_use]
+pub fn area_at(address: u64) -> Option<&'static Area> {
+    let holds = |area: &&Area| (area.range.start..area.range.end).contains(&address);
+    areas().iter().find(holds)
+}
+
 static TABLES: spin::Once<Range> = spin::Once::new();
 
 /// Memory for page tables.
@@ -156,7 +163,7 @@ pub fn start(platform: &Platform, kind: Kind) -> Result<(), MemoryError> {
         let range = outwards(*range);
         // The device tree may lie in the kernel's own data.
         if range.start >= kernel_image().end || range.end <= kernel_image().start {
-            let _ = areas.try_push(fixed(name, range, Rights::Constants));
+            let _ = areas.try_push(area(name, range, Some(Rights::Constants)));
         }
     }
     let piece = free.largest(PAGE).unwrap_or(Range { start: 0, end: 0 });
@@ -180,16 +187,16 @@ pub fn start(platform: &Platform, kind: Kind) -> Result<(), MemoryError> {
     };
     areas.push(Area {
         sizes: Sizes::Any,
-        ..fixed("heap", heap, Rights::Data)
+        ..area("heap", heap, Some(Rights::Data))
     });
-    areas.push(changing("stacks", stacks, None));
+    areas.push(area("stacks", stacks, None));
     let start = stacks.end.next_multiple_of(ROOT_BYTES);
     let tables = Range {
         start,
         end: start + mmu::table_bytes_for(kind, &areas),
     };
     if tables.size() > 0 {
-        areas.push(fixed("page tables", tables, Rights::Data));
+        areas.push(area("page tables", tables, Some(Rights::Data)));
         TABLES.call_once(|| tables);
     }
     AREAS.call_once(|| areas);
@@ -216,16 +223,7 @@ fn outwards(range: Range) -> Range {
     }
 }
 
-const fn fixed(name: &'static str, range: Range, rights: Rights) -> Area {
-    Area {
-        name,
-        range,
-        rights: Some(rights),
-        sizes: Sizes::Small,
-    }
-}
-
-const fn changing(name: &'static str, range: Range, rights: Option<Rights>) -> Area {
+const fn area(name: &'static str, range: Range, rights: Option<Rights>) -> Area {
     Area {
         name,
         range,
@@ -239,29 +237,29 @@ fn add_image(areas: &mut ArrayVec<Area, 48>) {
     let (start, text_end) = (&raw const _start as u64, &raw const __text_end as u64);
     let constants = (&raw const __constants_start) as u64..(&raw const __constants_end) as u64;
     let image = kernel_image();
-    areas.push(fixed("vectors", VECTORS_TRANSLATED, Rights::Code));
-    areas.push(fixed(
+    areas.push(area("vectors", VECTORS_TRANSLATED, Some(Rights::Code)));
+    areas.push(area(
         "kernel code",
         outwards(Range {
             start,
             end: text_end,
         }),
-        Rights::Code,
+        Some(Rights::Code),
     ));
-    areas.push(fixed(
+    areas.push(area(
         "kernel constants",
         Range {
             start: constants.start,
             end: constants.end,
         },
-        Rights::Constants,
+        Some(Rights::Constants),
     ));
-    areas.push(fixed(
+    areas.push(area(
         "kernel data",
         Range {
             start: constants.end,
             end: image.end,
         },
-        Rights::Data,
+        Some(Rights::Data),
     ));
 }

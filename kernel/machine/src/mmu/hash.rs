@@ -1,6 +1,6 @@
 //! The hashed table, which is the hypervisor's: pages come and go by its calls (PAPR 14.5.4.1).
 
-use super::{MmuError, random};
+use super::{MmuError, check, random};
 use crate::{arch, mm};
 use memmap::Range;
 use pagetable::{
@@ -28,14 +28,6 @@ const WRITER_INDEX: u64 = 2;
 
 pub struct Hash {
     groups: u64,
-}
-
-fn check(call: &'static str, status: i64) -> Result<(), MmuError> {
-    if status == hcall::H_SUCCESS {
-        Ok(())
-    } else {
-        Err(MmuError::Refused { call, status })
-    }
 }
 
 /// Gives this CPU its segments, and no others.

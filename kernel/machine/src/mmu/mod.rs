@@ -24,6 +24,7 @@ use hash::Hash;
 use memmap::Range;
 use pagetable::radix::RadixError;
 pub use pagetable::{Access, PAGE, Page, Rights};
+use ppc64::hcall;
 use radix::Radix;
 pub use refused::Refused;
 
@@ -102,6 +103,15 @@ pub struct Kinds {
     pub radix: bool,
     /// The hashed table's size, as a power of two (`ibm,pft-size`).
     pub hash_bits: Option<u32>,
+}
+
+/// What a hypervisor call has returned, as a result.
+fn check(call: &'static str, status: i64) -> Result<(), MmuError> {
+    if status == hcall::H_SUCCESS {
+        Ok(())
+    } else {
+        Err(MmuError::Refused { call, status })
+    }
 }
 
 /// The kind that is wanted, or the best.

@@ -1,6 +1,6 @@
 //! The radix tree in memory, and the processor's part in it.
 
-use super::{MmuError, random};
+use super::{MmuError, check, random};
 use crate::{arch, mm};
 use core::sync::atomic::{AtomicU64, Ordering};
 use memmap::Range;
@@ -131,12 +131,7 @@ impl Radix {
         let arguments = [hcall::REGISTER_RADIX, process, 0, size];
         // SAFETY: the table is as the hypervisor wants it, and stays.
         let (status, _) = unsafe { arch::hypervisor_call(hcall::H_REGISTER_PROC_TBL, arguments) };
-        if status != hcall::H_SUCCESS {
-            return Err(MmuError::Refused {
-                call: "H_REGISTER_PROC_TBL",
-                status,
-            });
-        }
+        check("H_REGISTER_PROC_TBL", status)?;
         Ok(Self {
             tables,
             root,

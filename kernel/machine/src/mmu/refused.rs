@@ -8,7 +8,6 @@ use crate::{
 };
 use core::fmt;
 use layout::TrapFrame;
-use memmap::Range;
 use ppc64::vector;
 
 /// How memory was used.
@@ -85,11 +84,7 @@ impl fmt::Display for Refused {
         if address < PAGE {
             return write!(f, "{how} {to} address {address:#x}, by a null pointer");
         }
-        let in_area = |area: &&mm::Area| {
-            let Range { start, end } = area.range;
-            (start..end).contains(&address)
-        };
-        let area = mm::areas().iter().find(in_area).map(|area| area.name);
+        let area = mm::area_at(address).map(|area| area.name);
         match (self.is_protected, area) {
             (true, _) if text::is_code(address) => {
                 write!(f, "{how} into read-only code of {}", Path(address))

@@ -16,12 +16,6 @@ struct Span {
     area: &'static str,
 }
 
-fn area_of(page: &Page) -> &'static str {
-    let holds = |area: &&mm::Area| (area.range.start..area.range.end).contains(&page.memory);
-    let area = mm::areas().iter().find(holds);
-    area.map_or("", |area| area.name)
-}
-
 /// All pages that there are, by address.
 fn spans() -> Vec<Span> {
     let mut all = Vec::new();
@@ -29,7 +23,10 @@ fn spans() -> Vec<Span> {
     all.sort_unstable_by_key(|page| page.address);
     let mut spans: Vec<Span> = Vec::new();
     for page in all {
-        let (end, area) = (page.address + page.size, area_of(&page));
+        let (end, area) = (
+            page.address + page.size,
+            mm::area_at(page.memory).map_or("", |area| area.name),
+        );
         match spans.last_mut() {
             Some(last)
                 if last.end == page.address
