@@ -13,7 +13,7 @@ use lab::{
     targets::{self, CALLS},
 };
 use layout::CallFrame;
-use machine::{arch, symbols::Place, sync::IrqLock, text as code, time};
+use machine::{arch, cpus, symbols::Place, sync::IrqLock, text as code, time};
 use ppc64::insn;
 use thread::backtrace::{self, Step, What};
 
@@ -291,17 +291,26 @@ crate::selftest! {
         Ok(())
     }
 
-    /// A function that an interrupt handler calls is traced, at every tick.
+    /// A function that an interrupt handler calls is traced, at every tick of every CPU.
     fn interrupt_handlers_are_traced() {
-        let ticks = with(&PLAIN.ops, "machine::time::tick", || {
-            let before = time::ticks();
-            while time::ticks() < before + 3 {
+        let all = || cpus::all().map(|cpu| cpu.ticks.load(Ordering::Relaxed)).sum::<u64>();
+        let before = all();
+        let least = with(&PLAIN.ops, "machine::time::tick", || {
+            let (before, first) = (all(), time::ticks());
+            while time::ticks() < first + 3 {
                 arch::wait();
             }
-            time::ticks() - before
+            all() - before
         })?;
+        // Ticks also came while the site was being patched: there the call may be seen or not.
+        let most = all() - before;
+        // A tick is counted a little after its call: on each other CPU one can be between the two.
+        let slack = cpus::count() as u64 - 1;
         let hits = PLAIN.take();
-        check!(hits >= ticks && hits <= ticks + 2, "{hits} hits in {ticks} ticks");
+        check!(
+            hits + slack >= least && hits <= most + slack,
+            "{hits} hits in {least} ticks, or {most} with those around them"
+        );
         Ok(())
     }
 
