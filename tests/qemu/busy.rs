@@ -10,6 +10,10 @@ use xtask::tool;
 /// How many there are; two processors are all that some machines have.
 const OTHERS: usize = 4;
 
+/// Self-tests in which threads wait for one another, and for ticks.
+const SELFTESTS: &str = "mode=selftest test=thread::park::* test=thread::sleep::* test=thread::slices::* \
+    test=thread::life::* test=thread::traced::* test=livepatch::ours::held::* test=livepatch::ours::threads::*";
+
 /// Runs for as long as the process `$1` is there.
 const NEVER_RESTS: &str = "while kill -0 $1; do :; done";
 
@@ -17,13 +21,12 @@ pub fn trials() -> Vec<Trial> {
     vec![trial("busy::part_of_the_suite", part_of_the_suite)]
 }
 
-/// Those that a limit of wall time has failed before: much work, and a long dialogue. As little of it
-/// as is enough: meanwhile the host is of no use to other trials.
+/// Those that a limit of wall time has failed before: threads and transitions that wait for one another, much
+/// work, and a long dialogue. As little of it as is enough: meanwhile the host is of no use to other trials.
 fn part_of_the_suite() -> Result<()> {
     let _others = Others::start()?;
-    let append = "mode=selftest test=thread::* test=livepatch::ours::*";
-    selftests::selected("busy::selftest", "default", append)?;
-    shell::fuzz("busy::fuzz", "default", 300)?;
+    selftests::selected("busy::selftest", "default", SELFTESTS)?;
+    shell::fuzz("busy::fuzz", "default", 100)?;
     shell::paste("busy::paste")
 }
 

@@ -92,7 +92,12 @@ fn selftest(name: &str, machine: &str) -> Result<()> {
 pub fn selected(name: &str, machine: &str, append: &str) -> Result<()> {
     let run = Boot::new(name, machine, append)?.run()?;
     let failures = failures(&run)?;
-    ensure!(failures.is_empty(), "self-tests failed:{failures}");
+    ensure!(
+        failures.is_empty(),
+        "self-tests failed:{failures}\n{}\nconsole:\n{}",
+        run.finished.outcome,
+        run.finished.transcript
+    );
     run.expect(&Outcome::Guest(0))?;
     let tests = run.events("test");
     let passed = tests

@@ -18,10 +18,10 @@ const PROMPT: &str = "klplab> ";
 pub fn trials() -> Vec<Trial> {
     vec![
         trial("shell::at_once", typed::at_once),
-        trial("shell::fuzz", || fuzz("shell::fuzz", "default", 30_000)),
+        trial("shell::fuzz", || fuzz("shell::fuzz", "default", 15_000)),
         trial("cpus::enabling", enabling_with_idle_cpus),
         trial("shell::fuzz_smp", || {
-            fuzz("shell::fuzz_smp", "smp-power9", 20_000)
+            fuzz("shell::fuzz_smp", "smp-power9", 10_000)
         }),
         trial("shell::forced", forced),
         trial("shell::examples", || {

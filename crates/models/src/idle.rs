@@ -89,8 +89,9 @@ impl Idle {
             return;
         }
         self.times.fetch_add(1, Ordering::Release);
-        let mut is_sleeping = self.scheduler.lock().unwrap();
-        if std::mem::replace(&mut *is_sleeping, false) {
+        let is_woken = std::mem::replace(&mut *self.scheduler.lock().unwrap(), false);
+        // With the lock open: the CPU wants it first of all.
+        if is_woken {
             self.ipis.fetch_add(1, Ordering::Relaxed);
         }
     }

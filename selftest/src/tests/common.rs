@@ -16,8 +16,8 @@ pub fn text(error: impl Display) -> String {
     format!("{error}")
 }
 
-/// How long a test waits for what must happen.
-pub const LIMIT: Duration = Duration::from_secs(10);
+/// How long a test waits for what must happen: far longer than the busiest host takes.
+pub const LIMIT: Duration = Duration::from_secs(30);
 
 /// A timebase that is not reached if all is well.
 pub fn limit() -> u64 {
@@ -33,13 +33,15 @@ pub fn join(handle: Handle) -> super::Result {
     handle.join().map_err(text)
 }
 
-/// Gives way until something is true.
+/// Gives way until something is true. At a safe point, or a transition would wait for this thread:
+/// the worker comes with a tick, and finds each thread that is not asleep interrupted.
 pub fn until(what: &str, mut is_true: impl FnMut() -> bool) -> super::Result {
     let limit = limit();
     while !is_true() {
         if arch::timebase() > limit {
             return Err(format!("{what}: not within {LIMIT:?}"));
         }
+        thread::safe_point();
         thread::yield_now();
     }
     Ok(())

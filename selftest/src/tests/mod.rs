@@ -32,7 +32,7 @@ pub use livepatch::soak;
 use ::machine::{
     arch,
     console::{self, Painted, Tone},
-    cpus,
+    cpus, mmu,
 };
 use alloc::{format, string::String, vec::Vec};
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -114,6 +114,30 @@ fn rounds(usual: u32) -> u32 {
         0 => usual,
         count => count,
     }
+}
+
+/// How often a test repeats what is the same on every processor and by whatever tables: often on one shape
+/// of machine, which each run of all tests comes to, and elsewhere a few times.
+struct Repeats {
+    /// On one POWER9 CPU, with a radix tree.
+    all: u64,
+    /// Elsewhere.
+    few: u64,
+}
+
+impl Repeats {
+    /// How often on this machine.
+    fn here(&self) -> u64 {
+        if is_usual_shape() { self.all } else { self.few }
+    }
+}
+
+/// Whether this is the shape of machine on which nothing is left out.
+fn is_usual_shape() -> bool {
+    const POWER9: u32 = 0x004e;
+    cpus::count() == 1
+        && mmu::kind() == mmu::Kind::Radix
+        && arch::processor_version() >> 16 == POWER9
 }
 
 /// All tests, in the order of their paths.

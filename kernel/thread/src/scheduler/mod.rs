@@ -32,7 +32,7 @@ use machine::{
     sync::IrqGuard,
     time,
 };
-use table::{SCHEDULER, Scheduler};
+use table::{SCHEDULER, Scheduler, with_scheduler};
 
 /// How many threads were stopped by faults since boot.
 static STOPPED: AtomicUsize = AtomicUsize::new(0);
@@ -231,22 +231,22 @@ fn check_stack() {
 
 /// Wakes a thread that is asleep.
 pub(super) fn wake(thread: &Thread) {
-    let mut scheduler = SCHEDULER.lock();
-    scheduler.wake(thread.id);
+    with_scheduler(|scheduler| scheduler.wake(thread.id));
 }
 
 /// Wakes all CPUs that sleep.
 pub(super) fn wake_idle() {
-    let mut scheduler = SCHEDULER.lock();
-    while scheduler.sleeping != 0 {
-        scheduler.wake_a_cpu();
-    }
+    with_scheduler(|scheduler| {
+        while scheduler.sleeping != 0 {
+            scheduler.wake_a_cpu();
+        }
+    });
 }
 
 /// A tick: wakes the threads that are due, and takes the running thread off the CPU if
 /// another one wants it. Called by the interrupt handler.
 pub fn tick() {
-    SCHEDULER.lock().wake_due(arch::timebase());
+    with_scheduler(|scheduler| scheduler.wake_due(arch::timebase()));
     preempt();
 }
 

@@ -27,6 +27,8 @@ pub(super) struct Scheduler {
     pub(super) idle: [Option<Arc<Thread>>; MOST_CPUS],
     /// The CPUs that sleep, a bit each.
     pub(super) sleeping: u32,
+    /// Those of them that are to look for threads, and are still to be told.
+    woken: u32,
     /// Ended, with stacks that can go.
     pub(super) ended: Vec<Arc<Thread>>,
     pub(super) next_id: u32,
@@ -40,6 +42,7 @@ pub(super) static SCHEDULER: IrqLock<Scheduler> = IrqLock::named(
         all: VecDeque::new(),
         idle: [const { None }; MOST_CPUS],
         sleeping: 0,
+        woken: 0,
         ended: Vec::new(),
         next_id: 0,
     },
@@ -137,6 +140,23 @@ impl Scheduler {
         }
         let number = self.sleeping.trailing_zeros();
         self.sleeping &= !(1 << number);
+        self.woken |= 1 << number;
+    }
+}
+
+/// Lets `change` wake threads and CPUs, and tells the CPUs when the lock is open again: they want it
+/// first of all, and telling them is a call of the hypervisor.
+pub(super) fn with_scheduler(change: impl FnOnce(&mut Scheduler)) {
+    // Until all are told: another thread that wakes one counts on them.
+    let _off = arch::interrupts_off();
+    let mut woken = {
+        let mut scheduler = SCHEDULER.lock();
+        change(&mut scheduler);
+        mem::take(&mut scheduler.woken)
+    };
+    while woken != 0 {
+        let number = woken.trailing_zeros();
+        woken &= woken - 1;
         cpus::ask(&arch::CPUS[number as usize], cpus::RESCHEDULE);
     }
 }

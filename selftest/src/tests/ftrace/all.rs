@@ -1,7 +1,10 @@
 //! All sites at once.
 
 use super::{Counter, site_of, text};
-use crate::{check, tests::goes_on};
+use crate::{
+    check,
+    tests::{Repeats, goes_on},
+};
 use alloc::{format, string::String, vec::Vec};
 use core::sync::atomic::{AtomicU64, Ordering};
 use ftrace::{Filter, Flags};
@@ -17,7 +20,7 @@ fn image() -> Vec<u32> {
 }
 
 /// How often `toggling_under_interrupts` toggles all sites.
-const TOGGLES: usize = 200;
+const TOGGLES: Repeats = Repeats { all: 200, few: 20 };
 
 crate::selftest! {
     /// With every site traced, a workload gives what it gave before; afterwards
@@ -67,18 +70,18 @@ crate::selftest! {
         Ok(())
     }
 
-    /// All sites are toggled two hundred times while interrupts run through them.
+    /// All sites are toggled again and again while interrupts run through them.
     fn toggling_under_interrupts() {
         let tick = site_of(time::tick as *const () as u64)?;
         let before = image();
         let ticks = time::ticks();
         let start = arch::timebase();
-        for round in 0..TOGGLES {
+        for round in 0..TOGGLES.here() {
             goes_on();
             ftrace::register(&EVERYWHERE.ops, &Filter::all()).map_err(text)?;
-            let result = targets::workload(round as u64);
+            let result = targets::workload(round);
             ftrace::unregister(&EVERYWHERE.ops).map_err(text)?;
-            check!(result == targets::workload(round as u64), "the workload's result changed in round {round}");
+            check!(result == targets::workload(round), "the workload's result changed in round {round}");
         }
         let took = time::duration(arch::timebase() - start);
         let ticks = time::ticks() - ticks;

@@ -25,7 +25,7 @@ pub use soak::run as soak;
 use staying::Staying;
 use undisturbed::undisturbed;
 
-use super::common::text;
+use super::common::{limit, text, until};
 use crate::check;
 use ::livepatch::{self as klp, LivepatchError, Options, Patch, Status};
 use alloc::{format, string::String, sync::Arc, vec::Vec};
@@ -34,7 +34,7 @@ use core::{
 };
 use lab::targets::live;
 use loader::Module;
-use machine::{arch, time};
+use machine::arch;
 
 /// A module's file in the initrd.
 fn file(name: &str) -> Result<&'static [u8], String> {
@@ -179,7 +179,7 @@ fn set_pre_patch_ret(module: &Module, value: i32) -> Result<(), String> {
 /// again.
 fn held_by(name: &str, expected: &str) -> Result<(), String> {
     for look in 0..2 {
-        let deadline = arch::timebase() + time::timebase_ticks(Duration::from_secs(2));
+        let limit = limit();
         loop {
             let progress = klp::progress();
             let held = progress.iter().find(|one| one.thread.name() == name);
@@ -191,9 +191,8 @@ fn held_by(name: &str, expected: &str) -> Result<(), String> {
             if reason == expected {
                 break;
             }
-            let is_late = arch::timebase() > deadline;
             check!(
-                !is_late,
+                arch::timebase() < limit,
                 "`{name}` is held by `{reason}`, not by `{expected}`"
             );
             thread::yield_now();
@@ -217,14 +216,7 @@ fn quietly<T>(body: impl FnOnce() -> T) -> T {
 
 /// Waits until a patch has been taken back.
 fn is_taken_back(name: &str) -> Result<(), String> {
-    let deadline = arch::timebase() + time::timebase_ticks(Duration::from_secs(5));
-    while klp::find(name).is_some() {
-        check!(arch::timebase() < deadline, "`{name}` is still there");
-        // The worker comes with a tick, and finds each thread that is not asleep
-        // interrupted.
-        thread::safe_point();
-        thread::yield_now();
-    }
+    until(name, || klp::find(name).is_none())?;
     klp::wait();
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! What a test must leave behind: nothing.
 
-use crate::check;
+use crate::{check, tests::common::limit};
 use alloc::{string::String, vec, vec::Vec};
 use core::time::Duration;
 use lab::targets::live;
@@ -133,7 +133,7 @@ pub fn undisturbed(test: impl FnOnce() -> super::super::Result) -> super::super:
         return Err(error);
     }
     // Ended threads are freed later, and the worker may still be looking at one.
-    let deadline = arch::timebase() + time::timebase_ticks(Duration::from_secs(2));
+    let limit = limit();
     loop {
         drop(live::take_notes());
         ftrace::reclaim();
@@ -141,7 +141,7 @@ pub fn undisturbed(test: impl FnOnce() -> super::super::Result) -> super::super:
         if after == before {
             return Ok(());
         }
-        if arch::timebase() > deadline {
+        if arch::timebase() > limit {
             clean_up();
             check!(false, "it has left traces:\n{after:?}, before\n{before:?}");
         }

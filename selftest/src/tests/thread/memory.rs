@@ -1,7 +1,10 @@
 //! Many threads, and no memory for one more.
 
 use super::{join, leaves_nothing, spawn, until};
-use crate::{check, tests::goes_on};
+use crate::{
+    check,
+    tests::{Repeats, goes_on},
+};
 use alloc::{alloc::Layout, sync::Arc, vec::Vec};
 use core::{
     hint::black_box,
@@ -12,7 +15,10 @@ use machine::{arch, mm, stack};
 use thread::State;
 
 /// Threads at a time.
-const MANY: u64 = 10_000;
+const MANY: Repeats = Repeats {
+    all: 10_000,
+    few: 1_000,
+};
 
 /// Everything that the heap has, in large blocks and small ones.
 pub(in crate::tests) struct Everything(Vec<(*mut u8, Layout)>);
@@ -53,12 +59,13 @@ impl Drop for Everything {
 }
 
 crate::selftest! {
-    /// Ten thousand threads sleep at a time, and all end.
-    fn ten_thousand() {
+    /// Thousands of threads sleep at a time, and all end.
+    fn thousands() {
+        let many = MANY.here();
         let sum = Arc::new(AtomicU64::new(0));
-        let mut handles = Vec::with_capacity(MANY as usize);
+        let mut handles = Vec::with_capacity(many as usize);
         let free = usage().map(|usage| usage.free);
-        for number in 0..MANY {
+        for number in 0..many {
             goes_on();
             let sum = sum.clone();
             handles.push(spawn("many", move || {
@@ -68,14 +75,14 @@ crate::selftest! {
             })?);
         }
         let count = thread::count() as u64;
-        check!(count > MANY, "only {count} threads");
+        check!(count > many, "only {count} threads");
         for handle in handles.drain(..) {
             goes_on();
             handle.thread().unpark();
             join(handle)?;
         }
         let sum = sum.load(Ordering::Relaxed);
-        check!(sum == MANY * (MANY - 1) / 2, "the sum is {sum}");
+        check!(sum == many * (many - 1) / 2, "the sum is {sum}");
         // The scheduler's tables have grown, and stay.
         let after = usage().map(|usage| usage.free);
         check!(after[0] + 1_500_000 > free[0] && after[1] == free[1], "{free:?} bytes were free, now {after:?}");

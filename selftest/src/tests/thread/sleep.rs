@@ -1,13 +1,13 @@
 //! Sleeping, and the CPU's rest when all do.
 
-use super::{join, leaves_nothing, spawn};
+use super::{join, leaves_nothing, limit, spawn};
 use crate::check;
 use alloc::{sync::Arc, vec::Vec};
 use core::{
     sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
-use machine::{arch, time};
+use machine::{arch, cpus, time};
 
 /// Most ticks between a sleep's end and the thread's next step when no other thread wants
 /// the CPU: the tick under way when it began, and the one that wakes it.
@@ -19,14 +19,23 @@ crate::selftest! {
     fn sleeps_end_in_time() {
         for millis in [1, 2, 5, 20] {
             let duration = Duration::from_millis(millis);
-            let (start, ticks) = (arch::timebase(), time::ticks());
-            thread::sleep(duration);
-            let (took, ticks) = (arch::timebase() - start, time::ticks() - ticks);
-            check!(took >= time::timebase_ticks(duration), "{millis} ms took {:?}", time::duration(took));
             // Ticks that the host has kept back are not made up for, so there are
             // never more of them than time went by.
             let most = millis * time::TICKS_PER_SECOND / 1000 + SLACK;
-            check!(ticks <= most, "{millis} ms took {ticks} ticks");
+            let limit = limit();
+            loop {
+                let (start, ticks) = (arch::timebase(), time::ticks());
+                thread::sleep(duration);
+                let (took, ticks) = (arch::timebase() - start, time::ticks() - ticks);
+                check!(took >= time::timebase_ticks(duration), "{millis} ms took {:?}", time::duration(took));
+                if ticks <= most {
+                    break;
+                }
+                // The host may keep back the CPU that the thread goes on on, and not the one
+                // whose ticks these are.
+                let may_be_kept_back = cpus::count() > 1 && arch::timebase() < limit;
+                check!(may_be_kept_back, "{millis} ms took {ticks} ticks");
+            }
         }
         Ok(())
     }

@@ -2,8 +2,8 @@
 //! stack has an end, and keeps clear of what lies beside it.
 
 use super::super::{
-    super::{common::until, in_steps, thread::in_use},
-    enable, load, quietly, remove, text, undisturbed, unload,
+    super::{in_steps, thread::in_use},
+    enable, is_taken_back, load, quietly, remove, text, undisturbed, unload,
 };
 use crate::check;
 use alloc::{format, string::String};
@@ -158,7 +158,7 @@ crate::selftest! {
             let ended = handle.map_err(text)?.join();
             let depth = DEPTH.load(Ordering::Relaxed);
             check!(ended.is_err(), "it has returned");
-            until("the patch is taken back", || klp::find("cases").is_none())?;
+            is_taken_back("cases")?;
             check!(depth > 256, "stopped at depth {depth}");
             Ok(())
         })

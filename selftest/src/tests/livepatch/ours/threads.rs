@@ -3,7 +3,7 @@
 use super::super::{Staying, enable, ends_as, held_by, is, remove, start, text, undisturbed};
 use crate::{
     check,
-    tests::common::{let_ticks_come, spawn},
+    tests::common::{let_ticks_come, spawn, until},
 };
 use alloc::{
     format,
@@ -86,11 +86,13 @@ crate::selftest! {
     /// A thread that never sleeps switches at its next safe point.
     fn awake() {
         undisturbed(|| observed(|| {
-            let stop = Arc::new(AtomicBool::new(false));
-            let its_own = stop.clone();
+            let shared = Arc::new((AtomicBool::new(false), AtomicU64::new(0)));
+            let its_own = shared.clone();
             let handle = spawn("awake", move || {
-                while !its_own.load(Ordering::Relaxed) {
+                let (stop, rounds) = &*its_own;
+                while !stop.load(Ordering::Relaxed) {
                     thread::safe_point();
+                    rounds.fetch_add(1, Ordering::Relaxed);
                     // Long enough to be taken off the CPU here, and not at the safe point.
                     let now = time::ticks();
                     while time::ticks() < now + 2 {
@@ -98,11 +100,10 @@ crate::selftest! {
                     }
                 }
             })?;
-            // It is in the loop, and not about to begin.
-            let_ticks_come(10);
+            until("its loop", || shared.1.load(Ordering::Relaxed) > 0)?;
             enable(PLAIN)?;
             went("awake", How::SafePoint)?;
-            stop.store(true, Ordering::Relaxed);
+            shared.0.store(true, Ordering::Relaxed);
             handle.join().map_err(text)?;
             remove(PLAIN)
         }))
@@ -242,14 +243,14 @@ crate::selftest! {
         })
     }
 
-    /// A thread on the old side makes one: that is on the old side too.
+    /// A thread on the old side makes one: that is on the old side too, until it switches.
     fn spawned_from_the_old_side() {
         static PATCH_STATES: [AtomicU64; 2] = [AtomicU64::new(0), AtomicU64::new(0)];
-        undisturbed(|| {
+        undisturbed(|| observed(|| {
             let parent = Staying::start("parent", 0, || {
                 live::test_stay(live::SPINNING);
-                // Not at a safe point since then. Interrupts are off, so that no other
-                // thread looks at the child before we do.
+                // Not at a safe point since then. Interrupts are off, so that no thread of this
+                // CPU looks at the child before we do; one of another CPU may.
                 let off = arch::interrupts_off();
                 let child = thread::spawn("child", || ());
                 let mine = thread::with_current(Thread::patch_state).unwrap_or(0);
@@ -266,10 +267,12 @@ crate::selftest! {
             let here = thread::with_current(Thread::patch_state).unwrap_or(0);
             parent.returns(1)?;
             let found = PATCH_STATES.each_ref().map(|one| one.load(Ordering::Relaxed));
-            check!(found == [here - 1; 2], "parent and child were on {found:?}, this thread on {here}");
             ends_as(PLAIN, Some(Status::Enabled))?;
+            // A thread that is made on the new side never switches.
+            let was_old = found[1] == here - 1 || !how("child").is_empty();
+            check!(found[0] == here - 1 && was_old, "parent and child were on {found:?}, this thread on {here}");
             remove(PLAIN)
-        })
+        }))
     }
 
     /// Calls from an interrupt handler run the side of the interrupted thread.
