@@ -40,7 +40,7 @@ static CALM: AtomicBool = AtomicBool::new(false);
 const BURST: u64 = 4;
 
 /// For how long at most it sleeps.
-const LONGEST_SLEEP: Duration = Duration::from_millis(128);
+const LONGEST_SLEEP: Duration = Duration::from_millis(192);
 
 /// Lets threads sleep now and then, or not at all.
 pub fn be_calm(calm: bool) {

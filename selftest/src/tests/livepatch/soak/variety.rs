@@ -22,7 +22,7 @@ extern "C" fn trace(_: u64, _: u64, _: &Ops, _: &mut CallFrame) {
 
 /// One in so many stretches of sixteen is one in which no thread sleeps. Odd, so that each of the ways
 /// below has its turn in one.
-const BUSY: u32 = 33;
+const BUSY: u32 = 65;
 
 /// Where the tracer goes. Looked up once: the names of all sites take longer than many transitions.
 pub(super) fn traced() -> Result<Vec<Site>, String> {
