@@ -25,6 +25,7 @@ use crate::proof::{self, Rule, Violation};
 use crate::tool;
 use anyhow::{Context, Result, ensure};
 use klp::Convention;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -34,7 +35,8 @@ use std::path::{Path, PathBuf};
 pub struct Module {
     /// The crate's name.
     pub name: String,
-    /// The return convention that it was built in.
+    /// The return convention that was asked for: it was built in that, unless it keeps the
+    /// kernel's TOC and suits all.
     pub convention: Convention,
     /// Where it belongs.
     pub path: PathBuf,
@@ -74,19 +76,35 @@ pub fn link_all(image: Image, convention: Convention, opt: Option<&str>) -> Resu
     let _lock = lock(&folder)?;
     let folder = folder.join(image.word()).join(convention.name());
     let folder = opt.map_or(folder.clone(), |opt| folder.join(opt));
-    let archives = build::archives(&packages, convention, opt, &target)?;
     let mut modules = Vec::new();
-    for (Package { name, .. }, archive) in packages.into_iter().zip(archives) {
-        let path = folder.join(format!("{name}.ko"));
-        let bytes = link::link(&archive, &path)
-            .with_context(|| format!("the module {name} could not be linked"))?;
-        modules.push(Module {
-            name,
-            convention,
-            path,
-            bytes,
-        });
+    for built_in in BTreeSet::from([convention, Convention::Plain]) {
+        let group = packages.iter();
+        let group = group.filter(|package| package.convention_for(convention) == built_in);
+        let group: Vec<&Package> = group.collect();
+        if group.is_empty() {
+            continue;
+        }
+        let archives = build::archives(&group, built_in, opt, &target)?;
+        for (package, archive) in group.into_iter().zip(archives) {
+            let name = &package.name;
+            let path = folder.join(format!("{name}.ko"));
+            let bytes = link::link(&archive, &path)
+                .with_context(|| format!("the module {name} could not be linked"))?;
+            let keeps = link::keeps_kernels_toc(&bytes).with_context(|| name.clone())?;
+            ensure!(
+                keeps == package.keeps_kernels_toc,
+                "`toc: kernel` in the `klp::module!` of {name} and `toc = \"kernel\"` under \
+                 [package.metadata.klplab] in its manifest go together, and one is missing"
+            );
+            modules.push(Module {
+                name: name.clone(),
+                convention,
+                path,
+                bytes,
+            });
+        }
     }
+    modules.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(modules)
 }
 

@@ -40,6 +40,15 @@ pub const BUILD_ID_BYTES: usize = 20;
 /// functions that it does not replace become the old ones again.
 pub const REPLACE: u32 = 1;
 
+/// In [`Info::flags`]: r2 holds the kernel's TOC pointer in all of the module's code, and
+/// no instruction of it changes that. So it is relocated against the kernel's TOC whatever
+/// hand-off is in use, and suits every one. Its convention is [`Convention::Plain`], and it
+/// replaces functions of the kernel alone: a caller in a module has another r2.
+pub const KERNELS_TOC: u32 = 2;
+
+/// All flags that there are.
+pub const FLAGS: u32 = REPLACE | KERNELS_TOC;
+
 /// What may be read from bytes that came from outside.
 ///
 /// # Safety
@@ -179,7 +188,7 @@ pub struct Info {
     pub magic: u64,
     /// The return convention that the module's functions follow.
     pub convention: u32,
-    /// [`REPLACE`] or nothing.
+    /// Any of [`FLAGS`].
     pub flags: u32,
     /// The build id of the kernel that the module is for. Zero as compiled;
     /// the packer of the module fills it in.
@@ -204,12 +213,12 @@ pub struct Info {
 }
 
 impl Info {
-    /// Describes a module of this build's convention. It patches `objects`, the
-    /// first of which is the kernel: left out if nothing is said of it.
+    /// Describes a module of this build's convention, with any of [`FLAGS`]. It patches
+    /// `objects`, the first of which is the kernel: left out if nothing is said of it.
     #[must_use]
     pub const fn new(
         name: &'static str,
-        replace: bool,
+        flags: u32,
         objects: &'static [Object],
         states: &'static [&'static State],
         provides: &'static [Provided],
@@ -221,7 +230,7 @@ impl Info {
         Self {
             magic: MAGIC,
             convention: crate::CONVENTION as u32,
-            flags: if replace { REPLACE } else { 0 },
+            flags,
             build_id: [0; BUILD_ID_BYTES],
             seal: 0,
             name: Text::new(name),
@@ -233,6 +242,12 @@ impl Info {
             provides: table(provides),
             provided_count: provides.len() as u64,
         }
+    }
+
+    /// Whether the module keeps the kernel's TOC pointer in r2 ([`KERNELS_TOC`]).
+    #[must_use]
+    pub const fn keeps_kernels_toc(&self) -> bool {
+        self.flags & KERNELS_TOC != 0
     }
 
     /// The return convention, if it is one.

@@ -7,6 +7,9 @@
 /// ```ignore
 /// klp::module! {
 ///     name: "kinds",
+///     // r2 stays the kernel's, which suits every hand-off. The manifest says it too:
+///     // `toc = "kernel"` under `[package.metadata.klplab]`.
+///     toc: kernel,
 ///     // Takes the place of all patches before it.
 ///     replace: true,
 ///     // The kernel's functions: an old one's path, in brackets which of several of
@@ -26,6 +29,7 @@
 macro_rules! module {
     (
         name: $name:literal
+        $(, toc: $toc:ident)?
         $(, replace: $replace:literal)?
         $(, replaces: [$($old:literal $([$position:literal])? => $new:path),* $(,)?])?
         $(, callbacks: {$($event:ident: $callback:path),* $(,)?})?
@@ -54,7 +58,10 @@ macro_rules! module {
             static PROVIDED: &[$crate::Provided] = &[$($(
                 $crate::Provided { function: $provided as *const () }
             ),*)?];
-            $crate::Info::new($name, false $(|| $replace)?, OBJECTS, STATES, PROVIDED)
+            const FLAGS: u32 = 0
+                $(| $crate::__toc!($toc))?
+                $(| if $replace { $crate::info::REPLACE } else { 0 })?;
+            $crate::Info::new($name, FLAGS, OBJECTS, STATES, PROVIDED)
         };
 
         // The file is called as the crate, and is what the kernel looks for.
@@ -70,6 +77,18 @@ macro_rules! module {
         fn klp_panicked(info: &core::panic::PanicInfo<'_>) -> ! {
             $crate::kernel::panicked(info)
         }
+    };
+}
+
+/// The flag of a TOC that is not the module's own.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __toc {
+    (kernel) => {
+        $crate::info::KERNELS_TOC
+    };
+    ($other:ident) => {
+        compile_error!("`toc: kernel` is all that can be said of a module's TOC")
     };
 }
 

@@ -151,6 +151,14 @@ impl<'a> Module<'a> {
         code.map(|header| sections::bytes(self.sections.file, header))
     }
 
+    /// The bytes that the file has of the loaded section of this name, as they are before
+    /// any relocation; of several, the first.
+    #[must_use]
+    pub fn section(&self, name: &str) -> Option<&'a [u8]> {
+        let mut loaded = self.layout.loaded.iter();
+        loaded.find(|section| section.name == name).map(|section| section.bytes)
+    }
+
     /// The names that [`Self::place`] asks its resolver for, in the order of
     /// the file. Weak ones may remain unresolved.
     pub fn undefined(&self) -> impl Iterator<Item = &'a str> + '_ {

@@ -77,10 +77,10 @@ impl Descriptor {
     /// # Errors
     /// The first thing that does not fit.
     pub fn read(memory: &Memory, info: &Info) -> Result<Self, DescriptorError> {
-        if info.flags & !info::REPLACE != 0 {
-            return Err(DescriptorError::Flags { found: info.flags });
-        }
         let targets = targets(memory, info)?;
+        if info.keeps_kernels_toc() {
+            must_be_the_kernels(&targets)?;
+        }
         let replacements = match targets.iter().find(|target| target.module.is_none()) {
             Some(kernel) => replacements(kernel)?,
             None => Vec::new(),
@@ -141,6 +141,20 @@ fn targets(memory: &Memory, info: &Info) -> Result<Vec<Target>, DescriptorError>
         targets.push(target);
     }
     Ok(targets)
+}
+
+/// Refuses to replace functions of modules: a caller there has its module's TOC pointer in
+/// r2, and these replacements would leave it the kernel's.
+fn must_be_the_kernels(targets: &[Target]) -> Result<(), DescriptorError> {
+    for target in targets {
+        if let (Some(module), [first, ..]) = (&target.module, &*target.functions) {
+            return Err(DescriptorError::OtherToc {
+                path: first.path.clone(),
+                module: module.clone(),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Checks one object.

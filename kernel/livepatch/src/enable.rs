@@ -85,19 +85,19 @@ fn check(patch: &Patch) -> Result<(), LivepatchError> {
     if targets.iter().all(does_nothing) || targets.len() > MOST_TARGETS {
         return Err(LivepatchError::NothingToDo(module.name.clone()));
     }
-    let variant = variants::current();
-    if module.convention != variant.convention {
-        return Err(LivepatchError::Convention {
-            module: module.name.clone(),
-            found: module.convention,
-            expected: variant.convention,
-            variant: variant.name,
-        });
-    }
     if !module.is_as_expected() {
-        return Err(LivepatchError::Toc {
-            module: module.name.clone(),
-            variant: variant.name,
+        let (module, found) = (module.name.clone(), module.convention);
+        let variant = variants::current();
+        return Err(if found == variant.convention {
+            let variant = variant.name;
+            LivepatchError::Toc { module, variant }
+        } else {
+            LivepatchError::Convention {
+                module,
+                found,
+                expected: variant.convention,
+                variant: variant.name,
+            }
         });
     }
     states::are_compatible(patch)

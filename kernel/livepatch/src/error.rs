@@ -202,10 +202,13 @@ impl From<ModelError> for LivepatchError {
 pub enum DescriptorError {
     /// A text or a table is not in the module, or there is no memory for what it says.
     Memory(ModuleError<'static>),
-    /// It has unknown flags.
-    Flags {
-        /// All of its flags.
-        found: u32,
+    /// It keeps the kernel's TOC, and replaces a function of a module's, whose callers have
+    /// another one.
+    OtherToc {
+        /// The old function's path.
+        path: String,
+        /// The module that it belongs to.
+        module: String,
     },
     /// A new function is not code of the module.
     BadFunction {
@@ -268,10 +271,9 @@ impl fmt::Display for DescriptorError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Memory(error) => error.fmt(f),
-            Self::Flags { found } => write!(
+            Self::OtherToc { path, module } => write!(
                 f,
-                "the descriptor's flags are {found:#x}, of which only {:#x} is known",
-                klp::info::REPLACE
+                "a module that keeps the kernel's TOC can't replace `{path}` of module `{module}`: callers there have that module's TOC"
             ),
             Self::BadFunction { path, address } => write!(
                 f,

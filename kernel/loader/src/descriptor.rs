@@ -3,7 +3,7 @@
 
 use super::{Memory, ModuleError};
 use alloc::string::String;
-use core::ops;
+use core::{mem::offset_of, ops};
 use klp::{Convention, Info, Provided, info};
 use machine::arch;
 use ppc64::spr;
@@ -19,8 +19,18 @@ pub fn build_id() -> [u8; info::BUILD_ID_BYTES] {
     note.last_chunk().copied().unwrap_or_default()
 }
 
+/// The flags of a module that is not placed yet: they decide on what it is relocated
+/// against. None, if it has no descriptor.
+pub(super) fn flags(module: &modload::Module<'_>) -> u32 {
+    let descriptor = module.section(info::SECTION).unwrap_or_default();
+    let flags = descriptor.get(offset_of!(Info, flags)..);
+    let flags = flags.and_then(<[u8]>::first_chunk);
+    flags.map_or(0, |bytes| u32::from_le_bytes(*bytes))
+}
+
 /// Reads the descriptor of a placed module in this section, and checks that the module is
-/// for this kernel, processor and hand-off, which asks for a return convention. Returns
+/// for this kernel, processor and hand-off, which asks for a return convention unless the
+/// module keeps the kernel's TOC. Returns
 /// the module's name, and the descriptor: where that leads to is not checked yet, but for
 /// the provided functions.
 ///
@@ -52,9 +62,18 @@ pub fn identify(
             expected,
         });
     }
+    if info.flags & !info::FLAGS != 0 {
+        return Err(ModuleError::Flags { found: info.flags });
+    }
+    if info.keeps_kernels_toc() && info.convention() != Some(Convention::Plain) {
+        return Err(ModuleError::NotPlain {
+            name,
+            found: info.convention,
+        });
+    }
     // No other will do. If neither hand-off nor function restores r2, it stays wrong; and
     // what the two do must fit together.
-    if info.convention() != Some(expected_convention) {
+    if !info.keeps_kernels_toc() && info.convention() != Some(expected_convention) {
         return Err(ModuleError::Convention {
             name,
             found: info.convention,
@@ -62,7 +81,7 @@ pub fn identify(
         });
     }
     let processor = arch::processor_version() >> 16;
-    if expected_convention == Convention::Pcrel && processor < spr::POWER10 {
+    if info.convention() == Some(Convention::Pcrel) && processor < spr::POWER10 {
         return Err(ModuleError::Processor {
             name,
             found: processor,

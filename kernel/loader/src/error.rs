@@ -77,7 +77,29 @@ pub enum ModuleError<'a> {
         /// The convention that is in use.
         expected: Convention,
     },
-    /// It claims a return convention, and its code is not what was proved to keep it.
+    /// It has unknown flags.
+    Flags {
+        /// All of its flags.
+        found: u32,
+    },
+    /// A relocation has changed its flags, by which its TOC was chosen.
+    RelocatedFlags {
+        /// As they are in the file.
+        file: u32,
+        /// As they are in memory.
+        found: u32,
+    },
+    /// It keeps the kernel's TOC, and follows another convention than the one for that.
+    NotPlain {
+        /// The module's name.
+        name: String,
+        /// The number of its convention.
+        found: u32,
+    },
+    /// It keeps the kernel's TOC, and is to be loaded out of its reach.
+    FarFromToc,
+    /// It claims a return convention, or with the convention `plain` to keep the kernel's TOC,
+    /// and its code is not what was proved.
     NotProved {
         /// The module's name.
         name: String,
@@ -141,6 +163,11 @@ impl fmt::Display for Hex<'_> {
     }
 }
 
+/// The name of the convention with a number.
+fn name_of(convention: u32) -> &'static str {
+    Convention::from_number(convention).map_or("unknown", Convention::name)
+}
+
 impl fmt::Display for ModuleError<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -195,14 +222,41 @@ impl fmt::Display for ModuleError<'_> {
                 found,
                 expected,
             } => {
-                let found_name =
-                    Convention::from_number(*found).map_or("unknown", Convention::name);
                 write!(
                     f,
-                    "module `{name}` follows return convention {found} ({found_name}), the hand-off asks for {}",
+                    "module `{name}` follows return convention {found} ({}), the hand-off asks for {}",
+                    name_of(*found),
                     expected.name()
                 )
             }
+            Self::Flags { found } => write!(
+                f,
+                "the descriptor's flags are {found:#x}, of which only {:#x} are known",
+                klp::info::FLAGS
+            ),
+            Self::RelocatedFlags { file, found } => write!(
+                f,
+                "the descriptor's flags are {found:#x} after relocation, expected {file:#x} as in the file"
+            ),
+            Self::NotPlain { name, found } => write!(
+                f,
+                "module `{name}` keeps the kernel's TOC, so it must follow return convention {} \
+                 ({}), and follows {found} ({})",
+                Convention::Plain as u32,
+                Convention::Plain.name(),
+                name_of(*found)
+            ),
+            Self::FarFromToc => f.write_str(
+                "a module that keeps the kernel's TOC must lie within 2 GiB of it, and can't be loaded far away",
+            ),
+            Self::NotProved {
+                name,
+                convention: Convention::Plain,
+            } => write!(
+                f,
+                "module `{name}` claims to keep the kernel's TOC, and its code was not proved to: \
+                 the build proves a module of `patches`, and seals its code"
+            ),
             Self::NotProved { name, convention } => write!(
                 f,
                 "module `{name}` claims the return convention `{}`, and its code was not proved to \

@@ -1,7 +1,8 @@
-//! What the loader takes: it follows from the hand-off that is in use.
+//! What the loader takes: it follows from the hand-off that is in use, or from a flag of
+//! the module's own.
 
 use core::sync::atomic::{AtomicU32, Ordering};
-use klp::Convention;
+use klp::{Convention, info};
 use machine::arch;
 
 /// The TOC that modules are relocated against.
@@ -41,6 +42,16 @@ pub fn expected() -> (Convention, TocChoice) {
         _ => TocChoice::Kernels,
     };
     (convention, toc)
+}
+
+/// The convention that a module with these flags must follow, and the TOC that it is
+/// relocated against: what is [`expected`], unless the module keeps the kernel's TOC, which
+/// suits every hand-off.
+pub(super) fn expected_of(flags: u32) -> (Convention, TocChoice) {
+    match flags & info::KERNELS_TOC {
+        0 => expected(),
+        _ => (Convention::Plain, TocChoice::Kernels),
+    }
 }
 
 /// The kernel's TOC pointer.

@@ -51,6 +51,8 @@ pub struct Module {
     pub convention: Convention,
     /// Which TOC it was relocated against.
     pub toc_choice: TocChoice,
+    /// Whether it says itself that this is the kernel's ([`klp::info::KERNELS_TOC`]).
+    pub keeps_kernels_toc: bool,
     /// How many stubs its outside calls need.
     pub stubs: usize,
     /// How many relocations were applied, by type.
@@ -68,11 +70,11 @@ impl Module {
         self.block.range()
     }
 
-    /// Whether it would be loaded again as it is: no variant that takes other modules was
-    /// chosen since.
+    /// Whether it would be loaded again as it is: it suits every variant, or none that takes
+    /// other modules was chosen since.
     #[must_use]
     pub fn is_as_expected(&self) -> bool {
-        (self.convention, self.toc_choice) == expected()
+        self.keeps_kernels_toc || (self.convention, self.toc_choice) == expected()
     }
 
     /// What was [read](Describe) in its descriptor when it was loaded, if that is a `T`.
@@ -147,7 +149,7 @@ pub fn notify(describe: Describe, coming: Coming, going: Going) {
 /// is free until its module is there, and a module is gone before another of its name comes.
 static CHANGE: Mutex<()> = Mutex::named("loader::CHANGE", ());
 
-/// Loads a module, if it is of the convention that is [`expected`].
+/// Loads a module, if it is of the convention that is [`expected`], or keeps the kernel's TOC.
 ///
 /// # Errors
 /// [`ModuleError`]. On error, memory and text are as before.
@@ -175,13 +177,17 @@ fn load_at<'a>(
     far: bool,
 ) -> Result<Arc<Module>, ModuleError<'a>> {
     let plan = modload::Module::parse(file).map_err(ModuleError::File)?;
+    let flags = descriptor::flags(&plan);
+    if far && flags & klp::info::KERNELS_TOC != 0 {
+        return Err(ModuleError::FarFromToc);
+    }
     let _change = CHANGE.lock();
     let mut block = if far {
         CodeBlock::far(plan.size(), plan.align())
     } else {
         CodeBlock::for_module(plan.size(), plan.align())
     }?;
-    let (convention, toc_choice) = expected();
+    let (convention, toc_choice) = expected::expected_of(flags);
     let base = block.start();
     // SAFETY: the block is fresh, so nothing runs in it and no other code has it.
     let image = unsafe { block.bytes() };
@@ -197,6 +203,12 @@ fn load_at<'a>(
     // SAFETY: the block is this function's until the module has it, and was written.
     let memory = unsafe { Memory::new(block.range(), placed.text.clone()) };
     let (name, info) = identify(&memory, section(klp::info::SECTION), convention)?;
+    if info.flags != flags {
+        return Err(ModuleError::RelocatedFlags {
+            file: flags,
+            found: info.flags,
+        });
+    }
     let notified = NOTIFIED.get();
     let carried = notified.map_or(Ok(None), |(describe, ..)| describe(&memory, &info))?;
     if let Some(file) = file_name.filter(|file| *file != name) {
@@ -205,8 +217,9 @@ fn load_at<'a>(
     if find(&name).is_some() {
         return Err(ModuleError::Loaded(name));
     }
-    // A module that claims to restore r2 must have been proved to.
-    if convention != Convention::Plain && info.seal != klp::seal::of(plan.code()) {
+    // A module that claims to restore r2, or never to change it, must have been proved to.
+    let claims = convention != Convention::Plain || info.keeps_kernels_toc();
+    if claims && info.seal != klp::seal::of(plan.code()) {
         return Err(ModuleError::NotProved { name, convention });
     }
     block.protect(placed.text.end, placed.constants_end)?;
@@ -232,6 +245,7 @@ fn load_at<'a>(
         toc: placed.toc,
         convention,
         toc_choice,
+        keeps_kernels_toc: info.keeps_kernels_toc(),
         stubs: placed.stubs().count(),
         relocations: placed.relocations().collect(),
         sites,

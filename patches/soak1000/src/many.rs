@@ -47,7 +47,7 @@ macro_rules! replace_many {
             static FUNCTIONS: [klp::Function; $count] = many::functions(&NAMES, new as *const ());
             static OBJECTS: [klp::Object; 1] =
                 [klp::Object::new("", &FUNCTIONS, klp::Callbacks::NONE)];
-            klp::Info::new($name, false, &OBJECTS, &[], &[])
+            klp::Info::new($name, 0, &OBJECTS, &[], &[])
         };
 
         klp::replacement! {

@@ -35,9 +35,22 @@ pub struct Package {
     pub manifest: PathBuf,
     /// The images that pack its module, beside the largest, which packs all.
     images: Vec<Image>,
+    /// Whether its module keeps the kernel's TOC, whatever convention is asked for: it is
+    /// built in [`Convention::Plain`] for each.
+    pub(super) keeps_kernels_toc: bool,
 }
 
 impl Package {
+    /// The convention that its module is built in where this one is asked for.
+    #[must_use]
+    pub fn convention_for(&self, asked: Convention) -> Convention {
+        if self.keeps_kernels_toc {
+            Convention::Plain
+        } else {
+            asked
+        }
+    }
+
     /// Whether an image packs its module.
     #[must_use]
     pub fn is_packed_by(&self, image: Image) -> bool {
@@ -72,6 +85,16 @@ fn package(manifest: &Path) -> Result<Package> {
     let package = table.get("package").context("no package")?;
     let name = package.get("name").and_then(toml::Value::as_str);
     let metadata = package.get("metadata").and_then(|all| all.get("klplab"));
+    let keeps_kernels_toc = match metadata.and_then(|ours| ours.get("toc")) {
+        None => false,
+        Some(toc) => {
+            ensure!(
+                toc.as_str() == Some("kernel"),
+                "`toc = {toc}` under [package.metadata.klplab], expected \"kernel\" or nothing"
+            );
+            true
+        }
+    };
     let images = match metadata.and_then(|ours| ours.get("images")) {
         None => vec![Image::Klplab],
         Some(names) => {
@@ -86,13 +109,14 @@ fn package(manifest: &Path) -> Result<Package> {
         name: name.context("no name")?.to_owned(),
         manifest: manifest.to_owned(),
         images,
+        keeps_kernels_toc,
     })
 }
 
 /// The archives that cargo makes of the crates, in their order. Those of another
 /// convention or level take the place of these.
 pub fn archives(
-    packages: &[Package],
+    packages: &[&Package],
     convention: Convention,
     opt: Option<&str>,
     target: &Path,
@@ -136,7 +160,7 @@ pub fn archives(
         "the patches did not build: `cargo build` failed"
     );
     let messages = String::from_utf8_lossy(&output.stdout);
-    let archive = |package| archive_of(package, &messages);
+    let archive = |package: &&Package| archive_of(package, &messages);
     packages.iter().map(archive).collect()
 }
 

@@ -100,6 +100,14 @@ pub fn stamp(mut module: Vec<u8>, id: &[u8; info::BUILD_ID_BYTES]) -> Result<Vec
     Ok(module)
 }
 
+/// Whether a module's descriptor says that it keeps the kernel's TOC.
+pub(super) fn keeps_kernels_toc(module: &[u8]) -> Result<bool> {
+    let place = descriptor(module)? + offset_of!(Info, flags);
+    let flags = module.get(place..).and_then(<[u8]>::first_chunk);
+    let flags = flags.context("the descriptor is cut off")?;
+    Ok(u32::from_le_bytes(*flags) & info::KERNELS_TOC != 0)
+}
+
 /// Where the descriptor is in a module's file.
 fn descriptor(module: &[u8]) -> Result<usize> {
     let file = symbols::parse(module)?;

@@ -1,7 +1,9 @@
-//! Calls of replacement functions from within their module.
+//! Direct calls that must not be.
 //!
-//! A replacement restores r2 from the word that the hand-off has left in its caller's
-//! frame. A caller that bypasses the hand-off has left nothing there.
+//! Of a replacement function, from within its module: a call past the hand-off runs the new
+//! function whatever the thread's patch state is, and leaves no way to r2 in its caller's
+//! frame. And of what lies at a fixed address in the kernel, from a module that has
+//! another TOC: the kernel's function would have that in r2.
 
 use super::flow::{Leads, is_entry, leads, violation};
 use super::insn::Action;
@@ -10,8 +12,14 @@ use super::prefixed;
 use super::rule::{Rule, Violation};
 use std::ptr;
 
-/// The instructions of a function that call a replacement, or jump to one.
-pub fn check(module: &Module<'_>, code: &Code, replacements: &[&Code]) -> Vec<Violation> {
+/// The instructions of a function that call a replacement, or jump to one; and, unless the
+/// module keeps the kernel's TOC, those that go to the kernel without a stub.
+pub fn check(
+    module: &Module<'_>,
+    code: &Code,
+    replacements: &[&Code],
+    keeps_toc: bool,
+) -> Vec<Violation> {
     let mut found = Vec::new();
     let mut next = 0;
     while next < code.words.len() {
@@ -31,7 +39,13 @@ pub fn check(module: &Module<'_>, code: &Code, replacements: &[&Code]) -> Vec<Vi
                 let inside = words.is_some_and(|bytes| is_entry(one, bytes as usize / 4));
                 place.section == one.start.section && inside
             }),
-            Leads::Outside(_) | Leads::Anywhere => false,
+            Leads::Outside(name) => {
+                if !keeps_toc && module.is_fixed(&name) {
+                    found.push(violation(module, code, index, Rule::NoStub));
+                }
+                false
+            }
+            Leads::Anywhere => false,
         };
         if is_replacement {
             found.push(violation(module, code, index, Rule::CallsReplacement));

@@ -8,25 +8,97 @@ use super::flow::{Leads, is_entry, leads};
 use super::insn::{Action, Target};
 use super::module::{Code, Module, Place};
 use super::prefixed;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
-/// The entries, global and local, of all functions of a module that never
-/// return. `outside` names those elsewhere.
-pub fn diverging(module: &Module<'_>, outside: &[&str]) -> HashSet<Place> {
-    // No function returns until it is seen to; then its callers are looked at again.
-    let mut silent: HashSet<Place> = module.functions().iter().flat_map(entries).collect();
-    loop {
-        let before = silent.len();
-        for code in module.functions() {
-            if silent.contains(&code.start) && returns(module, code, &silent, outside) {
-                for entry in entries(code) {
-                    silent.remove(&entry);
+/// The functions of a module, and those that it calls elsewhere, that never return.
+pub struct Diverging<'a> {
+    /// The entries, global and local, of its own.
+    places: HashSet<Place>,
+    /// The names of others.
+    outside: &'a BTreeSet<String>,
+}
+
+impl<'a> Diverging<'a> {
+    /// Finds them. `outside` names those elsewhere.
+    pub fn of(module: &Module<'_>, outside: &'a BTreeSet<String>) -> Self {
+        // No function returns until it is seen to; then its callers are looked at again.
+        let places = module.functions().iter().flat_map(entries).collect();
+        let mut silent = Self { places, outside };
+        loop {
+            let before = silent.places.len();
+            for code in module.functions() {
+                if silent.places.contains(&code.start) && silent.returns(module, code) {
+                    for entry in entries(code) {
+                        silent.places.remove(&entry);
+                    }
                 }
             }
+            if silent.places.len() == before {
+                return silent;
+            }
         }
-        if silent.len() == before {
-            return silent;
+    }
+
+    /// Whether what a branch leads to never returns.
+    pub fn includes(&self, target: &Leads) -> bool {
+        match target {
+            Leads::To(place) => self.places.contains(place),
+            Leads::Outside(name) => self.outside.contains(name),
+            Leads::Inside(_) | Leads::Anywhere => false,
         }
+    }
+
+    /// The names of the module's own among them.
+    pub fn names(self, module: &Module<'_>) -> BTreeSet<String> {
+        let functions = module.functions().iter();
+        let silent = functions.filter(|code| self.places.contains(&code.start));
+        silent.map(|code| code.name.clone()).collect()
+    }
+
+    fn returns(&self, module: &Module<'_>, code: &Code) -> bool {
+        // It goes where a register says, and that is known.
+        if let Some(names) = module.stub_target(code) {
+            return !names.iter().any(|name| self.outside.contains(name));
+        }
+        let diverges = |target: &Leads| match target {
+            Leads::Inside(index) => is_entry(code, *index) && self.places.contains(&code.start),
+            target => self.includes(target),
+        };
+        let mut seen = vec![false; code.words.len()];
+        let mut open = vec![(code.local / 4) as usize];
+        while let Some(index) = open.pop() {
+            match seen.get_mut(index) {
+                // Off the end: whatever comes there may return.
+                None => return true,
+                Some(true) => continue,
+                Some(seen) => *seen = true,
+            }
+            let (insn, length) = prefixed::at(&code.words, index);
+            match insn.action {
+                Action::Trap => continue,
+                Action::Branch {
+                    to,
+                    conditional,
+                    link,
+                } => {
+                    let target = leads(module, code, index, to);
+                    match (&target, link) {
+                        (_, true) if !diverges(&target) => open.push(index + 1),
+                        (_, true) => {}
+                        (Leads::Inside(inside), false) => open.push(*inside),
+                        (Leads::Anywhere, false) => return true,
+                        (_, false) if !diverges(&target) => return true,
+                        (_, false) => {}
+                    }
+                    debug_assert!(to != Target::Lr || target == Leads::Anywhere);
+                    if conditional {
+                        open.push(index + 1);
+                    }
+                }
+                _ => open.push(index + length),
+            }
+        }
+        false
     }
 }
 
@@ -39,48 +111,4 @@ fn entries(code: &Code) -> [Place; 2] {
             ..code.start
         },
     ]
-}
-
-fn returns(module: &Module<'_>, code: &Code, silent: &HashSet<Place>, outside: &[&str]) -> bool {
-    let diverges = |target: &Leads| match target {
-        Leads::To(place) => silent.contains(place),
-        Leads::Outside(name) => outside.contains(&name.as_str()),
-        Leads::Inside(index) => is_entry(code, *index) && silent.contains(&code.start),
-        Leads::Anywhere => false,
-    };
-    let mut seen = vec![false; code.words.len()];
-    let mut open = vec![(code.local / 4) as usize];
-    while let Some(index) = open.pop() {
-        match seen.get_mut(index) {
-            // Off the end: whatever comes there may return.
-            None => return true,
-            Some(true) => continue,
-            Some(seen) => *seen = true,
-        }
-        let (insn, length) = prefixed::at(&code.words, index);
-        match insn.action {
-            Action::Trap => continue,
-            Action::Branch {
-                to,
-                conditional,
-                link,
-            } => {
-                let target = leads(module, code, index, to);
-                match (&target, link) {
-                    (_, true) if !diverges(&target) => open.push(index + 1),
-                    (_, true) => {}
-                    (Leads::Inside(inside), false) => open.push(*inside),
-                    (Leads::Anywhere, false) => return true,
-                    (_, false) if !diverges(&target) => return true,
-                    (_, false) => {}
-                }
-                debug_assert!(to != Target::Lr || target == Leads::Anywhere);
-                if conditional {
-                    open.push(index + 1);
-                }
-            }
-            _ => open.push(index + length),
-        }
-    }
-    false
 }

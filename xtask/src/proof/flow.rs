@@ -1,5 +1,6 @@
 //! The ways through a function.
 
+use super::diverge::Diverging;
 use super::insn::{Action, Target};
 use super::module::{Code, Module, Place};
 use super::prefixed;
@@ -7,7 +8,6 @@ use super::rule::{Rule, Violation};
 use super::state::State;
 use super::step::Step;
 use disasm::Line;
-use std::collections::HashSet;
 
 /// Where a branch leads.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -58,8 +58,7 @@ pub fn is_entry(code: &Code, index: usize) -> bool {
 struct Walk<'a> {
     module: &'a Module<'a>,
     code: &'a Code,
-    diverging: &'a HashSet<Place>,
-    outside: &'a [&'a str],
+    diverging: &'a Diverging<'a>,
     without_toc: bool,
 }
 
@@ -97,7 +96,7 @@ impl Walk<'_> {
                     (Leads::Inside(target), false, _) => next.push(target),
                     (target, true, _) => {
                         step.call();
-                        goes_on = conditional || !self.diverges(&target);
+                        goes_on = conditional || !self.diverging.includes(&target);
                     }
                     (_, false, Target::Lr) => step.ret(),
                     (_, false, Target::Register) => step.broken.push(Rule::ComputedJump),
@@ -114,31 +113,19 @@ impl Walk<'_> {
         }
         (step.state, next)
     }
-
-    fn diverges(&self, target: &Leads) -> bool {
-        match target {
-            Leads::To(place) => self.diverging.contains(place),
-            Leads::Outside(name) => self.outside.contains(&name.as_str()),
-            _ => false,
-        }
-    }
 }
 
-/// What a replacement function breaks. `diverging` are the entries of functions
-/// of the module, `outside` the names of functions elsewhere, that never return.
-/// `without_toc` says that r2 is a volatile register.
+/// What a replacement function breaks. `without_toc` says that r2 is a volatile register.
 pub fn check(
     module: &Module<'_>,
     code: &Code,
-    diverging: &HashSet<Place>,
-    outside: &[&str],
+    diverging: &Diverging<'_>,
     without_toc: bool,
 ) -> Vec<Violation> {
     let walk = Walk {
         module,
         code,
         diverging,
-        outside,
         without_toc,
     };
     let entry = (code.local / 4) as usize;

@@ -3,11 +3,12 @@
 use crate::symbols;
 use anyhow::{Context, Result, bail, ensure};
 use klp::{Convention, Function, Info, Object, info};
+use modload::STUB_WORDS;
 use object::elf;
 use object::read::elf::{ElfFile64, ElfSection64};
 use object::{
     Endianness, Object as _, ObjectSection, ObjectSymbol, RelocationFlags, RelocationTarget,
-    SectionIndex, SymbolFlags, SymbolIndex, SymbolKind,
+    SectionIndex, SymbolFlags, SymbolIndex, SymbolKind, SymbolSection,
 };
 use std::collections::{BTreeMap, HashMap};
 use std::mem::offset_of;
@@ -35,6 +36,8 @@ pub struct Reference {
     pub to: Option<Place>,
     /// The symbol's name; empty for a section.
     pub name: String,
+    /// What is added to the symbol's address.
+    pub addend: i64,
 }
 
 impl Reference {
@@ -69,6 +72,9 @@ pub struct Module<'data> {
     file: ElfFile64<'data, Endianness>,
     references: HashMap<SectionIndex, BTreeMap<u64, Reference>>,
     functions: Vec<Code>,
+    /// The names of what lies elsewhere at a fixed address: in the kernel that the module
+    /// is for.
+    fixed: BTreeMap<u64, Vec<String>>,
 }
 
 impl<'data> Module<'data> {
@@ -82,9 +88,15 @@ impl<'data> Module<'data> {
             references.insert(section.index(), of);
         }
         let mut functions = Vec::new();
+        let mut fixed: BTreeMap<u64, Vec<String>> = BTreeMap::new();
         for symbol in file.symbols() {
-            if symbol.kind() == SymbolKind::Text && !symbol.is_undefined() {
-                let name = symbol.name().context("a symbol's name")?;
+            let name = symbol.name().context("a symbol's name")?;
+            if symbol.section() == SymbolSection::Absolute && symbol.kind() != SymbolKind::File {
+                fixed
+                    .entry(symbol.address())
+                    .or_default()
+                    .push(name.to_owned());
+            } else if symbol.kind() == SymbolKind::Text && !symbol.is_undefined() {
                 // The linker's own have none: each is an entry into the next one.
                 if LINKERS.iter().any(|own| name.starts_with(own)) {
                     continue;
@@ -97,6 +109,7 @@ impl<'data> Module<'data> {
             file,
             references,
             functions,
+            fixed,
         })
     }
 
@@ -112,6 +125,36 @@ impl<'data> Module<'data> {
             place.section == code.start.section && into.is_some_and(|i| i == 0 || i == code.local)
         };
         self.functions.iter().find(enters)
+    }
+
+    /// If a function is a stub as [`modload::stub`] makes it, and goes to a fixed address of
+    /// the kernel's, the names of what is there.
+    pub fn stub_target(&self, code: &Code) -> Option<&[String]> {
+        let words = code.words.get(..STUB_WORDS)?;
+        // The number that it loads, in four parts.
+        let part = |index: usize| u64::from(words[index] & 0xffff);
+        let address = part(1) << 48 | part(2) << 32 | part(4) << 16 | part(5);
+        let is_stub = *words == modload::stub(address);
+        is_stub
+            .then(|| self.fixed.get(&address))
+            .flatten()
+            .map(Vec::as_slice)
+    }
+
+    /// Whether what a relocation names lies elsewhere at a fixed address: a symbol, or no more
+    /// than a number.
+    pub fn is_fixed(&self, name: &str) -> bool {
+        name.is_empty() || self.fixed.values().flatten().any(|other| other == name)
+    }
+
+    /// The flags of the descriptor.
+    pub fn flags(&self) -> Result<u32> {
+        let place = self.descriptor()? + offset_of!(Info, flags) as u64;
+        Ok(u32::try_from(self.number(
+            self.info()?.index(),
+            place,
+            4,
+        )?)?)
     }
 
     /// What the word at a place refers to.
@@ -139,6 +182,35 @@ impl<'data> Module<'data> {
     /// The functions that the descriptor puts in other functions' place, in the
     /// kernel and in other modules.
     pub fn replacements(&self) -> Result<Vec<&Code>> {
+        let functions = self.listed()?.into_iter();
+        functions
+            .map(|(what, function)| {
+                let to = self.pointer(field(function, offset_of!(Function, new)));
+                let to = to.with_context(|| what.clone())?;
+                self.function_at(to).with_context(|| {
+                    format!(
+                        "{what}: no function starts at {}+{:#x}",
+                        self.section_name(to.section),
+                        to.offset
+                    )
+                })
+            })
+            .collect()
+    }
+
+    /// The names of the functions that they replace.
+    pub fn replaced(&self) -> Result<Vec<String>> {
+        let functions = self.listed()?.into_iter();
+        functions
+            .map(|(what, function)| {
+                self.text(field(function, offset_of!(Function, old)))
+                    .with_context(|| what)
+            })
+            .collect()
+    }
+
+    /// Where the descriptor lists functions to replace, and how to speak of each entry.
+    fn listed(&self) -> Result<Vec<(String, Place)>> {
         let info = Place {
             section: self.info()?.index(),
             offset: self.descriptor()?,
@@ -166,18 +238,8 @@ impl<'data> Module<'data> {
                 functions.with_context(|| format!("the functions of object {index}"))?;
             let count = functions.len();
             for (number, function) in functions.into_iter().enumerate() {
-                let what = || format!("replacement {number} of {count} in object {index}");
-                let to = self
-                    .pointer(field(function, offset_of!(Function, new)))
-                    .with_context(what)?;
-                found.push(self.function_at(to).with_context(|| {
-                    format!(
-                        "{}: no function starts at {}+{:#x}",
-                        what(),
-                        self.section_name(to.section),
-                        to.offset
-                    )
-                })?);
+                let what = format!("replacement {number} of {count} in object {index}");
+                found.push((what, function));
             }
         }
         Ok(found)
@@ -238,6 +300,21 @@ impl<'data> Module<'data> {
             .fold(0, |sum, &byte| sum << 8 | u64::from(byte)))
     }
 
+    /// The text that a [`klp::Text`] leads to.
+    fn text(&self, place: Place) -> Result<String> {
+        let length = self.number(place.section, place.offset + size_of::<u64>() as u64, 8)?;
+        if length == 0 {
+            return Ok(String::new());
+        }
+        let start = self.pointer(place)?;
+        let data = self.file.section_by_index(start.section)?.data()?;
+        let from = usize::try_from(start.offset)?;
+        let end = from.checked_add(usize::try_from(length)?);
+        let bytes = end.and_then(|end| data.get(from..end));
+        let bytes = bytes.context("a text reaches past the end of its section")?;
+        Ok(std::str::from_utf8(bytes)?.to_owned())
+    }
+
     fn pointer(&self, place: Place) -> Result<Place> {
         let reference = self.reference(place).context("there is no relocation")?;
         ensure!(
@@ -285,6 +362,7 @@ fn references_of<'data>(
                 kind: r_type.0,
                 to,
                 name,
+                addend: relocation.addend(),
             },
         );
     }
@@ -313,8 +391,12 @@ fn code<'data>(
     let SymbolFlags::Elf { st_other, .. } = symbol.flags() else {
         bail!("a symbol without ELF flags");
     };
-    let (offset, size) = (symbol.address(), symbol.size());
-    let data = file.section_by_index(section)?.data()?;
+    // Of a linked file, symbols and sections have addresses.
+    let in_file = file.section_by_index(section)?;
+    let offset = symbol.address().checked_sub(in_file.address());
+    let offset = offset.context("it begins in front of its section")?;
+    let size = symbol.size();
+    let data = in_file.data()?;
     let start = usize::try_from(offset)?;
     let bytes = start
         .checked_add(usize::try_from(size)?)

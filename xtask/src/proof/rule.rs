@@ -20,12 +20,16 @@ pub enum Rule {
     ZeroBase,
     /// Has not the restore of the mail as posted, in a module that is to have it.
     NotAsPosted,
+    /// Writes r2, in a module that keeps the kernel's TOC in it.
+    ChangesToc,
     /// Reads or writes r2 after the restore, or in the middle of it.
     R2AfterRestore,
     /// Calls after the restore, or in the middle of it.
     CallAfterRestore,
     /// Calls a replacement function of the module past the hand-off.
     CallsReplacement,
+    /// Calls the kernel directly, in a module that has another TOC.
+    NoStub,
     /// Branches out of the function without coming back.
     TailCall,
     /// Branches to an address in a register.
@@ -57,7 +61,7 @@ pub enum Rule {
 
 impl Rule {
     /// All of them, with no bytes.
-    pub const ALL: [Rule; 22] = [
+    pub const ALL: [Rule; 24] = [
         Self::NoFrame,
         Self::LrNotSaved,
         Self::NotRestored,
@@ -65,9 +69,11 @@ impl Rule {
         Self::BadRestore,
         Self::ZeroBase,
         Self::NotAsPosted,
+        Self::ChangesToc,
         Self::R2AfterRestore,
         Self::CallAfterRestore,
         Self::CallsReplacement,
+        Self::NoStub,
         Self::TailCall,
         Self::ComputedJump,
         Self::WritesReserved,
@@ -92,17 +98,23 @@ impl fmt::Display for Rule {
             Self::RestoredTwice => "r2 is restored a second time",
             Self::BadRestore => {
                 "writes r2 with something else than the word at 12 of the caller's frame, \
-                 or that plus the LR saved at 16, while the frame is open"
+                 or that plus the LR saved at 16 while the frame is open, or plus LR when it is closed"
             }
             Self::ZeroBase => {
                 "restores r2 from address 12: as a base register, r0 means the number 0"
             }
             Self::NotAsPosted => "does not restore r2 as the mail has it, with r0 as the base",
+            Self::ChangesToc => {
+                "writes r2, which holds the kernel's TOC pointer in all of this module's code"
+            }
             Self::R2AfterRestore => "touches r2 after the restore has begun",
             Self::CallAfterRestore => "calls after the restore has begun",
             Self::CallsReplacement => {
-                "calls a replacement past the hand-off, which leaves it the way to r2: \
-                 call the function that it replaces"
+                "calls a replacement past the hand-off, which chooses the version and leaves it \
+                 the way to r2: call the function that it replaces"
+            }
+            Self::NoStub => {
+                "calls the kernel without a stub, which sets r12 and saves r2: the kernel's code has another TOC"
             }
             Self::TailCall => "leaves the function by a branch",
             Self::ComputedJump => "branches to where a register says: a jump table or a tail call",

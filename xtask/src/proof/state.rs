@@ -30,11 +30,18 @@ pub enum Value {
     EntryLr,
     /// LR on entry, loaded from where it was saved.
     SavedLr,
+    /// LR on entry, by the one or the other.
+    WayBack,
     /// The word at 12 of the caller's frame.
     Reserved,
 }
 
 impl Value {
+    /// Whether it is LR on entry.
+    pub fn is_way_back(self) -> bool {
+        matches!(self, Self::EntryLr | Self::SavedLr | Self::WayBack)
+    }
+
     /// Whether it may lead to the caller's frame.
     pub fn is_callers(self) -> bool {
         matches!(self, Self::FromCaller | Self::Stack(BACK_CHAIN..))
@@ -43,6 +50,8 @@ impl Value {
     fn join(self, other: Value) -> Value {
         if self == other {
             self
+        } else if self.is_way_back() && other.is_way_back() {
+            Value::WayBack
         } else {
             Value::mixed(self, other)
         }
@@ -79,10 +88,19 @@ impl Ways {
     pub const HALF: Ways = Ways(2);
     /// Done.
     pub const DONE: Ways = Ways(4);
+    /// In the middle of the restore with the frame closed.
+    pub const HALF_CLOSED: Ways = Ways(8);
+    /// Restored with the frame closed.
+    pub const CLOSED: Ways = Ways(16);
 
     /// Whether nothing else is true on any way.
     pub fn only(self, what: Ways) -> bool {
         self == what
+    }
+
+    /// Whether the restore is done on every way, in either form.
+    pub fn is_restored(self) -> bool {
+        self.0 & !(Self::DONE.0 | Self::CLOSED.0) == 0
     }
 }
 
@@ -134,6 +152,11 @@ impl State {
     pub fn in_frame(&self) -> bool {
         self.frame
             .is_some_and(|size| self.registers[R1] == Value::Stack(-size))
+    }
+
+    /// Whether r1 is the caller's and LR the way back, as at a return.
+    pub fn is_closed(&self) -> bool {
+        self.registers[R1] == Value::Stack(0) && self.lr.is_way_back()
     }
 
     /// What an address is. Number 0 takes the place of a base that is none.

@@ -132,12 +132,30 @@ impl Step<'_> {
                 }
                 if at == Address::number(RESERVED) {
                     self.breaks(Rule::ZeroBase);
-                } else if before.address(at) != Value::Stack(RESERVED) || !before.in_frame() {
+                } else if before.address(at) != Value::Stack(RESERVED)
+                    || !(before.in_frame() || before.is_closed())
+                {
                     self.breaks(Rule::BadRestore);
                 }
-                self.state.restored = Ways::HALF;
+                self.state.restored = match before.is_closed() {
+                    true => Ways::HALF_CLOSED,
+                    false => Ways::HALF,
+                };
             }
-            // Its second.
+            // Its second, with the frame closed: LR itself is the way back.
+            Action::Add {
+                rt: R2,
+                base: Some(a),
+                add: Operand::Register(b),
+            } if before.restored.only(Ways::HALF_CLOSED) => {
+                let (a, b) = (before.registers[a], before.registers[b]);
+                let fits = [(a, b), (b, a)].contains(&(Value::Reserved, before.lr));
+                if !fits || !before.is_closed() {
+                    self.breaks(Rule::BadRestore);
+                }
+                self.state.restored = Ways::CLOSED;
+            }
+            // Its second, with the frame open.
             Action::Add {
                 rt: R2,
                 base: Some(a),
@@ -222,19 +240,22 @@ impl Step<'_> {
     /// A return.
     pub fn ret(&mut self) {
         let state = self.state;
-        if !state.opened.only(Ways::DONE) {
-            self.breaks(Rule::NoFrame);
+        // With the frame closed, the restore needs neither of the two.
+        if !state.restored.only(Ways::CLOSED) {
+            if !state.opened.only(Ways::DONE) {
+                self.breaks(Rule::NoFrame);
+            }
+            if !state.lr_saved.only(Ways::DONE) {
+                self.breaks(Rule::LrNotSaved);
+            }
         }
-        if !state.lr_saved.only(Ways::DONE) {
-            self.breaks(Rule::LrNotSaved);
-        }
-        if !state.restored.only(Ways::DONE) {
+        if !state.restored.is_restored() {
             self.breaks(Rule::NotRestored);
         }
         if state.registers[R1] != Value::Stack(0) {
             self.breaks(Rule::Unbalanced);
         }
-        if !matches!(state.lr, Value::EntryLr | Value::SavedLr) {
+        if !state.lr.is_way_back() {
             self.breaks(Rule::WrongLr);
         }
     }

@@ -40,7 +40,7 @@ impl Fake {
         let nothing = Object::new("", &[], Callbacks::NONE);
         let function = Function::new("", 0, core::ptr::null());
         let mut fake = Box::new(Self {
-            info: Info::new("", false, &[], &[], &[]),
+            info: Info::new("", 0, &[], &[], &[]),
             objects: [nothing; 2],
             functions: [function; 2],
             addresses: [core::ptr::null(); 2],
