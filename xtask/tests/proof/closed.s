@@ -275,7 +275,8 @@ end runs_into_zeros
 function without_stub
         open
         bl      kernel_function
-        bl      0x456780
+        .reloc  2f, R_PPC64_REL24, 0x456780
+2:      .long   0x48000001
         close
         b       1f
 1:      ret

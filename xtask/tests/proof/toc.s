@@ -10,7 +10,8 @@ end good_leaf
 function_with_toc good_calls
         open
         bl      kernel_function
-        bl      0x456780
+        .reloc  2f, R_PPC64_REL24, 0x456780
+2:      .long   0x48000001
         bl      outside
         nop
         bl      good_leaf
