@@ -1,6 +1,7 @@
 //! All cases. A new one is a function in one of the modules below, and a row here.
 
 mod arguments;
+mod kernels_toc;
 mod nesting;
 mod places;
 mod stacks;
@@ -70,6 +71,8 @@ pub static CASES: &[Case] = &[
     case("far-module", "C lies more than 2 GiB from the kernel's TOC", places::far_module).needing(has_far_memory),
     case("leaf", "B is a leaf that sets up no TOC", toc::leaf),
     case("leaf-foreign-r2", "B is a leaf, and its caller has another TOC than the kernel's", toc::leaf_foreign),
+    case("kernels-toc", "C is in a module that keeps the kernel's TOC in r2, by every variant", kernels_toc::alone),
+    case("kernels-toc-stack", "such a patch lies on one of the variant's own form, and below it", kernels_toc::stacked),
     case("arguments-8", "as many arguments as fit in registers arrive", arguments::eight),
     case("arguments-9", "nine arguments arrive, one of them on the stack", arguments::nine),
     case("arguments-10", "ten arguments arrive, two of them on the stack", arguments::ten),

@@ -156,7 +156,9 @@ impl<'a> Module<'a> {
     #[must_use]
     pub fn section(&self, name: &str) -> Option<&'a [u8]> {
         let mut loaded = self.layout.loaded.iter();
-        loaded.find(|section| section.name == name).map(|section| section.bytes)
+        loaded
+            .find(|section| section.name == name)
+            .map(|section| section.bytes)
     }
 
     /// The names that [`Self::place`] asks its resolver for, in the order of

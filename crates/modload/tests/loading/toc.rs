@@ -1,8 +1,8 @@
 //! A TOC pointer from outside.
 
 use crate::compilers::module;
-use crate::elf::{Elf, OUTSIDE, WRITTEN};
-use crate::load::{BASE, DATA, resolve};
+use crate::elf::{ABSOLUTE, ADDR64, Elf, OUTSIDE, REL24, WRITTEN};
+use crate::load::{BASE, DATA, Memory, resolve};
 use crate::tools::Directory;
 use modload::{LoadError, Module, Placed};
 
@@ -128,4 +128,91 @@ fn sixteen_bits_overflow_sooner() {
         panic!("placed");
     };
     assert!(matches!(error, LoadError::Overflow { .. }), "{error}");
+}
+
+/// In reach of branches, as [`TOC`] is not.
+const OTHER: u64 = BASE - 0x4000;
+
+/// Calls of two functions at fixed addresses, as of a kernel that the module was made for, data
+/// of its there, and an address of it; `function` is where the first is.
+fn of_a_kernel(function: u64) -> Elf {
+    let mut elf = Elf::default();
+    // bl; b; beq; addis r3,r2; addi r3,r3; addis r4,r2; ld r4,(r4)
+    let text = elf.text(&[
+        0x4800_0001,
+        0x4800_0000,
+        0x4182_0000,
+        0x3c62_0000,
+        0x3863_0000,
+        0x3c82_0000,
+        0xe884_0000,
+    ]);
+    let data = elf.section(".data", WRITTEN, &[0; 8]);
+    let called = elf.symbol("called", ABSOLUTE, function);
+    // With a local entry behind the global one, by its symbol or by an addend.
+    let other = elf.symbol("other", ABSOLUTE, OTHER);
+    elf.last_symbol().local_entry = 3;
+    let found = elf.symbol("found", ABSOLUTE, TOC + 0x1_8000);
+    elf.relocate(text, 0, REL24, called, 8);
+    elf.relocate(text, 4, REL24, other, 0);
+    elf.relocate(text, 8, 11, called, 0); // REL14
+    elf.relocate(text, 12, 50, found, 16); // TOC16_HA
+    elf.relocate(text, 16, 48, found, 16); // TOC16_LO
+    elf.relocate(text, 20, 50, found, 16); // TOC16_HA
+    elf.relocate(text, 24, 64, found, 16); // TOC16_LO_DS
+    elf.relocate(data, 0, ADDR64, found, 3);
+    elf
+}
+
+/// No stub, and nothing is changed behind the call: what comes of r2 is the module's business.
+#[test]
+fn what_is_at_a_fixed_address_is_reached_directly() {
+    // In reach of a conditional branch too.
+    let near = BASE - 0x7000;
+    for own in [false, true] {
+        let file = of_a_kernel(near).build();
+        let module = Module::parse(&file).unwrap();
+        assert_eq!((module.stub_count(), module.undefined().count()), (0, 0));
+        let mut image = vec![0xa5; module.size()];
+        let (toc, placed) = match own {
+            false => (TOC, module.place_with_toc(BASE, &mut image, TOC, |_| None)),
+            true => {
+                let placed = module.place(BASE, &mut image, |_| None);
+                (placed.as_ref().unwrap().toc, placed)
+            }
+        };
+        let placed = placed.unwrap();
+        let memory = Memory { placed, image };
+        assert_eq!(memory.target(BASE), near + 8);
+        assert_eq!(memory.target(BASE + 4), OTHER + 8);
+        assert_eq!(memory.target(BASE + 8), near);
+        for address in [BASE + 12, BASE + 20] {
+            let found = toc.wrapping_add(sum(&memory.image, address));
+            assert_eq!(found, TOC + 0x1_8010, "{own}");
+        }
+        let data = memory.placed.section(".data").unwrap().start;
+        assert_eq!(memory.doubleword(data), TOC + 0x1_8003);
+        // It is no name of the module's.
+        assert!(memory.placed.symbol("called").is_none());
+    }
+}
+
+#[test]
+fn what_is_out_of_reach_of_a_branch_or_of_the_toc_is_refused() {
+    let sentence = |elf: Elf, toc| {
+        let file = elf.build();
+        place(&file, toc).map(drop).unwrap_err().to_string()
+    };
+    let mut far = of_a_kernel(BASE + 0x200_0000);
+    far.sections[0].relocations.retain(|one| one.kind != 11);
+    let text = sentence(far, TOC);
+    assert!(text.starts_with("R_PPC64_REL24 at .text+0x0 "), "{text}");
+    assert!(text.ends_with("0x2000008 does not fit"), "{text}");
+    let text = sentence(of_a_kernel(BASE - 0x9000), TOC);
+    assert!(text.starts_with("R_PPC64_REL14 at .text+0x8 "), "{text}");
+    let mut data = of_a_kernel(BASE - 0x7000);
+    data.symbols[2].value = TOC + 0x8000_0000;
+    let text = sentence(data, TOC);
+    assert!(text.starts_with("R_PPC64_TOC16_HA at .text+0xc "), "{text}");
+    assert!(text.ends_with("does not fit"), "{text}");
 }

@@ -38,7 +38,10 @@ pub static VARIANT: Variant = Variant {
     hand_off: epilogue::hand_off,
     toc: Toc::Own,
     gives_back_toc: false,
-    needs_page_zero: Some(("C reads address 12, where no page is", "tail-call-*")),
+    needs_page_zero: Some((
+        "C reads address 12, where no page is",
+        &["tail-call-*", "kernels-toc"],
+    )),
     expects: &[
         ("reserved-word", Judgement::Fail, epilogue::RESERVED),
         ("tail-call-*", Judgement::Fail, epilogue::GONE),
@@ -47,6 +50,7 @@ pub static VARIANT: Variant = Variant {
         ("module-local", Judgement::Fail, WRONG),
         ("far-module", Judgement::Fail, WRONG),
         ("tail-called", Judgement::Fail, WRONG),
+        ("kernels-toc-stack", Judgement::Fail, WRONG),
         ("interrupt", Judgement::Fail, WRONG),
         ("tracer-*", Judgement::Fail, WRONG),
         ("unpatch-inside", Judgement::Fail, WRONG),

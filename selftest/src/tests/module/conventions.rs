@@ -213,6 +213,56 @@ crate::selftest! {
         loader::unload(&name).map_err(|error| format!("{error}"))
     }
 
+    /// A module that keeps the kernel's TOC is taken under every expectation, and whatever is
+    /// expected later. Far from the kernel it is refused, and so it is if it was not proved, or
+    /// is of another convention.
+    fn the_kernels_toc_suits_all() {
+        const NAME: &str = "cases-kernels-toc";
+        let file = |convention| {
+            let mut files = loader::files().iter();
+            let found = files.find(|file| (file.name, file.convention) == (NAME, convention));
+            found.ok_or_else(|| format!("no `{NAME}` for {convention:?}"))
+        };
+        let damaged = |offset: usize, value: u32| {
+            let mut bytes = file(Convention::USUAL)?.bytes.to_vec();
+            let place = super::position(&bytes, &klp::info::MAGIC.to_le_bytes())? + offset;
+            bytes[place..place + 4].copy_from_slice(&value.to_le_bytes());
+            Ok::<_, String>(bytes)
+        };
+        for convention in Convention::ALL {
+            check!(file(convention)?.bytes == file(Convention::USUAL)?.bytes, "{convention:?}");
+            for toc in [TocChoice::Own, TocChoice::Kernels] {
+                let expectation = Expectation::new(convention, toc);
+                let module = file(convention)?.load().map_err(|error| format!("{error}"))?;
+                let found = (module.convention, module.toc_choice, module.toc);
+                drop(expectation);
+                let stays = module.is_as_expected();
+                drop(module);
+                loader::unload(NAME).map_err(|error| format!("{error}"))?;
+                check!(found == (Convention::Plain, TocChoice::Kernels, kernel_toc()), "{found:?}");
+                check!(stays, "{convention:?}, {toc:?}: it is to be loaded anew");
+            }
+        }
+        let unsealed = damaged(offset_of!(klp::Info, seal), 0)?;
+        let sentence = refused(&unsealed)?;
+        check!(sentence.contains("claims to keep the kernel's TOC, and its code was not proved"), "{sentence}");
+        let sentence = refused(&damaged(offset_of!(klp::Info, convention), 1)?)?;
+        check!(sentence.contains("must follow return convention 0 (plain), and follows 1"), "{sentence}");
+        let sentence = refused(&damaged(offset_of!(klp::Info, flags), 6)?)?;
+        check!(sentence.contains("flags are 0x6, of which only 0x3 are known"), "{sentence}");
+        // Without the flag it is a plain module as any other.
+        let sentence = refused(&damaged(offset_of!(klp::Info, flags), 0)?)?;
+        check!(sentence.contains("the hand-off asks for epilogue"), "{sentence}");
+        match loader::load_far(file(Convention::USUAL)?.bytes) {
+            Err(error) => {
+                let sentence = format!("{error}");
+                check!(sentence.contains("can't be loaded far away"), "{sentence}");
+            }
+            Ok(_) => return Err("it was loaded far away".into()),
+        }
+        Ok(())
+    }
+
     /// A module is refused under each expectation but its own, and nothing changes.
     fn others_are_refused() {
         for built in Convention::ALL {

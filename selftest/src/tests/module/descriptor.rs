@@ -7,7 +7,7 @@ use core::{
     mem::offset_of,
     sync::atomic::{AtomicU64, Ordering},
 };
-use klp::{Callback, Callbacks, Context, Function, Info, Object, Provided, State, Text};
+use klp::{Callback, Callbacks, Context, Function, Info, Object, Provided, State, Text, info};
 use livepatch::{Descriptor, Wanted};
 use loader::{Memory, ModuleError, build_id, identify};
 use machine::symbols;
@@ -120,7 +120,7 @@ fn callback(address: *const ()) -> Option<Callback> {
 type Case = (fn(&mut Fake), &'static str);
 
 /// What is wrong with the descriptor itself, or with its tables.
-const TABLES: [Case; 17] = [
+const TABLES: [Case; 19] = [
     (|fake| fake.info.magic ^= 1, "the descriptor begins with"),
     (
         |fake| fake.info.convention = 0,
@@ -131,12 +131,20 @@ const TABLES: [Case; 17] = [
         "module `fake` is for the kernel with build id",
     ),
     (
-        |fake| fake.info.flags = 2,
-        "flags are 0x2, of which only 0x1 is known",
+        |fake| fake.info.flags = 4,
+        "flags are 0x4, of which only 0x3 are known",
     ),
     (
         |fake| fake.info.flags = 0x8000_0001,
         "flags are 0x80000001, of which",
+    ),
+    (
+        |fake| fake.info.flags = info::KERNELS_TOC,
+        "`fake` keeps the kernel's TOC, so it must follow return convention 0 (plain), and follows 1 (epilogue)",
+    ),
+    (
+        |fake| (fake.info.flags, fake.info.convention) = (info::KERNELS_TOC, 0),
+        "keeps the kernel's TOC can't replace `other::work` of module `other`",
     ),
     (
         |fake| fake.info.object_count = 257,
