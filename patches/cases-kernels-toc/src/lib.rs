@@ -2,7 +2,10 @@
 //! r2 is the kernel's in all of this.
 #![no_std]
 
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::{
+    hint::black_box,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 klp::module! {
     name: "cases-kernels-toc",
@@ -29,11 +32,11 @@ unsafe extern "C" {
 }
 
 /// What is added to what the old functions return: in the module's memory, which the
-/// kernel's TOC pointer leads to.
+/// kernel's TOC pointer leads to. (For all that the compiler knows, it changes.)
 static MORE: AtomicU64 = AtomicU64::new(2_000_000);
 
 fn more() -> u64 {
-    MORE.load(Ordering::Relaxed)
+    black_box(&MORE).load(Ordering::Relaxed)
 }
 
 klp::replacement! {

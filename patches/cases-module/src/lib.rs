@@ -1,7 +1,10 @@
 //! Replaces a function of the module `cases-target`.
 #![no_std]
 
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::{
+    hint::black_box,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 klp::module! {
     name: "cases-module",
@@ -14,11 +17,11 @@ static MORE: AtomicU64 = AtomicU64::new(1_000_000);
 klp::replacement! {
     /// C.
     pub extern "C" fn inner(value: u64) -> u64 {
-        value + MORE.load(Ordering::Relaxed)
+        value + black_box(&MORE).load(Ordering::Relaxed)
     }
 
     /// Holds no thread.
     pub extern "C" fn hold(_what: *const ()) -> u64 {
-        MORE.load(Ordering::Relaxed)
+        black_box(&MORE).load(Ordering::Relaxed)
     }
 }
