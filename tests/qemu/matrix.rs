@@ -135,11 +135,12 @@ fn power9() -> Result<()> {
 fn several_cpus() -> Result<()> {
     let append = "mode=matrix case=kernels-toc*";
     let run = Boot::new("matrix::several_cpus", SEVERAL, append)?.run()?;
-    let cells = check(&run)?;
+    run.expect(&Outcome::Guest(0))?;
+    let cells = cells(&run)?;
     let passed = cells.iter().filter(|cell| cell["observed"] == "pass");
     let (passed, all) = (passed.count(), cells.len());
     // On one of the variant's own form, `epilogue-as-posted` can't.
-    ensure!(passed + 1 == all, "{passed} of {all} passed");
+    ensure!(passed + 1 == all && passed > 10, "{passed} of {all} passed");
     Ok(())
 }
 
