@@ -72,8 +72,8 @@ pub use rule::{Rule, Violation};
 use anyhow::{Context, Result, ensure};
 use diverge::Diverging;
 use klp::{Convention, info};
-use module::{Code, Module};
-use std::collections::BTreeSet;
+use module::{Code, Module, Place};
+use std::collections::{BTreeSet, HashMap};
 
 /// The kernel's exported functions that never return.
 pub const DIVERGING: [&str; 1] = ["klp_panic"];
@@ -142,8 +142,8 @@ pub fn prove(bytes: &[u8]) -> Result<Outcome> {
 
 /// The same for a module that calls functions of a kernel's at their addresses, by symbols
 /// that have these as their values (`SHN_ABS`). `never_return` are the names of those that don't:
-/// see [`never_return`]. What the module itself replaces counts as returning: the
-/// call comes to the new function.
+/// see [`never_return`]. A call of what the module itself replaces may come to the new
+/// function, which then must not return either.
 ///
 /// # Errors
 /// As [`prove`].
@@ -151,18 +151,39 @@ pub fn prove_for(bytes: &[u8], never_return: &BTreeSet<String>) -> Result<Outcom
     let module = Module::parse(bytes)?;
     let asked = asked(&module)?;
     let functions = module.replacements()?;
-    let mut outside = never_return.clone();
-    for old in module.replaced()? {
-        outside
-            .retain(|name| *name != old && format!("{:#}", rustc_demangle::demangle(name)) != old);
+    let mut replaced = HashMap::new();
+    for (old, new) in module.replaced()?.into_iter().zip(&functions) {
+        let is_old = |name: &&String| **name == old || readable(name) == old;
+        replaced.extend(
+            never_return
+                .iter()
+                .filter(is_old)
+                .map(|name| (name.clone(), new.start)),
+        );
     }
     Ok(judge(
         &module,
         asked,
         &functions,
         module.functions().iter(),
-        outside,
+        Elsewhere {
+            never_return,
+            replaced,
+        },
     ))
+}
+
+/// What a symbol is called by a reader.
+fn readable(name: &str) -> String {
+    format!("{:#}", rustc_demangle::demangle(name))
+}
+
+/// What is known of functions elsewhere.
+struct Elsewhere<'a> {
+    /// The names of those that never return, beside [`DIVERGING`].
+    never_return: &'a BTreeSet<String>,
+    /// Where the new functions are for those of them that the module replaces.
+    replaced: HashMap<String, Place>,
 }
 
 /// What a module's descriptor asks for.
@@ -187,8 +208,8 @@ fn asked(module: &Module<'_>) -> Result<Asked> {
 /// When the file can't be read.
 pub fn never_return(kernel: &[u8]) -> Result<BTreeSet<String>> {
     let module = Module::parse(kernel)?;
-    let none = BTreeSet::new();
-    Ok(Diverging::of(&module, &none).names(&module))
+    let (none, replaced) = (BTreeSet::new(), HashMap::new());
+    Ok(Diverging::of(&module, &none, &replaced).names(&module))
 }
 
 /// Proves the functions of these symbols, in a relocatable file without a
@@ -222,21 +243,24 @@ pub fn prove_functions_for(
         asked.into(),
         &functions,
         functions.iter().copied(),
-        never_return.clone(),
+        Elsewhere {
+            never_return,
+            replaced: HashMap::new(),
+        },
     ))
 }
 
-/// Judges replacement functions, and what is asked of `all` functions. `outside` are the names
-/// of functions elsewhere that never return, beside [`DIVERGING`].
+/// Judges replacement functions, and what is asked of `all` functions.
 fn judge<'m>(
     module: &'m Module<'_>,
     asked: Asked,
     functions: &[&Code],
     all: impl Iterator<Item = &'m Code>,
-    mut outside: BTreeSet<String>,
+    elsewhere: Elsewhere<'_>,
 ) -> Outcome {
+    let mut outside = elsewhere.never_return.clone();
     outside.extend(DIVERGING.map(String::from));
-    let diverging = Diverging::of(module, &outside);
+    let diverging = Diverging::of(module, &outside, &elsewhere.replaced);
     let convention = match asked {
         Asked::Convention(convention) => convention,
         Asked::KernelsToc => Convention::Plain,

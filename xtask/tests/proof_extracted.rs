@@ -89,6 +89,7 @@ fn a_return_that_was_rewritten_restores_r2_behind_the_frame() {
         "good_conditional",
         "good_frame",
         "good_both",
+        "good_privileged",
         "good_order",
     ];
     let bad: [(&str, &[(Rule, &str)]); 26] = [

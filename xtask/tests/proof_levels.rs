@@ -5,6 +5,9 @@ use xtask::image::Image;
 use xtask::modules;
 use xtask::proof::{EXERCISES, Outcome, is_failed_control, prove};
 
+/// A module that is built plain whatever convention is asked for, and must be proved.
+const KEEPS_TOC: &str = "cases-kernels-toc";
+
 /// Builds the patches at each level, and counts their functions that are proved,
 /// and those that fail as they must.
 fn outcomes(convention: Convention, levels: &[&str]) -> (usize, usize) {
@@ -13,7 +16,9 @@ fn outcomes(convention: Convention, levels: &[&str]) -> (usize, usize) {
         for module in modules::link_all(Image::Test, convention, Some(level)).unwrap() {
             let name = &module.name;
             // Not mended yet.
-            if EXERCISES.contains(&name.as_str()) {
+            if EXERCISES.contains(&name.as_str())
+                || name == KEEPS_TOC && convention != Convention::Plain
+            {
                 continue;
             }
             let outcome = prove(&module.bytes).unwrap();
@@ -52,6 +57,8 @@ fn as_posted_none_of_them_keeps_it() {
 }
 
 #[test]
-fn no_frame_is_too_large_without_a_convention_too() {
-    assert_eq!(outcomes(Convention::Plain, &["0", "2"]), (0, 0));
+fn without_a_convention_frames_are_looked_at_and_modules_that_keep_the_kernels_toc() {
+    let (proved, failed) = outcomes(Convention::Plain, &["0", "1", "2", "3", "s"]);
+    assert!(proved >= 40, "only {proved} functions to prove");
+    assert_eq!(failed, 0);
 }

@@ -8,7 +8,7 @@ use super::flow::{Leads, is_entry, leads};
 use super::insn::{Action, Target};
 use super::module::{Code, Module, Place};
 use super::prefixed;
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// The functions of a module, and those that it calls elsewhere, that never return.
 pub struct Diverging<'a> {
@@ -16,14 +16,24 @@ pub struct Diverging<'a> {
     places: HashSet<Place>,
     /// The names of others.
     outside: &'a BTreeSet<String>,
+    /// What comes in the place of some of those: a call may come to the one or the other.
+    replaced: &'a HashMap<String, Place>,
 }
 
 impl<'a> Diverging<'a> {
-    /// Finds them. `outside` names those elsewhere.
-    pub fn of(module: &Module<'_>, outside: &'a BTreeSet<String>) -> Self {
+    /// Finds them. `outside` names those elsewhere, and `replaced` what the module replaces.
+    pub fn of(
+        module: &Module<'_>,
+        outside: &'a BTreeSet<String>,
+        replaced: &'a HashMap<String, Place>,
+    ) -> Self {
         // No function returns until it is seen to; then its callers are looked at again.
         let places = module.functions().iter().flat_map(entries).collect();
-        let mut silent = Self { places, outside };
+        let mut silent = Self {
+            places,
+            outside,
+            replaced,
+        };
         loop {
             let before = silent.places.len();
             for code in module.functions() {
@@ -43,9 +53,15 @@ impl<'a> Diverging<'a> {
     pub fn includes(&self, target: &Leads) -> bool {
         match target {
             Leads::To(place) => self.places.contains(place),
-            Leads::Outside(name) => self.outside.contains(name),
+            Leads::Outside(name) => self.includes_outside(name),
             Leads::Inside(_) | Leads::Anywhere => false,
         }
+    }
+
+    /// Whether a function elsewhere never returns, nor does what replaces it.
+    fn includes_outside(&self, name: &String) -> bool {
+        let new = self.replaced.get(name);
+        self.outside.contains(name) && new.is_none_or(|place| self.places.contains(place))
     }
 
     /// The names of the module's own among them.
@@ -58,7 +74,7 @@ impl<'a> Diverging<'a> {
     fn returns(&self, module: &Module<'_>, code: &Code) -> bool {
         // It goes where a register says, and that is known.
         if let Some(names) = module.stub_target(code) {
-            return !names.iter().any(|name| self.outside.contains(name));
+            return !names.iter().any(|name| self.includes_outside(name));
         }
         let diverges = |target: &Leads| match target {
             Leads::Inside(index) => is_entry(code, *index) && self.places.contains(&code.start),

@@ -54,6 +54,9 @@ pub fn decode(word: u32) -> Insn {
         695 => store_x(word, 4, false, true),
         727 => store_x(word, 8, false, false),
         759 => store_x(word, 8, false, true),
+        // `or` of a register with itself into itself says how fast the thread may run (Book II,
+        // 3.2).
+        444 if t == a && t == b => plain(0, 0),
         // `or`, which is also `mr`.
         444 if t == b => Insn {
             reads: rt,
@@ -76,6 +79,10 @@ pub fn decode(word: u32) -> Insn {
         // Of one: counts, extensions, parity; `srawi`, `sradi`.
         26 | 58 | 538 | 570 | 954 | 922 | 986 | 122 | 378 | 506 | 154 | 186 => plain(rt, ra),
         824 | 826 | 827 => plain(rt, ra),
+        // `mfmsr`; `mtmsr`, `mtmsrd` (Book III, 5.4.4): interrupts off and on, in code of the
+        // kernel's.
+        83 => plain(0, rt),
+        146 | 178 => plain(rt, 0),
         // `sync`, `eieio`; cache hints and flushes.
         598 | 854 => plain(0, 0),
         278 | 246 | 54 | 86 | 982 => plain(base | rb, 0),
@@ -115,7 +122,8 @@ fn special(word: u32, register: usize) -> Insn {
     let action = match (moves_to, number) {
         (true, 8) => Action::ToLr { rs: register },
         (false, 8) => Action::FromLr { rt: register },
-        (_, 1 | 9) | (false, 268 | 269) => Action::Plain,
+        // To read any other changes nothing.
+        (_, 1 | 9) | (false, _) => Action::Plain,
         _ => Action::Unknown,
     };
     Insn {

@@ -79,6 +79,17 @@ function good_both
 1:      ret
 end good_both
 
+# Interrupts off and on; SPRG0; and how fast the thread may run.
+function good_privileged
+        mfmsr   9
+        mtmsrd  10,1
+        mfspr   3,272
+        or      2,2,2
+        mtmsrd  9,1
+        b       1f
+1:      ret
+end good_privileged
+
 # The two halves of the sum the other way round.
 function good_order
         mflr    9

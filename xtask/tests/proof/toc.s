@@ -35,6 +35,7 @@ function good_privileged
         mtmsrd  9,1
         mfmsr   9
         mfspr   3,272
+        or      2,2,2
         mtctr   12
         bctr
 end good_privileged
