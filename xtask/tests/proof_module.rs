@@ -1,10 +1,11 @@
 //! The proof and the build id, on a module with a descriptor that is made by hand.
 
 use klp::{Convention, Function, Info, MOST_FRAME, Object, info};
+use std::collections::BTreeSet;
 use std::mem::offset_of;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use xtask::proof::{Outcome, Rule, prove};
+use xtask::proof::{Outcome, Rule, prove, prove_for};
 use xtask::{modules, tool};
 
 /// What `second` and `helper` are like.
@@ -13,12 +14,22 @@ struct Parts {
     restores: bool,
     frame: usize,
     sizes: bool,
+    flags: u32,
+    /// The name of what `first` replaces, which ends in a call of the kernel's function at
+    /// [`PANICS`].
+    old: &'static str,
 }
+
+/// Where the kernel has a function that never returns, and its name.
+const PANICS: u64 = 0x4567_8900;
+const NAME: &str = "kernel_panics";
 
 const GOOD: Parts = Parts {
     restores: true,
     frame: MOST_FRAME,
     sizes: true,
+    flags: 0,
+    old: "",
 };
 
 /// A linked module that replaces a function of the kernel's by `first`, which calls
@@ -30,16 +41,30 @@ fn module(name: &str, convention: Convention, parts: Parts) -> Vec<u8> {
         size_of::<Object>(),
     );
     let restore = if parts.restores { "restore" } else { "nop" };
+    let (branch, panics) = match parts.old {
+        "" => ("", ""),
+        _ => ("beq 1f", "1: bl stub; .long 0"),
+    };
+    let stub = modload::stub(PANICS).map(|word| word.to_string());
     let source = format!(
         r#"
         .include "common.inc"
 function_with_toc first
         open
+        {branch}
         bl      helper
-        restore
+        {restore}
         close
         blr
+        {panics}
 end first
+
+        .globl  {NAME}
+        .set    {NAME}, {PANICS}
+        .section .text.stub, "ax"
+        .type   stub, @function
+stub:   .long   {stub}
+        .size   stub, . - stub
 
         .section .text.second, "ax"
         .p2align 4
@@ -70,10 +95,12 @@ end unreached
 
         .section .data.rel.ro.list, "aw"
 kernels:
+        .quad   old, {old_length}
         .org    kernels + {new}
         .quad   first
         .org    kernels + {function}
-others: .org    others + {new}
+others: .quad   0, 0
+        .org    others + {new}
         .quad   second
         .org    others + {function}
 list:   .org    list + {functions}
@@ -86,6 +113,9 @@ list:   .org    list + {functions}
         .quad   1
         .org    list + 2 * {object}
 
+old:    .ascii  "{old} "
+        .p2align 3
+
         .section {section}, "aw"
         .globl  {symbol}
         .type   {symbol}, @object
@@ -94,6 +124,8 @@ list:   .org    list + {functions}
         .quad   {magic}
         .org    {symbol} + {convention_at}
         .long   {convention}
+        .org    {symbol} + {flags_at}
+        .long   {flags}
         .org    {symbol} + {objects}
         .quad   list
         .org    {symbol} + {count}
@@ -107,10 +139,15 @@ list:   .org    list + {functions}
         magic = info::MAGIC,
         convention_at = offset_of!(Info, convention),
         convention = convention as u32,
+        flags_at = offset_of!(Info, flags),
+        flags = parts.flags,
         objects = offset_of!(Info, objects),
         count = offset_of!(Info, object_count),
         functions = offset_of!(Object, functions),
         function_count = offset_of!(Object, function_count),
+        stub = stub.join(", "),
+        old = parts.old,
+        old_length = parts.old.len(),
         frame = parts.frame,
         // Another label, where no size is to be.
         end = if parts.sizes { "end" } else { ".globl" },
@@ -156,11 +193,9 @@ fn one_that_breaks_a_rule_is_found_among_them() {
     let Outcome::Violated(found) = prove(&bad).unwrap() else {
         panic!("not found");
     };
-    assert_eq!(found.len(), 1, "{found:#?}");
-    assert_eq!(
-        (found[0].function.as_str(), found[0].rule),
-        ("second", Rule::NotRestored)
-    );
+    let found: Vec<_> = found.iter().map(|v| (&*v.function, v.rule)).collect();
+    let expected = ["first", "second"].map(|function| (function, Rule::NotRestored));
+    assert_eq!(found, expected);
 }
 
 #[test]
@@ -171,6 +206,53 @@ fn without_a_convention_there_is_nothing_to_prove() {
     };
     let plain = module("plain", Convention::Plain, parts);
     assert_eq!(prove(&plain).unwrap(), Outcome::NotNeeded);
+}
+
+/// A call of what the module replaces may come to the new function, which returns here.
+#[test]
+fn what_never_returns_may_be_replaced_by_what_does() {
+    let never = BTreeSet::from([NAME.to_owned()]);
+    let outcome = |old| {
+        let parts = Parts { old, ..GOOD };
+        let module = module(old, Convention::Epilogue, parts);
+        (prove(&module).unwrap(), prove_for(&module, &never).unwrap())
+    };
+    let (unknown, known) = outcome("another");
+    assert!(matches!(unknown, Outcome::Violated(_)), "{unknown:?}");
+    assert_eq!(known, Outcome::Proved(2));
+    let (unknown, known) = outcome(NAME);
+    assert_eq!(known, unknown);
+}
+
+/// Such a module promises what the convention `plain` does not ask for.
+#[test]
+fn a_module_that_keeps_the_kernels_toc_is_proved_and_is_plain() {
+    let keeps = |name, convention, restores| {
+        let flags = info::KERNELS_TOC | info::REPLACE;
+        let parts = Parts {
+            restores,
+            flags,
+            ..GOOD
+        };
+        prove(&module(name, convention, parts))
+    };
+    let outcome = keeps("keeps", Convention::Plain, false).unwrap();
+    assert_eq!(outcome, Outcome::Proved(2));
+    let Outcome::Violated(found) = keeps("keeps-not", Convention::Plain, true).unwrap() else {
+        panic!("not found");
+    };
+    let found: Vec<_> = found.iter().map(|v| (&*v.function, v.rule)).collect();
+    let twice = |function| [(function, Rule::ChangesToc); 2];
+    assert_eq!(found, [twice("second"), twice("first")].concat());
+    for convention in [Convention::Epilogue, Convention::Pcrel] {
+        let error = keeps("keeps-other", convention, false).unwrap_err();
+        let error = error.to_string();
+        assert!(
+            error.contains("must be built in convention `plain`"),
+            "{error}"
+        );
+        assert!(error.contains(convention.name()), "{error}");
+    }
 }
 
 #[test]
