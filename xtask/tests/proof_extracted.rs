@@ -233,6 +233,7 @@ fn code_with_the_kernels_toc_never_changes_r2() {
             "privileged_write",
             &[
                 (ChangesToc, "mfsprg"),
+                (ChangesToc, ".long"),
                 (ChangesToc, "lmw"),
                 (ChangesToc, "lswi"),
             ],

@@ -35,6 +35,7 @@ function good_privileged
         mtmsrd  9,1
         mfmsr   9
         mfspr   3,272
+        mtspr   272,3
         or      2,2,2
         mtctr   12
         bctr
@@ -116,9 +117,10 @@ a_second_time:
         blr
         .size   a_second_time, .-a_second_time
 
-# mfspr r2,SPRG0; and what loads several registers.
+# mfspr r2,SPRG0; what loads two registers (`lq`); and what loads several.
 function privileged_write
         mfspr   2,272
+        .long   0xe0410000
         .long   0xb8410000
         .long   0x7fc124aa
         blr
