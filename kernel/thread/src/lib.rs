@@ -24,6 +24,7 @@ mod wait;
 
 pub use machine::cpus::CpuError;
 pub use memory::ThreadStack;
+use memory::taken_along;
 pub use mutex::{Mutex, MutexGuard};
 pub use patch_state::{on_safe_point, safe_point, set_pending};
 pub use returns::{DEPTH, Hooked, Kept, ReturnStack};
@@ -64,19 +65,16 @@ pub enum State {
 /// Names are no longer than this, in bytes; the rest is cut off.
 pub const NAME_BYTES: usize = 32;
 
-/// What a thread takes along is no larger than this, in bytes.
-const ROOM: usize = memory::ALIGN;
-
-/// Takes up the closure that lies at an address, turns interrupts on, and calls it. Until
-/// then they must be off: the livepatch stack begins at that address, and an interrupt's
-/// handler may call a patched function.
-type Runner = unsafe fn(*mut u8);
+/// Takes up the closure that lies at the end of the livepatch stack, which is given; turns
+/// interrupts on, and calls it. Until then they must be off: an interrupt's handler may
+/// push there for each patched function that it calls.
+type Runner = unsafe fn(u64);
 
 /// # Safety
-/// Interrupts are off. A `F` lies at `body`, and is not used afterwards.
-unsafe fn run<F: FnOnce()>(body: *mut u8) {
+/// Interrupts are off. A `F` was [taken along](taken_along) to `end`, and is not used afterwards.
+unsafe fn run<F: FnOnce()>(end: u64) {
     // SAFETY: as the caller promises.
-    let body = unsafe { body.cast::<F>().read() };
+    let body = unsafe { taken_along::<F>(end).read() };
     // SAFETY: the thread has just begun, so it holds no guard.
     unsafe { arch::interrupts_on() };
     body();
@@ -108,7 +106,7 @@ pub struct Thread {
     patch_state: AtomicU64,
     /// Its hooked returns.
     pub returns: ReturnStack,
-    /// Takes up what it runs, which lies where its livepatch stack begins until then.
+    /// Takes up what it runs, which lies at the end of its livepatch stack until then.
     runner: Runner,
     joiners: WaitQueue,
     /// In the queue that it waits in.
@@ -354,19 +352,13 @@ pub fn spawn_with_stack<F: FnOnce() + Send + 'static>(
     bytes: usize,
     body: F,
 ) -> Result<Handle, OutOfMemory> {
-    const {
-        assert!(
-            size_of::<F>() <= ROOM && align_of::<F>() <= memory::ALIGN,
-            "what a thread takes along is too large for its stack: box it"
-        );
-    }
     scheduler::reap();
     let stack = ThreadStack::new(bytes)?;
     let thread = scheduler::add(name, stack, run::<F>, false)?;
     // Taken up by `run`, once the thread is sure to begin.
     // SAFETY: free memory of the stack, large enough and aligned, as asserted; the thread
     // has not begun, for it was not woken yet.
-    unsafe { thread.stack().taken_along().cast::<F>().write(body) };
+    unsafe { taken_along::<F>(thread.stack().guard()).write(body) };
     scheduler::wake(&thread);
     Ok(Handle { thread })
 }

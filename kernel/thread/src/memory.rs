@@ -12,8 +12,23 @@ use memmap::Range;
 // Every stack has at least room for an interrupt; see `ThreadStack::new`.
 const _: () = assert!(arch::LEAST_STACK <= layout::INTERRUPT_ROOM);
 
-/// What a thread takes along may be aligned to so many bytes, and as large.
-pub(super) const ALIGN: usize = PAGE as usize;
+/// What a thread takes along is no larger than this, in bytes, and aligned to no more. A livepatch
+/// stack has a page or more, so what hand-offs push before it is taken up has room.
+pub(super) const ROOM: usize = PAGE as usize / 2;
+
+/// Where a `F` lies that a thread takes along, until it has begun: behind all that its livepatch
+/// stack holds by then, which grows towards it. `end` is the livepatch stack's, where the
+/// guard begins.
+pub(super) fn taken_along<F>(end: u64) -> *mut F {
+    const {
+        assert!(
+            size_of::<F>() <= ROOM && align_of::<F>() <= ROOM,
+            "what a thread takes along is too large for its stack: box it"
+        )
+    };
+    let start = (end as usize - size_of::<F>()) & !(align_of::<F>() - 1);
+    core::ptr::with_exposed_provenance_mut(start)
+}
 
 /// A stack. Dropping it frees its memory, unless it is the main stack, which stays.
 #[derive(Debug)]
@@ -56,12 +71,6 @@ impl ThreadStack {
     #[inline]
     pub fn livepatch(&self) -> u64 {
         self.livepatch
-    }
-
-    /// What the thread takes along lies here until it has begun, aligned to [`ALIGN`]: where the livepatch stack
-    /// begins.
-    pub(super) fn taken_along(&self) -> *mut u8 {
-        core::ptr::with_exposed_provenance_mut(self.livepatch as usize)
     }
 
     /// The stack that the kernel runs on when it makes its first thread.

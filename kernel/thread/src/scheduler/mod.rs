@@ -69,12 +69,12 @@ extern "C" fn begin() -> ! {
     unsafe { SCHEDULER.open() };
     arch::set_in_interrupt(false);
     arch::set_tracing(0);
-    let body = with_current(|me| (me.runner, me.stack.taken_along()));
-    if let Some((runner, taken_along)) = body {
+    let body = with_current(|me| (me.runner, me.stack.guard()));
+    if let Some((runner, end)) = body {
         // SAFETY: `spawn` has put what `runner` is for there, once, and so has
         // `start` for the idle thread; the main thread does not begin here. Interrupts
         // are off since this one was switched to.
-        unsafe { runner(taken_along) };
+        unsafe { runner(end) };
     }
     end(State::Ended)
 }

@@ -3,7 +3,7 @@
 use super::{add, switch, table::SCHEDULER};
 use crate::{
     CpuError, NAME_BYTES, OutOfMemory, STACK_BYTES, State, Thread, ThreadStack, interrupt,
-    patch_state, run, safe_point,
+    memory::taken_along, patch_state, run, safe_point,
 };
 use alloc::sync::Arc;
 use arrayvec::ArrayString;
@@ -27,7 +27,7 @@ pub fn start() -> Result<(), OutOfMemory> {
     drop(scheduler);
     let stack = ThreadStack::new(STACK_BYTES)?;
     // SAFETY: free memory of the stack, large enough, and the thread has not begun.
-    unsafe { stack.taken_along().cast::<fn()>().write(run_idle) };
+    unsafe { taken_along::<fn()>(stack.guard()).write(run_idle) };
     let idle = add("idle", stack, run::<fn()>, true)?;
     SCHEDULER.lock().idle[0] = Some(idle);
     Ok(())

@@ -95,7 +95,45 @@ fn on_tick() {
     black_box(functions::lab_leaf(1));
 }
 
+/// Starts a thread that adds 1 to a number.
+fn begin(number: &'static AtomicU64) -> Result<(), String> {
+    let body = move || {
+        number.fetch_add(1, Ordering::Relaxed);
+    };
+    let handle = thread::spawn("begins", body).map_err(text)?;
+    handle.join().map_err(text)
+}
+
+/// What that thread has added.
+static ADDED: AtomicU64 = AtomicU64::new(0);
+
 crate::selftest! {
+    /// What a thread takes along is whole when it is taken up, though the hand-off to a
+    /// replacement of that function has pushed before.
+    fn what_a_thread_takes_along_is_not_pushed_upon() {
+        const PATCH: &str = "test_klp_begins";
+        undisturbed(|| {
+            begin(&ADDED)?;
+            variants::choose("livepatch-stack").map_err(text)?;
+            let result = enable(PATCH).and_then(|()| {
+                let result = begin(&ADDED);
+                klp::wait();
+                // It has been taken back if its function has faulted.
+                if klp::find(PATCH).is_some() {
+                    remove(PATCH)?;
+                } else {
+                    unload(PATCH)?;
+                }
+                result
+            });
+            variants::choose(variants::VARIANTS[0].name).map_err(text)?;
+            result?;
+            let added = ADDED.swap(0, Ordering::Relaxed);
+            check!(added == 101, "two threads have added {added}");
+            Ok(())
+        })
+    }
+
     /// The caller of a replaced leaf is seen to be in use at every instruction: in the
     /// hand-off, in the replacement before it has saved LR and after it has closed its
     /// frame, and in the code that it returns to.
