@@ -1,7 +1,10 @@
 //! A patch of what a thread begins with: it takes up what the thread takes along.
 #![no_std]
 
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::{
+    ptr,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 klp::module! {
     name: "test_klp_begins",
@@ -13,7 +16,8 @@ klp::module! {
 klp::replacement! {
     /// Adds 100 to the number that the old one would add 1 to. The kernel passes the end of
     /// what the thread takes along: a closure, which holds a reference to the number.
-    pub extern "C" fn run(end: *const &'static AtomicU64) {
+    pub extern "C" fn run(end: u64) {
+        let end: *const &'static AtomicU64 = ptr::with_exposed_provenance(end as usize);
         // SAFETY: nothing but that lies there, and the thread has not begun.
         let number = unsafe { *end.sub(1) };
         number.fetch_add(100, Ordering::Relaxed);
