@@ -211,10 +211,12 @@ fn the_niche_of_an_option_moves_with_what_is_in_it() {
 }
 
 #[test]
-fn values_with_signs_and_of_16_bytes_are_what_they_are() {
+fn values_with_signs_and_large_ones_are_what_they_are() {
     let source = "
         #[repr(i8)] pub enum Signed { Less = -1, More = 1 }
         #[repr(u64)] pub enum Large { Most = u64::MAX, Half = 1 << 63 }
+        #[repr(i8)] pub enum Mixed { Low(u8) = -2, High = 3 }
+        pub static M: Mixed = Mixed::High;
         pub static S: Signed = Signed::Less;
         pub static L: Large = Large::Most;
     ";
@@ -228,6 +230,11 @@ fn values_with_signs_and_of_16_bytes_are_what_they_are() {
     };
     assert_eq!(values("demo::Signed"), [0xff, 1]);
     assert_eq!(values("demo::Large"), [u128::from(u64::MAX), 1 << 63]);
+    let Shape::Enum { variants, .. } = &types.get(types.named("demo::Mixed")[0]).shape else {
+        panic!("no enum with data");
+    };
+    let values: Vec<_> = variants.iter().map(|one| one.value).collect();
+    assert_eq!(values, [Some(0xfe), Some(3)]);
 }
 
 #[test]
