@@ -28,7 +28,8 @@
 //! - `tracing`: the tracers;
 //! - `loader`: modules. What they may call is collected by the linker from the owners;
 //! - `livepatch`: patches, transitions, variants;
-//! - `debugger`, `demo`, `shell`: what gdb's scripts ask for, the demonstration, the monitor;
+//! - `debugger`, `demo`, `shell`, `live`: what gdb's scripts ask for, the demonstration, the
+//!   monitor, the channel over which patches come from the host;
 //! - `init`: the first steps, and the choice of what runs.
 //!
 //! # Images
@@ -45,6 +46,7 @@ use init::Image;
 
 /// Nothing beside what every image does.
 static IMAGE: Image = Image {
+    which: bootargs::Image::Klplab,
     extensions: &[],
     run: init::run,
 };

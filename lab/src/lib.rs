@@ -55,6 +55,7 @@ pub static EXTENSION: Extension = Extension {
 
 /// The image with the laboratory.
 pub static IMAGE: Image = Image {
+    which: bootargs::Image::Lab,
     extensions: &[&EXTENSION],
     run,
 };

@@ -28,6 +28,7 @@ static EXTENSION: Extension = Extension {
 
 /// The image with everything.
 pub static IMAGE: Image = Image {
+    which: bootargs::Image::Test,
     extensions: &[&lab::EXTENSION, &EXTENSION],
     run,
 };

@@ -94,6 +94,7 @@ pub struct Boot {
     report: PathBuf,
     /// In place of the one that was built.
     initrd: Option<PathBuf>,
+    channel: Option<PathBuf>,
     kernel: PathBuf,
 }
 
@@ -117,6 +118,7 @@ impl Boot {
             append: append.to_owned(),
             report: Path::new(env!("CARGO_TARGET_TMPDIR")).join(file),
             initrd: None,
+            channel: None,
             kernel: kernel(image::for_boot(append))?.to_owned(),
         })
     }
@@ -150,11 +152,18 @@ impl Boot {
         self
     }
 
+    /// With a channel for live patches, at this socket.
+    pub fn channel(mut self, socket: &Path) -> Boot {
+        self.channel = Some(socket.to_owned());
+        self
+    }
+
     /// What is to be started.
     pub fn qemu(&self) -> Result<Qemu> {
         let mut qemu = Qemu::new(self.machine.clone(), &self.kernel, &self.append)
             .with_modules(&Conventions::all());
         qemu.report = Some(self.report.clone());
+        qemu.channel.clone_from(&self.channel);
         if self.initrd.is_some() {
             qemu.initrd.clone_from(&self.initrd);
         }

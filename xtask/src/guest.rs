@@ -15,6 +15,7 @@ mod told;
 
 pub use limits::{Limits, Signs};
 
+use crate::live::channel;
 use crate::outcome::Outcome;
 use crate::pipes::{die_with_this_thread, forward, pass_on};
 use crate::qemu::Qemu;
@@ -80,6 +81,8 @@ pub struct Guest {
     end: Option<End>,
     /// The report, where the caller has not asked for one.
     scratch: Option<PathBuf>,
+    /// The socket of its channel.
+    channel: Option<PathBuf>,
 }
 
 #[derive(Debug)]
@@ -116,6 +119,7 @@ impl Guest {
         }
         guest.signs = Signs::new(report);
         guest.scratch = scratch;
+        guest.channel = qemu.channel;
         Ok(guest)
     }
 
@@ -163,6 +167,7 @@ impl Guest {
             verdict_at: None,
             end: None,
             scratch: None,
+            channel: None,
         })
     }
 
@@ -341,6 +346,7 @@ impl Drop for Guest {
         if let Some(report) = &self.scratch {
             let _ = std::fs::remove_file(report);
         }
+        self.channel.iter().for_each(|path| channel::remove(path));
     }
 }
 

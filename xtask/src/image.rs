@@ -59,6 +59,15 @@ pub fn shows(append: &str) -> bool {
     })
 }
 
+/// Whether boot arguments ask for a guest that goes on until it is told, or for hours: one that live
+/// patches may be meant for. The demonstration has ended before there is one.
+#[must_use]
+pub fn lives(append: &str) -> bool {
+    bootargs::parse(append).is_ok_and(|arguments| {
+        matches!(arguments.mode, Mode::Shell | Mode::Soak) && arguments.crash.is_none()
+    })
+}
+
 /// Where an image is when it is ready to boot.
 #[must_use]
 pub fn path(image: Image) -> PathBuf {

@@ -11,7 +11,7 @@ use std::process::Stdio;
 
 /// The packages that the kernel is made of, from bottom to top. They build for the bare
 /// machine alone.
-pub const PACKAGES: [&str; 14] = [
+pub const PACKAGES: [&str; 15] = [
     "boot",
     "machine",
     "thread",
@@ -22,6 +22,7 @@ pub const PACKAGES: [&str; 14] = [
     "debugger",
     "demo",
     "shell",
+    "live",
     "init",
     "kernel",
     "lab",

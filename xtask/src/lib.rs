@@ -34,6 +34,7 @@ pub mod gdb;
 pub mod guest;
 pub mod image;
 pub mod kernel;
+pub mod live;
 pub mod machine;
 pub mod map;
 pub mod matrix;

@@ -21,6 +21,8 @@ pub struct Qemu {
     pub append: String,
     /// Where the guest's report channel is written to, if anywhere.
     pub report: Option<PathBuf>,
+    /// The Unix socket over which live patches reach the guest, if they do.
+    pub channel: Option<PathBuf>,
     /// The local TCP port at which QEMU waits for a debugger before it lets
     /// the guest run, if it is to.
     pub gdb: Option<u16>,
@@ -31,7 +33,7 @@ pub struct Qemu {
 impl Qemu {
     /// The QEMU that the environment names (`QEMU`, else the usual one), with the
     /// initrd beside the kernel that has modules of the usual return convention, and
-    /// neither report nor debugger.
+    /// neither report, channel nor debugger.
     #[must_use]
     pub fn new(machine: Machine, kernel: &Path, append: &str) -> Qemu {
         let usual = || "qemu-system-ppc64".into();
@@ -44,6 +46,7 @@ impl Qemu {
             initrd: initrd(kernel, &Conventions::usual()),
             append: append.to_owned(),
             report: None,
+            channel: None,
             gdb: None,
             spread: false,
         }
@@ -59,7 +62,8 @@ impl Qemu {
     /// The command, with all its arguments.
     ///
     /// QEMU numbers serial ports in the order it finds them: the first is the
-    /// console, vty 0x71000000, the second the report channel, vty 0x71000001.
+    /// console, vty 0x71000000, the second the report channel, vty 0x71000001, the third the
+    /// channel for live patches, vty 0x71000002.
     /// (Named with `-device`, the first would clash with the machine's own
     /// nvram, which is made earlier and takes the first free address.)
     #[must_use]
@@ -97,6 +101,12 @@ impl Qemu {
             .arg("-chardev")
             .arg(self.report_channel())
             .args(["-serial", "chardev:report"]);
+        if let Some(path) = &self.channel {
+            let mut channel = OsString::from("socket,id=live,server=on,wait=off,path=");
+            channel.push(escaped(path));
+            command.arg("-chardev").arg(channel);
+            command.args(["-serial", "chardev:live"]);
+        }
         // Under a debugger, time counts instructions on every machine: the guest's clock
         // must not run on while the debugger looks at a breakpoint and passes it by.
         if machine.icount || self.gdb.is_some() {
@@ -130,12 +140,16 @@ impl Qemu {
             return "null,id=report".into();
         };
         let mut channel = OsString::from("file,id=report,path=");
-        match path.to_str() {
-            // QEMU splits at a comma, and takes two for one.
-            Some(path) => channel.push(path.replace(',', ",,")),
-            None => channel.push(path),
-        }
+        channel.push(escaped(path));
         channel
+    }
+}
+
+/// A path as a value of an option: QEMU splits at a comma, and takes two for one.
+fn escaped(path: &Path) -> OsString {
+    match path.to_str() {
+        Some(path) => path.replace(',', ",,").into(),
+        None => path.into(),
     }
 }
 
@@ -165,7 +179,9 @@ mod tests {
             "{plain}"
         );
         assert!(
-            !plain.contains("icount") && !plain.contains("gdb"),
+            !["icount", "gdb", "live"]
+                .iter()
+                .any(|word| plain.contains(word)),
             "{plain}"
         );
 
@@ -179,12 +195,15 @@ mod tests {
         qemu.machine.icount = false;
         qemu.machine.firmware = Firmware::Slof;
         qemu.report = Some("a,b".into());
+        qemu.channel = Some("c,d".into());
         qemu.gdb = Some(1234);
         qemu.initrd = Some("i.tar".into());
         let other = line(&qemu);
         assert!(other.contains("x-vof=off"), "{other}");
         assert!(other.contains(" -icount shift=0 "), "{other}");
         assert!(other.contains(" file,id=report,path=a,,b "), "{other}");
+        let channel = " socket,id=live,server=on,wait=off,path=c,,d -serial chardev:live ";
+        assert!(other.contains(channel), "{other}");
         assert!(other.contains(" -gdb tcp:127.0.0.1:1234 -S "), "{other}");
         assert!(other.ends_with(" -initrd i.tar"), "{other}");
     }

@@ -2,6 +2,7 @@
 
 use crate::guest::{Guest, Limits};
 use crate::image::{self, Image};
+use crate::live::channel;
 use crate::machine::{self, Firmware, Machine};
 use crate::modules::Conventions;
 use crate::outcome::Outcome;
@@ -152,6 +153,9 @@ pub fn run(kernel: &Path, args: &RunArgs) -> Result<Outcome> {
         .with_modules(&args.conventions());
     qemu.report.clone_from(&args.report);
     qemu.gdb = args.gdb;
+    if image::lives(&args.append) {
+        qemu.channel = channel::offer();
+    }
     if let Some(report) = &args.report {
         // QEMU would fail on a bad path too, but in its own words.
         std::fs::File::create(report)

@@ -3,6 +3,7 @@
 use crate::guest::{Finished, Guest, Limits};
 use crate::image::{self, Image};
 use crate::kernel;
+use crate::live::channel;
 use crate::machine::{self, Machine};
 use crate::modules::Conventions;
 use crate::outcome::Outcome;
@@ -124,7 +125,8 @@ fn converse(
     by_hand: bool,
     limits: Option<Limits>,
 ) -> Result<(Finished, bool)> {
-    let qemu = Qemu::new(machine, kernel, append).with_modules(&Conventions::all());
+    let mut qemu = Qemu::new(machine, kernel, append).with_modules(&Conventions::all());
+    qemu.channel = channel::offer();
     // Restored when it is dropped, however this ends.
     let terminal = by_hand.then(RawTerminal::enter).transpose()?;
     if by_hand {

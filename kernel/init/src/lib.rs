@@ -23,6 +23,8 @@ use thread::{CpuError, interrupt, isolation};
 /// What an image does, beside what all of them do.
 #[derive(Debug)]
 pub struct Image {
+    /// Which it is.
+    pub which: bootargs::Image,
     /// What the shell offers beside its own commands.
     pub extensions: &'static [&'static Extension],
     /// Does what the boot arguments say: [`run`], or what calls that for the rest.
@@ -154,6 +156,9 @@ fn begin(arguments: &BootArgs<'_>) -> Verdict {
     }
     let image = IMAGE.get().expect("`start` has set it");
     shell::extend(image.extensions);
+    if let Err(error) = live::start(image.which.word()) {
+        println!("no patch can come over the channel: {error}");
+    }
     (image.run)(arguments)
 }
 

@@ -97,6 +97,14 @@ pub struct Running {
     pub reversed: bool,
 }
 
+impl Running {
+    /// Whether the patch is enabled when it has ended, if it is not turned round once more.
+    #[must_use]
+    pub fn enables(&self) -> bool {
+        (self.direction == Direction::Enable) != self.reversed
+    }
+}
+
 /// The transition that runs, if one does.
 #[must_use]
 pub fn running() -> Option<Running> {

@@ -16,7 +16,7 @@ use core::{
 };
 use report::Record;
 use shared::Shared;
-use terminal::Terminal;
+pub use terminal::{CHUNK, Terminal};
 
 pub use logger::{recent as recent_log, start as start_log, to_console as log_to_console};
 

@@ -8,7 +8,7 @@ use core::{
 use ppc64::hcall;
 
 /// Characters that one call carries, in two registers.
-const CHUNK: usize = 16;
+pub const CHUNK: usize = 16;
 
 /// The console's terminal, kept outside its lock for [`super::write_raw`].
 static NUMBER: AtomicU32 = AtomicU32::new(0);
@@ -34,6 +34,8 @@ pub struct Terminal {
 }
 
 impl Terminal {
+    /// The terminal of a number.
+    #[must_use]
     pub const fn new(number: u32) -> Self {
         Self {
             number,
@@ -62,14 +64,30 @@ impl Terminal {
         if self.out_used == 0 {
             return;
         }
-        let [high, low] = words(&self.out);
-        let arguments = [u64::from(self.number), self.out_used as u64, high, low];
-        // SAFETY: the call takes its characters from registers.
-        while unsafe { arch::hypervisor_call(hcall::H_PUT_TERM_CHAR, arguments) }.0 == hcall::H_BUSY
-        {
+        while self.put() == hcall::H_BUSY {
             arch::wait();
         }
         self.out_used = 0;
+    }
+
+    /// Hands what has not been sent to the hypervisor, and returns its status.
+    fn put(&self) -> i64 {
+        let [high, low] = words(&self.out);
+        let arguments = [u64::from(self.number), self.out_used as u64, high, low];
+        // SAFETY: the call takes its characters from registers.
+        unsafe { arch::hypervisor_call(hcall::H_PUT_TERM_CHAR, arguments) }.0
+    }
+
+    /// Sends a piece of at most 16 bytes, if the hypervisor takes it now. Says whether it does.
+    ///
+    /// # Panics
+    /// When the piece is longer.
+    pub fn try_send(&mut self, piece: &[u8]) -> bool {
+        self.out[..piece.len()].copy_from_slice(piece);
+        self.out_used = piece.len();
+        let taken = self.put() == hcall::H_SUCCESS;
+        self.out_used = 0;
+        taken
     }
 
     /// The next byte that has come in, if any.

@@ -50,6 +50,8 @@ pub struct Platform {
     pub console: u32,
     /// The terminal for machine-readable reports.
     pub report: Option<u32>,
+    /// The terminal over which live patches come.
+    pub channel: Option<u32>,
 }
 
 static PLATFORM: spin::Once<Platform> = spin::Once::new();

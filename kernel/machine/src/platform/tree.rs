@@ -48,7 +48,10 @@ pub fn read(info: &BootInfo) -> Result<Platform> {
         .child("chosen")
         .ok_or(PlatformError::Missing("/chosen"))?;
     let cpu = first_cpu(&root)?;
-    let (console, report) = terminals(&root, &chosen)?;
+    let [console, report, channel] = terminals(&root, &chosen);
+    let console = console.ok_or(PlatformError::Missing(
+        "a node of type `serial` with a `reg` in /vdevice",
+    ))?;
     Ok(Platform {
         entry: info.entry,
         endian: info.endian,
@@ -68,6 +71,7 @@ pub fn read(info: &BootInfo) -> Result<Platform> {
         bootargs: text(&chosen, "bootargs").unwrap_or(""),
         console,
         report,
+        channel,
     })
 }
 
@@ -211,10 +215,9 @@ fn initrd(chosen: &FdtNode<'static>) -> Option<Range> {
     (start < end).then_some(Range { start, end })
 }
 
-/// The console's terminal and the one for reports: the one that firmware chose,
-/// and the first other one, by unit address.
-fn terminals(root: &FdtNode<'static>, chosen: &FdtNode<'static>) -> Result<(u32, Option<u32>)> {
-    let missing = PlatformError::Missing("a node of type `serial` with a `reg` in /vdevice");
+/// The terminals for console, reports and live patches: the one that firmware chose, and the
+/// others by unit address.
+fn terminals(root: &FdtNode<'static>, chosen: &FdtNode<'static>) -> [Option<u32>; 3] {
     let mut all: ArrayVec<(u32, &str), 8> = ArrayVec::new();
     for node in root
         .child("vdevice")
@@ -235,10 +238,8 @@ fn terminals(root: &FdtNode<'static>, chosen: &FdtNode<'static>) -> Result<(u32,
         .find_map(|name| text(chosen, name));
     let is_stdout = |name: &str| stdout.is_some_and(|path| path.ends_with(name));
     let console = all.iter().find(|(_, name)| is_stdout(name)).or(all.first());
-    let &(console, _) = console.ok_or(missing)?;
-    let report = all
-        .iter()
-        .map(|&(number, _)| number)
-        .find(|&number| number != console);
-    Ok((console, report))
+    let console = console.map(|&(number, _)| number);
+    let mut others = all.iter().map(|&(number, _)| number);
+    let mut other = || others.find(|&number| Some(number) != console);
+    [console, other(), other()]
 }

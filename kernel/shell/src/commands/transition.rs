@@ -8,7 +8,6 @@ use crate::{
     output::Out,
 };
 use alloc::{format, string::ToString, vec::Vec};
-use consistency::Direction;
 use core::{fmt::Write, time::Duration};
 use livepatch::{Progress, Running};
 use machine::console::{Painted, Tone};
@@ -83,8 +82,11 @@ pub fn settle(out: &mut Out, name: &str, nowait: bool) -> Outcome {
 
 /// What the running transition does, for the reader.
 fn described(running: &Running) -> alloc::string::String {
-    let goes_in = (running.direction == Direction::Enable) != running.reversed;
-    let what = if goes_in { "enabled" } else { "disabled" };
+    let what = if running.enables() {
+        "enabled"
+    } else {
+        "disabled"
+    };
     let reversed = if running.reversed {
         ", turned round"
     } else {
