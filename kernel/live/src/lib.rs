@@ -26,11 +26,16 @@ use thread::OutOfMemory;
 /// How long until the terminal is looked at again while the host says nothing.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// The same in the middle of a frame, when it has not gone on for [`SOON`] looks.
+/// The same in the middle of a frame, when it has not gone on for [`SOON`].
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
-/// Looks, in the middle of a frame, between which only other threads have their turn.
-const SOON: u32 = 200;
+/// How long the next bytes of a frame are waited for without a pause. QEMU has them ready a tenth
+/// of a millisecond after the last ones were taken. A thread that gave way in between would have
+/// sixteen bytes for each turn of all others.
+const SOON: Duration = Duration::from_millis(2);
+
+/// How long the hypervisor is not asked meanwhile: each look keeps QEMU from having them ready.
+const PAUSE: Duration = Duration::from_micros(50);
 
 /// How long a frame's next byte may take. Then the sender is gone, and the frame is dropped.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -61,8 +66,6 @@ struct Line {
     image: &'static str,
     /// When something came last, in timebase ticks.
     heard: u64,
-    /// Looks since then.
-    looks: u32,
 }
 
 impl Line {
@@ -72,7 +75,6 @@ impl Line {
             decoder: Decoder::new(MOST_BYTES),
             image,
             heard: 0,
-            looks: 0,
         }
     }
 
@@ -86,7 +88,7 @@ impl Line {
             });
             let count = came.count();
             if count > 0 {
-                (self.heard, self.looks) = (arch::timebase(), 0);
+                self.heard = arch::timebase();
                 self.take(&piece[..count]);
             } else if self.decoder.is_waiting() {
                 self.wait_for_more();
@@ -105,19 +107,20 @@ impl Line {
 
     /// A frame has begun, and nothing more is there.
     fn wait_for_more(&mut self) {
-        if arch::timebase() - self.heard > time::timebase_ticks(PATIENCE) {
+        let silence = time::duration(arch::timebase() - self.heard);
+        if silence > PATIENCE {
             if let Some(event) = self.decoder.give_up() {
                 send(&mut self.terminal, &requests::reply(&event, self.image));
             }
             // What came behind its beginning.
             self.take(&[]);
-            return;
-        }
-        self.looks += 1;
-        if self.looks < SOON {
-            thread::yield_now();
-        } else {
+        } else if silence > SOON {
             thread::sleep(LOOK_AGAIN);
+        } else {
+            let until = arch::timebase() + time::timebase_ticks(PAUSE);
+            while arch::timebase() < until {
+                arch::wait();
+            }
         }
     }
 }
