@@ -18,6 +18,7 @@ mod gdb;
 mod golden;
 mod harness;
 mod initrd;
+mod live;
 mod livepatch;
 mod matrix;
 mod readme;
@@ -61,6 +62,7 @@ fn trials() -> Vec<Trial> {
         demo::trials(),
         step::trials(),
         livepatch::trials(),
+        live::trials(),
         gdb::trials(),
         golden::trials(),
         dialogues::trials(),
