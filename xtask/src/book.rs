@@ -25,6 +25,7 @@ const CHAPTERS: [(&str, &[(&str, &str)]); 5] = [
             ("docs/ftrace.md", "Tracing"),
             ("docs/modules.md", "Patch modules"),
             ("docs/livepatch.md", "Live patching"),
+            ("docs/live.md", "Live patches"),
             ("docs/cpus.md", "Several CPUs"),
             ("docs/translation.md", "Translation of addresses"),
             ("docs/linux.md", "Linux beside it"),

@@ -96,6 +96,10 @@ pub fn kernels() -> Answer<Vec<Kernel>> {
     };
     let mut kernels: Vec<Kernel> = Vec::new();
     for path in entries.flatten().map(|entry| entry.path()) {
+        let socket = path.with_extension("sock");
+        if !socket.exists() {
+            remove(&socket);
+        }
         let process = path
             .extension()
             .filter(|end| *end == "sock")
