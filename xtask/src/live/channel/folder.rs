@@ -96,6 +96,7 @@ pub fn kernels() -> Answer<Vec<Kernel>> {
     };
     let mut kernels: Vec<Kernel> = Vec::new();
     for path in entries.flatten().map(|entry| entry.path()) {
+        // A lock without its socket: QEMU has ended, and its runner was killed.
         let socket = path.with_extension("sock");
         if !socket.exists() {
             remove(&socket);
