@@ -428,8 +428,16 @@ fn clients() -> Result<()> {
     // Gone at each place of a frame, and before the answer.
     let load = frame(Kind::Load, 9, &module("two_percent")?);
     for end in [1, 4, 19, 20, 21, 1000, load.len() - 1] {
-        running.raw()?.write_all(&load[..end])?;
+        let mut raw = running.raw()?;
+        raw.write_all(&load[..end])?;
+        // QEMU throws away what it has not read when a client goes: it has read all of some.
+        let taken = matches!(end, 21 | 1000);
+        std::thread::sleep(Duration::from_millis(if taken { 500 } else { 0 }));
+        drop(raw);
+        let begin = Instant::now();
         running.is_well().with_context(|| format!("cut at {end}"))?;
+        let took = begin.elapsed();
+        println!("live::channel-clients: cut at {end}, the next one is answered after {took:.1?}");
     }
     for _ in 0..40 {
         running.raw()?.write_all(&frame(Kind::Status, 3, &[]))?;
@@ -525,7 +533,7 @@ fn stopped() -> Result<()> {
         "{answer:?}"
     );
 
-    // Nobody listens at what a killed QEMU leaves.
+    // Nothing listens at what a killed QEMU leaves.
     drop(std::os::unix::net::UnixListener::bind(&path)?);
     ensure!(path.exists(), "nothing is left");
     ensure!(

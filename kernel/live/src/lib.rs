@@ -112,7 +112,8 @@ impl Line {
             if let Some(event) = self.decoder.give_up() {
                 send(&mut self.terminal, &requests::reply(&event, self.image));
             }
-            // What came behind its beginning.
+            // What came behind its beginning has its own time.
+            self.heard = arch::timebase();
             self.take(&[]);
         } else if silence > SOON {
             thread::sleep(LOOK_AGAIN);

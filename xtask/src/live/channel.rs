@@ -294,11 +294,11 @@ fn connect_within(path: &Path, limit: Duration) -> Answer<UnixStream> {
     let own = path.to_owned();
     // It ends with the process, if not before.
     std::thread::spawn(move || sender.send(UnixStream::connect(own)));
-    let nobody = |_| ChannelError::NobodyListens {
+    let absent = |_| ChannelError::NobodyListens {
         path: path.to_owned(),
     };
     match receiver.recv_timeout(limit) {
-        Ok(result) => result.map_err(nobody),
+        Ok(result) => result.map_err(absent),
         Err(_) => Err(ChannelError::Silent { limit }),
     }
 }
