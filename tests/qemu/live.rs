@@ -446,11 +446,24 @@ fn clients() -> Result<()> {
     let loaded = running.connect()?.status()?.patches;
     ensure!(loaded.is_empty(), "{loaded:?}");
 
+    // One that is stopped before it reads the longest answer that there may be stops no guest.
+    let mut raw = running.raw()?;
+    let hello = frame(Kind::Hello, 4, &[]);
+    raw.write_all(&hello)?;
+    let pieces = |bytes: usize| 2 + bytes.div_ceil(16) + 1;
+    let answers = pieces(channel::MOST_ANSWER).div_ceil(pieces(next(&mut raw)?.1.len()));
+    for _ in 0..answers {
+        raw.write_all(&hello)?;
+    }
+    std::thread::sleep(Duration::from_secs(1));
+    ensure!(running.balance()? == 10303, "another balance");
+    drop(raw);
+
     // One that asks on and reads no answer. The guest may have to wait for it, and goes on when it has gone.
     let mut raw = running.raw()?;
     raw.set_write_timeout(Some(Duration::from_secs(2)))?;
     for _ in 0..200 {
-        if raw.write_all(&frame(Kind::Hello, 4, &[])).is_err() {
+        if raw.write_all(&hello).is_err() {
             break;
         }
     }
