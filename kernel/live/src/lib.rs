@@ -35,7 +35,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(1);
 const SOON: Duration = Duration::from_millis(2);
 
 /// How long the hypervisor is not asked meanwhile: each look keeps QEMU from having them ready.
-const PAUSE: Duration = Duration::from_micros(50);
+const PAUSE: Duration = Duration::from_micros(100);
 
 /// How long a frame's next byte may take. Then the sender is gone, and the frame is dropped.
 const PATIENCE: Duration = Duration::from_secs(5);
