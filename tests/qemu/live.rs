@@ -1,11 +1,12 @@
 //! The channel: what comes from the host into the running kernel, and what no client of ours
 //! would send.
 
+mod broken;
+
 use crate::harness::{Boot, kernel, trial};
 use anyhow::{Context, Result, bail, ensure};
-use channel::{Frame, Kind, MOST_BYTES, encode};
+use channel::MOST_BYTES;
 use libtest_mimic::Trial;
-use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -25,12 +26,13 @@ pub fn trials() -> Vec<Trial> {
         patch("live::channel-patch", "default"),
         patch("live::channel-patch-smp", "smp-power9"),
         patch("live::channel-patch-power8", "smp-power8"),
+        patch("live::channel-patch-slof", "smp-slof-power9"),
         trial("live::channel-blocked", blocked),
         trial("live::channel-refused", refused),
-        trial("live::channel-damage", damage),
-        trial("live::channel-clients", clients),
+        trial("live::channel-damage", broken::damage),
+        trial("live::channel-clients", broken::clients),
         trial("live::channel-speed", speed),
-        trial("live::channel-stopped", stopped),
+        trial("live::channel-stopped", broken::stopped),
         trial("live::channel-absent", absent),
     ]
 }
@@ -316,163 +318,6 @@ fn refused() -> Result<()> {
     running.end()
 }
 
-/// A frame in bytes.
-fn frame(kind: Kind, sequence: u32, payload: &[u8]) -> Vec<u8> {
-    let (header, trailer) = encode(&Frame {
-        kind,
-        sequence,
-        payload,
-    });
-    [&header[..], payload, &trailer].concat()
-}
-
-/// The next answer: its sequence number and what it says.
-fn next(stream: &mut UnixStream) -> Result<(u32, String)> {
-    let mut decoder = channel::Decoder::new(channel::MOST_ANSWER);
-    loop {
-        let mut byte = [0];
-        stream.read_exact(&mut byte)?;
-        match decoder.decode(&mut &byte[..]) {
-            None => {}
-            Some(channel::Event::Frame(frame)) => {
-                let text = String::from_utf8_lossy(frame.payload).into_owned();
-                return Ok((frame.sequence, text));
-            }
-            Some(damaged) => bail!("{damaged:?}"),
-        }
-    }
-}
-
-/// Bytes that are no frame, frames that are not whole, and more than there may be.
-fn damage() -> Result<()> {
-    let mut running = Running::start("live::channel-damage", "smp-power9")?;
-    running.ask("spawn caller 2")?;
-    let mut raw = running.raw()?;
-    let hello = frame(Kind::Hello, 1, &[]);
-    let changed = |at: usize| {
-        let mut bytes = frame(Kind::Load, 77, b"a module");
-        bytes[at] ^= 0x40;
-        bytes
-    };
-    for (bytes, sequence, words) in [
-        (changed(9), 0, "the frame's header is damaged"),
-        (changed(25), 77, "its checksum does not hold"),
-        (
-            // Its sender has given up, as soon as it was told.
-            frame(Kind::Load, 5, &vec![7; MOST_BYTES + 1])[..2000].to_vec(),
-            5,
-            "1048576 are the most",
-        ),
-        (frame(Kind::Done, 6, b""), 6, "an answer is no request"),
-    ] {
-        raw.write_all(&bytes)?;
-        let (found, text) = next(&mut raw)?;
-        ensure!(found == sequence && text.contains(words), "{found}: {text}");
-        raw.write_all(&hello)?;
-        let (found, text) = next(&mut raw)?;
-        ensure!(found == 1 && text.contains("build_id"), "{found}: {text}");
-    }
-    // Thousands of bytes that are nothing, some of them the beginning of something.
-    let mut seed = 0x2016_1116_u32;
-    let mut garbage = || {
-        (seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223));
-        (seed >> 24) as u8
-    };
-    let mut bytes: Vec<u8> = (0..20_000).map(|_| garbage()).collect();
-    bytes.extend(b"klpFklpklpF");
-    bytes.extend([0; 40]);
-    raw.write_all(&bytes)?;
-    for _ in 0..2 {
-        let (found, text) = next(&mut raw)?;
-        ensure!(
-            found == 0 && text.contains("header is damaged"),
-            "{found}: {text}"
-        );
-    }
-    drop(raw);
-    running.is_well()?;
-    running.ask("kill all")?;
-    running.end()
-}
-
-/// Clients that come one behind the other, at the same time, and go in the middle of a frame.
-fn clients() -> Result<()> {
-    let mut running = Running::start("live::channel-clients", "default")?;
-    let hasty = Limits {
-        busy: Duration::from_millis(100),
-        silence: Duration::from_secs(1),
-    };
-    let first = running.connect()?;
-    let second = Channel::connect(&running.path, hasty);
-    ensure!(
-        matches!(second, Err(ChannelError::Busy { .. })),
-        "{second:?}"
-    );
-    let found = kernels()?.iter().any(|one| one.path == running.path);
-    ensure!(found, "one with a client is not found");
-    drop(first);
-    running.is_well()?;
-
-    // QEMU lets one that knows nothing of the lock wait, and others behind it.
-    let raw = running.raw()?;
-    for _ in 0..5 {
-        let answer = Channel::connect(&running.path, hasty).and_then(|mut one| one.hello());
-        ensure!(
-            matches!(answer, Err(ChannelError::Silent { .. })),
-            "{answer:?}"
-        );
-    }
-    drop(raw);
-    running.is_well()?;
-
-    // Gone at each place of a frame, and before the answer.
-    let load = frame(Kind::Load, 9, &module("two_percent")?);
-    for end in [1, 4, 19, 20, 21, 1000, load.len() - 1] {
-        let mut raw = running.raw()?;
-        raw.write_all(&load[..end])?;
-        // QEMU throws away what it has not read when a client goes: it has read all of some.
-        let taken = matches!(end, 21 | 1000);
-        std::thread::sleep(Duration::from_millis(if taken { 500 } else { 0 }));
-        drop(raw);
-        let begin = Instant::now();
-        running.is_well().with_context(|| format!("cut at {end}"))?;
-        let took = begin.elapsed();
-        println!("live::channel-clients: cut at {end}, the next one is answered after {took:.1?}");
-    }
-    for _ in 0..40 {
-        running.raw()?.write_all(&frame(Kind::Status, 3, &[]))?;
-    }
-    running.is_well()?;
-    let loaded = running.connect()?.status()?.patches;
-    ensure!(loaded.is_empty(), "{loaded:?}");
-
-    // One that is stopped before it reads the longest answer that there may be stops no guest.
-    let mut raw = running.raw()?;
-    let hello = frame(Kind::Hello, 4, &[]);
-    raw.write_all(&hello)?;
-    let pieces = |bytes: usize| 2 + bytes.div_ceil(16) + 1;
-    let answers = pieces(channel::MOST_ANSWER).div_ceil(pieces(next(&mut raw)?.1.len()));
-    for _ in 0..answers {
-        raw.write_all(&hello)?;
-    }
-    std::thread::sleep(Duration::from_secs(1));
-    ensure!(running.balance()? == 10303, "another balance");
-    drop(raw);
-
-    // One that asks on and reads no answer. The guest may have to wait for it, and goes on when it has gone.
-    let mut raw = running.raw()?;
-    raw.set_write_timeout(Some(Duration::from_secs(2)))?;
-    for _ in 0..200 {
-        if raw.write_all(&hello).is_err() {
-            break;
-        }
-    }
-    std::thread::sleep(Duration::from_secs(1));
-    drop(raw);
-    running.is_well()?;
-    running.end()
-}
-
 /// How fast a module comes, beside threads that work.
 fn speed() -> Result<()> {
     const BYTES: usize = 64 * 1024;
@@ -497,63 +342,6 @@ fn speed() -> Result<()> {
         drop(channel);
         running.end()?;
     }
-    Ok(())
-}
-
-/// A kernel that has stopped, one that has crashed, and what is left of one that was killed.
-fn stopped() -> Result<()> {
-    let quick = Limits {
-        silence: Duration::from_secs(2),
-        ..Limits::default()
-    };
-    // Halted at its first instruction, as a debugger would have it.
-    let path = fresh()?;
-    let port = std::net::TcpListener::bind("127.0.0.1:0")?
-        .local_addr()?
-        .port();
-    let boot = Boot::new("live::channel-stopped", "default", "mode=shell")?.channel(&path);
-    let guest = boot.start_halted(port)?;
-    let begin = Instant::now();
-    let mut channel = loop {
-        match Channel::connect(&path, quick) {
-            Err(ChannelError::NobodyListens { .. }) if begin.elapsed() < limits().silence => {
-                std::thread::sleep(Duration::from_millis(50));
-            }
-            other => break other?,
-        }
-    };
-    let answer = channel.hello();
-    ensure!(
-        matches!(answer, Err(ChannelError::Silent { .. })),
-        "{answer:?}"
-    );
-    let sentence = answer.unwrap_err().to_string();
-    ensure!(sentence.contains("does not answer"), "{sentence}");
-    drop(guest);
-    let answer = channel.hello();
-    ensure!(matches!(answer, Err(ChannelError::Gone)), "{answer:?}");
-    ensure!(!path.exists(), "{} is left", path.display());
-
-    // A crash ends QEMU.
-    let path = fresh()?;
-    let run = Boot::new("live::channel-crashed", "default", "crash=panic")?
-        .channel(&path)
-        .run()?;
-    run.expect(&Outcome::Guest(3))?;
-    let answer = Channel::connect(&path, quick);
-    ensure!(
-        matches!(answer, Err(ChannelError::NobodyListens { .. })),
-        "{answer:?}"
-    );
-
-    // Nothing listens at what a killed QEMU leaves.
-    drop(std::os::unix::net::UnixListener::bind(&path)?);
-    ensure!(path.exists(), "nothing is left");
-    ensure!(
-        !kernels()?.iter().any(|one| one.path == path),
-        "it is found"
-    );
-    ensure!(!path.exists(), "{} is still there", path.display());
     Ok(())
 }
 
