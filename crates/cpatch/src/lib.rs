@@ -35,6 +35,8 @@ pub fn c() -> cc::Build {
         .flags(["-fno-asynchronous-unwind-tables", "-fno-stack-protector"])
         .flags(["-msoft-float", "-mno-altivec", "-mno-vsx"])
         .flags(["-pg", "-mprofile-kernel"])
+        // As rustc does: so a function can be compared, and taken out, by itself.
+        .flags(["-ffunction-sections", "-fdata-sections"])
         // Two functions of one body stay two: a patch of one must not reach the other.
         .flag("-fno-ipa-icf");
     build

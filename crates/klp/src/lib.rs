@@ -22,6 +22,7 @@
 
 mod callbacks;
 pub mod convention;
+pub mod hook;
 pub mod info;
 pub mod kernel;
 mod macros;

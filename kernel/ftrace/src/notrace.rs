@@ -50,10 +50,16 @@ pub const NOTRACE: &[(&str, &str)] = &[
     ("*<tracing::*", "is the tracer"),
 ];
 
+/// Why a function must not be traced; none if it may be.
+#[must_use]
+pub fn reason(path: &str) -> Option<&'static str> {
+    let mut list = NOTRACE.iter();
+    let named = list.find(|(pattern, _)| glob::matches(pattern, path));
+    named.map(|(_, reason)| *reason)
+}
+
 /// Whether the list names a function.
 #[must_use]
 pub fn names(path: &str) -> bool {
-    NOTRACE
-        .iter()
-        .any(|(pattern, _)| glob::matches(pattern, path))
+    reason(path).is_some()
 }

@@ -59,3 +59,6 @@ pub mod symbols;
 pub mod sync;
 pub mod text;
 pub mod time;
+
+/// What kernel and patches agree on; here so that every crate above has `klp::hook!`.
+pub use klp;

@@ -121,6 +121,9 @@ crate::selftest! {
         let names = ["c_first_name", "c_second_name"];
         for (name, other) in [(names[0], names[1]), (names[1], names[0])] {
             let found = symbols::find(name).map_err(|error| error.to_string())?;
+            // Also keeps it in the image, where it has no caller.
+            let address = targets::c_first_name as *const () as u64;
+            check!(found.address == address, "`{name}` is at {:#x}, expected {address:#x}", found.address);
             for position in [0, 1] {
                 let error = symbols::find_position(name, position).err();
                 let sentence = error.map(|error| error.to_string()).unwrap_or_default();

@@ -1,0 +1,8 @@
+//! Objects that gas makes, compared and extracted.
+
+mod closures;
+mod compare;
+mod damage;
+mod extract;
+mod plan;
+mod tools;
