@@ -10,11 +10,12 @@
 # COUNT=NUMBER      for soak: how often in and out, if not 500,000 times
 # IMAGE=NAME        for shell, disasm: klplab-lab or klplab-test, if not klplab
 # FUNC=NAME         for disasm, step: the function to show
-# NAME=NAME         for new-variant, new-patch: what it is to be called
+# NAME=NAME         for new-variant, new-patch: what it is to be called; for corpus: only this edit, or those with this in their name
 # LANG=c            for new-patch: its functions are written in C
 # WAY=NAME          for step: settled, transition, traced or rest
 # N=NUMBER          for exercise: which; all for all, none for a list
 # CASE=PATTERN      for matrix: only this case, or those that a `*` stands for
+# BUILD=ID          for shell: a kernel that was built before, by its build id
 # V=1               show the commands
 
 .DEFAULT_GOAL := help
@@ -22,11 +23,11 @@
 # cargo takes all the processors by itself.
 .NOTPARALLEL:
 .SUFFIXES:
-.PHONY: help run test bench soak matrix explore exercise shell step new-variant new-patch report check accept gdb disasm book map doctor setup clean
+.PHONY: help run test live bench soak matrix explore corpus exercise shell step new-variant new-patch report check accept gdb disasm book map doctor setup clean
 
 # The recipes take these from the environment, so that no shell and no make
 # interprets what is in them.
-export MACHINE CPUS ARGS VARIANT FILTER FUNC COUNT CASE SHORT N WAY NAME IMAGE
+export MACHINE CPUS ARGS VARIANT FILTER FUNC COUNT CASE SHORT N WAY NAME IMAGE UNDO DRY DIFF FORM MOST KERNEL BUILD
 
 Q := $(if $(V),,@)
 xtask := cargo run --locked --quiet --package xtask --
@@ -56,6 +57,10 @@ matrix: ## judge each variant by each conformance case (VARIANT=, CASE=)
 explore: ## disturb a patched call at every instruction (VARIANT=, SHORT=, CPUS=2)
 	$(Q)scripts/setup $(xtask) explore $${VARIANT:+--variant="$$VARIANT"} $${SHORT:+--short} $${CPUS:+--cpus="$$CPUS"}
 
+corpus: ## judge edits of the kernel's source as live patches, each by itself (NAME=)
+	$(Q)scripts/setup --with test cargo test --locked --quiet --package qemu-tests --test qemu -- \
+		--ignored --nocapture --test-threads=1 "corpus::each::$$NAME"
+
 report: ## make a page of a run: transitions, matrix, costs, steps (VARIANT=)
 	$(Q)scripts/setup $(xtask) report $${VARIANT:+--variant="$$VARIANT"}
 
@@ -69,8 +74,12 @@ step: ## show a patched call instruction by instruction (FUNC=, VARIANT=, WAY=)
 new-patch: ## write the starting files of a patch (NAME=, LANG=c): docs/add-a-patch.md
 	$(Q)scripts/setup $(xtask) new-patch "$$NAME" $(if $(filter command,$(origin LANG)),--language="$$LANG")
 
-shell: ## type commands to the kernel, or pipe them in: make shell < commands.txt (MACHINE=, CPUS=, ARGS=, VARIANT=, IMAGE=)
-	$(Q)scripts/setup $(xtask) shell $${IMAGE:+--image="$$IMAGE"} $${MACHINE:+--machine="$$MACHINE"} $${CPUS:+--cpus="$$CPUS"} --append="$${VARIANT:+variant=$$VARIANT }$$ARGS"
+shell: ## type commands to the kernel, or pipe them in: make shell < commands.txt (MACHINE=, CPUS=, ARGS=, VARIANT=, IMAGE=, BUILD=)
+	$(Q)scripts/setup $(xtask) shell $${BUILD:+--build="$$BUILD"} $${IMAGE:+--image="$$IMAGE"} $${MACHINE:+--machine="$$MACHINE"} $${CPUS:+--cpus="$$CPUS"} --append="$${VARIANT:+variant=$$VARIANT }$$ARGS"
+
+live: ## bring an edit of the source into the kernel that runs in another terminal (UNDO=1, DRY=1, DIFF=file, FORM=own-toc, MOST=, IMAGE=, KERNEL=): docs/live.md
+	$(Q)scripts/setup $(xtask) live $${UNDO:+--undo} $${DRY:+--dry} $${DIFF:+--diff="$$DIFF"} $${FORM:+--form="$$FORM"} \
+		$${MOST:+--most="$$MOST"} $${IMAGE:+--image="$$IMAGE"} $${KERNEL:+--kernel="$$KERNEL"}
 
 exercise: ## list the exercises, or say whether your tree does what one asks (N=)
 	$(Q)scripts/setup $(xtask) exercise $${N:+"$$N"}
@@ -99,5 +108,5 @@ doctor: ## show which tools are needed, and which are here
 setup: ## only install what is missing
 	$(Q)scripts/setup
 
-clean: ## remove everything that was built
+clean: ## remove everything that was built, with what is kept of the last 8 kernels for `make live`
 	$(Q)rm -rf target

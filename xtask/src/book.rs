@@ -25,7 +25,7 @@ const CHAPTERS: [(&str, &[(&str, &str)]); 5] = [
             ("docs/ftrace.md", "Tracing"),
             ("docs/modules.md", "Patch modules"),
             ("docs/livepatch.md", "Live patching"),
-            ("docs/live.md", "Live patches"),
+            ("docs/live.md", "Live patches from edits"),
             ("docs/cpus.md", "Several CPUs"),
             ("docs/translation.md", "Translation of addresses"),
             ("docs/linux.md", "Linux beside it"),
@@ -60,6 +60,7 @@ const CHAPTERS: [(&str, &[(&str, &str)]); 5] = [
             ("docs/exercises/09-callbacks.md", "9. Callbacks"),
             ("docs/exercises/10-leave.md", "10. A patch that lets go"),
             ("docs/exercises/11-variant.md", "11. A variant"),
+            ("docs/exercises/12-tickets.md", "12. Tickets"),
         ],
     ),
     (

@@ -4,6 +4,7 @@ use crate::bench::{BenchArgs, bench};
 use crate::exercise::{ExerciseArgs, exercise};
 use crate::explore::{ExploreArgs, explore};
 use crate::image::{self, Image};
+use crate::live::{LiveArgs, live};
 use crate::matrix::{MatrixArgs, matrix};
 use crate::modules::Conventions;
 use crate::outcome::{EXIT_CODES, NOT_STARTED};
@@ -77,6 +78,8 @@ enum Action {
     /// Type commands to the kernel, or pipe them in
     #[command(after_help = EXIT_CODES)]
     Shell(ShellArgs),
+    /// Bring an edit of the kernel's source into the kernel that runs
+    Live(LiveArgs),
     /// Write the starting file of a variant
     NewVariant {
         /// What it is called: lower-case words with hyphens between them
@@ -188,6 +191,7 @@ fn execute(action: Action) -> Result<ExitCode> {
         Action::Report(args) => return Ok(status(report(&args)?)),
         Action::Exercise(args) => return Ok(status(exercise(&args)?)),
         Action::Shell(args) => return Ok(shell(&args)?.exit_code().into()),
+        Action::Live(args) => return Ok(status(live(&args)?)),
         Action::NewVariant { name } => new::variant(&name)?,
         Action::NewPatch { name, language } => new::patch(&name, language)?,
         Action::Check => check::check()?,

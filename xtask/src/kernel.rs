@@ -3,6 +3,7 @@
 
 use crate::built::{Inputs, Record};
 use crate::image::{self, Image};
+use crate::live::base;
 use crate::modules::Conventions;
 use crate::{modules, symbols, tool};
 use anyhow::{Context, Result, bail, ensure};
@@ -28,6 +29,9 @@ pub const PACKAGES: [&str; 15] = [
     "lab",
     "selftest",
 ];
+
+/// The folder in cargo's target folder that has what is built for the bare machine.
+pub(crate) const TARGET: &str = "powerpc64le-klplab";
 
 /// The folder of one of the [`PACKAGES`], below the workspace's.
 #[must_use]
@@ -58,13 +62,35 @@ pub fn build(image: Image, conventions: &Conventions) -> Result<PathBuf> {
 
 /// The same without a look at what was built before.
 fn build_anew(image: Image, conventions: &Conventions) -> Result<PathBuf> {
-    let mut cargo = tool::cargo_for_kernel()?;
     eprintln!("klplab: building the kernel, image `{image}`");
-    // The messages name the file that was linked, wherever it is; what is for
+    let built = link(image, tool::workspace(), &tool::target_dir())?;
+    let kernel = prepare(&built.executable)?;
+    base::keep(&kernel, &built.archives, tool::workspace())?;
+    modules::pack(&kernel, conventions)?;
+    Ok(kernel)
+}
+
+/// What cargo has made of an image.
+#[derive(Clone, Debug)]
+pub struct Built {
+    /// The kernel, as linked.
+    pub executable: PathBuf,
+    /// The archives of objects that it was linked from, one for each crate.
+    pub archives: Vec<PathBuf>,
+}
+
+/// Lets cargo link an image of the sources in a folder, in this target folder.
+///
+/// # Errors
+/// When cargo fails: it has said why on standard error by then.
+pub fn link(image: Image, tree: &Path, target: &Path) -> Result<Built> {
+    let mut cargo = tool::cargo_for_kernel()?;
+    // The messages name the files that were made, wherever they are; what is for
     // people is still printed on standard error.
     cargo.args(["build", "--locked"]).args(modules::BARE);
     cargo.arg("--message-format=json-render-diagnostics");
     cargo.args(["--package", image::package(image)]);
+    cargo.current_dir(tree).env("CARGO_TARGET_DIR", target);
     cargo.stderr(Stdio::inherit());
     let output = tool::output(&mut cargo)?;
     ensure!(
@@ -72,9 +98,10 @@ fn build_anew(image: Image, conventions: &Conventions) -> Result<PathBuf> {
         "the kernel did not build: `cargo build` failed"
     );
     let messages = String::from_utf8_lossy(&output.stdout);
-    let kernel = prepare(&executable(image.word(), &messages)?)?;
-    modules::pack(&kernel, conventions)?;
-    Ok(kernel)
+    Ok(Built {
+        executable: executable(image.word(), &messages)?,
+        archives: archives(&messages)?,
+    })
 }
 
 /// Copies a kernel to `klplab/<its name>.elf` in cargo's target folder and
@@ -111,6 +138,24 @@ fn executable(name: &str, messages: &str) -> Result<PathBuf> {
         }
     }
     bail!("cargo built no executable named {name}")
+}
+
+/// The archives for the bare machine that cargo's messages tell of.
+fn archives(messages: &str) -> Result<Vec<PathBuf>> {
+    let mut archives = Vec::new();
+    for line in messages.lines() {
+        let message: serde_json::Value =
+            serde_json::from_str(line).context("cargo printed a message that is not JSON")?;
+        let files = message["filenames"].as_array().into_iter().flatten();
+        let files = files.filter_map(|file| Some(Path::new(file.as_str()?)));
+        // Macros and build scripts are for the host, and are not linked.
+        let linked = files.filter(|file| {
+            let is_archive = file.extension().is_some_and(|one| one == "rlib");
+            is_archive && file.iter().any(|part| part == TARGET)
+        });
+        archives.extend(linked.map(Path::to_owned));
+    }
+    Ok(archives)
 }
 
 #[cfg(test)]

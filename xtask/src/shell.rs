@@ -3,6 +3,7 @@
 use crate::guest::{Finished, Guest, Limits};
 use crate::image::{self, Image};
 use crate::kernel;
+use crate::live::base::Base;
 use crate::live::channel;
 use crate::machine::{self, Machine};
 use crate::modules::Conventions;
@@ -40,6 +41,10 @@ pub struct ShellArgs {
     /// The image to boot: klplab, klplab-lab or klplab-test
     #[arg(long, value_name = "NAME", default_value = "klplab", value_parser = image::named)]
     pub image: Image,
+    /// The kernel of a build that was kept, by its id, in place of what the tree is now: without
+    /// modules
+    #[arg(long, value_name = "ID")]
+    pub build: Option<String>,
     /// How long the guest may print and report nothing while it has a script to do
     /// [default: 60]
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
@@ -70,8 +75,10 @@ pub fn shell(args: &ShellArgs) -> Result<Outcome> {
     let by_hand = std::io::stdin().is_terminal();
     let columns = by_hand.then(width).flatten();
     let append = boot_arguments(&args.append, by_hand, wants_colour(), columns);
-    let conventions = Conventions::all();
-    let kernel = kernel::build(args.image, &conventions)?;
+    let kernel = match &args.build {
+        Some(id) => Base::find(id)?.path(),
+        None => kernel::build(args.image, &Conventions::all())?,
+    };
     let limits = Limits::asked(args.silence, args.timeout, by_hand);
     let (finished, escaped) = converse(machine, &kernel, &append, by_hand, limits)?;
     if !finished.transcript.ends_with('\n') {

@@ -6,7 +6,7 @@
 
 mod folder;
 
-pub use channel::{Hello, State, Status};
+pub use channel::{Hello, PatchStatus, State, Status, ThreadStatus, Transition};
 pub use folder::{Kernel, fresh, kernels, offer, remove};
 
 use channel::{Decoder, Event, Frame, Kind, MOST_ANSWER, MOST_BYTES};
