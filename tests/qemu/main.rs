@@ -9,6 +9,8 @@ mod bench;
 mod boots;
 mod browser;
 mod busy;
+mod copies;
+mod corpus;
 mod demo;
 mod dialogues;
 mod disassembly;
@@ -48,12 +50,14 @@ fn trials() -> Vec<Trial> {
     let groups = [
         walks::first(),
         soak::trials(),
+        corpus::trials(),
         toggling::trials(),
         shell::trials(),
         selftests::trials(),
         exercises::trials(),
         boots::trials(),
         bench::trials(),
+        corpus::more(),
         matrix::trials(),
         disassembly::trials(),
         report::trials(),
@@ -63,6 +67,8 @@ fn trials() -> Vec<Trial> {
         step::trials(),
         livepatch::trials(),
         live::trials(),
+        corpus::last(),
+        copies::trials(),
         gdb::trials(),
         golden::trials(),
         dialogues::trials(),
