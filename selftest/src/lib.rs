@@ -9,6 +9,7 @@ extern crate machine;
 pub mod crash;
 pub mod exercises;
 mod random;
+pub mod tickets;
 #[macro_use]
 pub mod tests;
 
@@ -23,7 +24,7 @@ const SOAK: u32 = 10_000;
 /// What the shell offers of the tests.
 static EXTENSION: Extension = Extension {
     families: &[&tests::commands::FAMILY],
-    callables: &[],
+    callables: &[tickets::CALLABLES],
 };
 
 /// The image with everything.

@@ -15,7 +15,8 @@ use xtask::outcome::Outcome;
 use xtask::tool;
 
 /// Documents that change the tree, and are done in a copy of it.
-const IN_A_COPY: [&str; 3] = [
+const IN_A_COPY: [&str; 4] = [
+    "docs/live.md",
     "docs/add-a-variant.md",
     "docs/add-a-patch.md",
     "docs/c-patches.md",
@@ -51,6 +52,7 @@ pub fn last() -> Vec<Trial> {
     let mut trials = vec![
         trial("walk::add-a-patch", add_a_patch),
         trial("walk::c-patches", c_patches),
+        trial("walk::live", live),
         trial("walk::all", all_are_walked),
     ];
     // Without a list, the trial above says why.
@@ -217,4 +219,10 @@ fn c_patches() -> Result<()> {
             "?? patches/twice/src/twice.c",
         ],
     )
+}
+
+/// Edits of one file come into a running kernel, and are taken back.
+fn live() -> Result<()> {
+    let changes = changes("docs/live.md", &copy()?)?;
+    expect(&changes, &[])
 }

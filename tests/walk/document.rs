@@ -10,9 +10,12 @@ const PROMPT: &str = "$ ";
 
 /// What stands in front of what is typed to a command that runs: the kernel's shell, which
 /// shows what it reads, and the debugger, which does not.
-const SHELL: &str = "klplab> ";
+pub const SHELL: &str = "klplab> ";
 /// The debugger's.
 pub const DEBUGGER: &str = "(gdb) ";
+
+/// What the info string of a terminal's block begins with; the terminal's name is behind it.
+const TERMINAL: &str = "console terminal=";
 
 /// What a block is.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -24,6 +27,8 @@ pub enum Kind {
         /// Whether each must fail.
         fails: bool,
     },
+    /// What is typed in a terminal, where the first block's command goes on running.
+    Terminal(String),
     /// What is typed to the kernel's shell: each command must do what it was asked.
     Typed,
     /// A change to files.
@@ -67,10 +72,23 @@ impl Exchange {
         self.expected.iter().filter_map(typed).collect()
     }
 
-    /// How many lines of the document the command takes.
+    /// Whether it is typed to the command that runs: then the line is printed too.
     #[must_use]
-    pub fn lines_of_command(&self) -> usize {
-        self.command.lines().count()
+    pub fn is_typed(&self) -> bool {
+        let echo = self
+            .expected
+            .first()
+            .and_then(|line| line.strip_prefix(SHELL));
+        echo == Some(&self.command)
+    }
+
+    /// The line in the document of the first one that is printed.
+    #[must_use]
+    pub fn first_expected(&self) -> usize {
+        match self.is_typed() {
+            true => self.line,
+            false => self.line + self.command.lines().count(),
+        }
     }
 }
 
@@ -134,6 +152,7 @@ fn kind(info: &str) -> Result<Kind> {
         "klplab" => Kind::Typed,
         "diff" => Kind::Diff,
         "text" | "asm" | "rust" | "toml" | "json" => Kind::Figure,
+        _ if info.starts_with(TERMINAL) => Kind::Terminal(info[TERMINAL.len()..].to_owned()),
         _ => match info.split_once(" file=") {
             Some((_, path)) if !path.is_empty() => Kind::File(path.to_owned()),
             // A drawing of frames: which of the structs it shows.
@@ -143,11 +162,15 @@ fn kind(info: &str) -> Result<Kind> {
     })
 }
 
-/// The commands of a dialogue.
+/// The commands of a dialogue; in a terminal, also what is typed there to the one that runs.
 ///
 /// # Errors
 /// When it does not begin with one; the message names the line.
 pub fn exchanges(block: &Block) -> Result<Vec<Exchange>> {
+    let typed = match block.kind {
+        Kind::Terminal(_) => Some(SHELL),
+        _ => None,
+    };
     let mut exchanges: Vec<Exchange> = Vec::new();
     let mut goes_on = false;
     for (number, line) in (block.line + 1..).zip(block.text.lines()) {
@@ -160,6 +183,13 @@ pub fn exchanges(block: &Block) -> Result<Vec<Exchange>> {
                 command: command.to_owned(),
                 expected: Vec::new(),
             });
+        } else if let Some(input) = typed.and_then(|prompt| line.strip_prefix(prompt)) {
+            exchanges.push(Exchange {
+                line: number,
+                command: input.to_owned(),
+                expected: vec![line.to_owned()],
+            });
+            continue;
         } else if let Some(last) = exchanges.last_mut() {
             last.expected.push(line.to_owned());
             continue;
@@ -184,7 +214,7 @@ mod tests {
     fn blocks_are_found_with_their_kinds_and_lines() {
         let text = "# T\n\n```sh\na\n\nb\n```\ntext `x`\n```console\n$ c\n```\n```console fails\n$ d\n```\n\
             ```diff\n-x\n```\n```rust file=a/b.rs\nfn f() {}\n```\n```text\n+--+\n```\n\
-            ```klplab\nreset\n```\n```text FrameHeader\n```\n";
+            ```klplab\nreset\n```\n```text FrameHeader\n```\n```console terminal=1\nx\n```\n";
         let found = blocks(text).unwrap();
         let found: Vec<_> = (found.iter())
             .map(|block| (block.line, block.kind.clone(), block.text.as_str()))
@@ -198,6 +228,7 @@ mod tests {
             (21, Kind::Figure, "+--+\n"),
             (24, Kind::Typed, "reset\n"),
             (27, Kind::Figure, ""),
+            (29, Kind::Terminal("1".into()), "x\n"),
         ];
         assert_eq!(found, expected);
     }
@@ -217,6 +248,7 @@ mod tests {
             ("```text\nmake x\n```\n", "line 1: commands are no figure"),
             ("```toml\n$ x\n```\n", "line 1: commands are no figure"),
             ("```consoles\n```\n", "line 1: there is nothing"),
+            ("```console terminal\n```\n", "line 1: there is nothing"),
             ("- x\n  ```sh\n  ```\n", "line 2: a block has to begin with"),
             ("~~~sh\n~~~\n", "line 1: a block has to begin with"),
             ("\n```sh\nx\n", "line 2: the block does not end"),
@@ -239,10 +271,18 @@ mod tests {
             found,
             [of(3, "a b", &["c", ""]), of(6, "d \\\n  e", &["f"])]
         );
-        assert_eq!(found[1].lines_of_command(), 2);
+        assert_eq!(found[1].first_expected(), 8);
         let text = "```console\n$ a\nx\nklplab> b c\ny\n(gdb) d\n```\n";
         let typing = exchanges(&blocks(text).unwrap()[0]).unwrap();
         assert_eq!(typing[0].input(), "b c\nd\n");
+        let text = "```console terminal=1\n$ a\nx\nklplab> b c\ny\nklplab> d\n```\n";
+        let terminal = exchanges(&blocks(text).unwrap()[0]).unwrap();
+        let expected = [
+            of(2, "a", &["x"]),
+            of(4, "b c", &["klplab> b c", "y"]),
+            of(6, "d", &["klplab> d"]),
+        ];
+        assert_eq!(terminal, expected);
         for (text, problem) in [
             (
                 "```console\na\n$ b\n```\n",

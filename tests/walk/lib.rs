@@ -15,6 +15,7 @@
 //! | `sh` | commands, the whole block in one shell; each must succeed |
 //! | `console` | commands behind `$ `, each with what it prints; each must succeed |
 //! | `console fails` | the same, and each must fail |
+//! | `console terminal=NAME` | one terminal: in the first block a command that goes on, as `make shell` does; in later ones what is typed behind its `klplab> `, while other blocks run beside it. What still runs ends with the document |
 //! | `klplab` | lines for the kernel's shell, each of which must do what it was asked |
 //! | `diff` | a change for `git apply` |
 //! | any with `file=PATH` | the whole text of a file |
@@ -33,6 +34,9 @@ pub mod tree;
 
 use anyhow::{Context, Result, bail, ensure};
 use document::{Block, Exchange, Kind};
+use shell::Running;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::Path;
 use tree::Tree;
 
@@ -55,8 +59,9 @@ pub fn walk_but(tree: &Tree, document: &str, elsewhere: impl Fn(&str) -> bool) -
     let blocks = document::blocks(&text).with_context(|| document.to_owned())?;
     let acting = blocks.iter().filter(|block| block.kind != Kind::Figure);
     ensure!(acting.count() > 0, "{document} has nothing that can be run");
+    let mut terminals = BTreeMap::new();
     for block in &blocks {
-        step(tree, block, &elsewhere).with_context(|| document.to_owned())?;
+        step(tree, block, &elsewhere, &mut terminals).with_context(|| document.to_owned())?;
     }
     Ok(())
 }
@@ -67,8 +72,16 @@ pub fn command_of(line: &str) -> &str {
     line.split(" #").next().unwrap_or(line).trim()
 }
 
+/// What runs in terminals, by the terminal's name.
+type Terminals = BTreeMap<String, Running>;
+
 /// Does what a block says.
-fn step(tree: &Tree, block: &Block, elsewhere: &impl Fn(&str) -> bool) -> Result<()> {
+fn step(
+    tree: &Tree,
+    block: &Block,
+    elsewhere: &impl Fn(&str) -> bool,
+    terminals: &mut Terminals,
+) -> Result<()> {
     let line = block.line;
     match &block.kind {
         Kind::Figure => Ok(()),
@@ -85,6 +98,12 @@ fn step(tree: &Tree, block: &Block, elsewhere: &impl Fn(&str) -> bool) -> Result
         Kind::Dialogue { fails } => {
             for exchange in document::exchanges(block)? {
                 talk(tree, &exchange, *fails)?;
+            }
+            Ok(())
+        }
+        Kind::Terminal(name) => {
+            for exchange in document::exchanges(block)? {
+                type_in(tree, &exchange, name, terminals)?;
             }
             Ok(())
         }
@@ -132,6 +151,40 @@ fn talk(tree: &Tree, exchange: &Exchange, fails: bool) -> Result<()> {
         let how = if well { "succeeded" } else { "failed" };
         bail!("line {line}: `{command}` {how}, and should not have; it printed:\n{printed}");
     }
+    check(exchange, &printed)
+}
+
+/// Starts a command in a terminal, or types to the one that runs there, and compares what is
+/// printed. The kernel's shell prints its prompt with the line that it has read, so an empty
+/// line behind says when all is there.
+fn type_in(tree: &Tree, exchange: &Exchange, name: &str, terminals: &mut Terminals) -> Result<()> {
+    let Exchange { line, command, .. } = exchange;
+    let is_typed = exchange.is_typed();
+    let terminal = match terminals.entry(name.to_owned()) {
+        Entry::Occupied(entry) if is_typed => {
+            let running = entry.into_mut();
+            running.type_in(&format!("{command}\n\n"));
+            running
+        }
+        Entry::Vacant(entry) if !is_typed => {
+            let running = entry.insert(Running::open(tree, command)?);
+            running.type_in("\n");
+            running
+        }
+        Entry::Occupied(_) => bail!("line {line}: something runs in terminal {name} already"),
+        Entry::Vacant(_) => bail!("line {line}: nothing runs in terminal {name}"),
+    };
+    let end = format!("{}\n", document::SHELL);
+    let printed = terminal.listen(Some(&end));
+    check(
+        exchange,
+        &printed.with_context(|| format!("line {line}: `{command}`"))?,
+    )
+}
+
+/// Compares what a command printed.
+fn check(exchange: &Exchange, printed: &str) -> Result<()> {
+    let Exchange { line, command, .. } = exchange;
     // The debugger shows its prompt, and not what it reads.
     let said = printed.replace(document::DEBUGGER, "");
     let (places, expected): (Vec<usize>, Vec<String>) = (exchange.expected.iter().enumerate())
@@ -140,10 +193,7 @@ fn talk(tree: &Tree, exchange: &Exchange, fails: bool) -> Result<()> {
         .unzip();
     if let Err(missing) = expect::compare(&expected, &said) {
         let (line, wanted) = match expected.get(missing) {
-            Some(wanted) => (
-                line + exchange.lines_of_command() + places[missing],
-                wanted.as_str(),
-            ),
+            Some(wanted) => (exchange.first_expected() + places[missing], wanted.as_str()),
             None => (*line, "(nothing more)"),
         };
         bail!(
@@ -184,6 +234,33 @@ mod tests {
         std::fs::write(tree.path().join("d.md"), text).unwrap();
         walk_but(&tree, "d.md", |line| line == "false x").unwrap();
         assert!(walk(&tree, "d.md").is_err());
+    }
+
+    #[test]
+    fn a_terminal_goes_on_beside_other_blocks() {
+        let text = "```text file=Makefile\nshell:\n\t@echo up; while read a; do \\\n\
+            \techo \"klplab> $$a\"; if test \"$$a\"; then cat made; fi; done\n```\n\
+            ```console terminal=1\n$ make shell\nup\n```\n```sh\necho one >made\n```\n\
+            ```console terminal=1\nklplab> a b\none\n```\n```sh\necho two >made\n```\n\
+            ```console terminal=1\nklplab> c\ntwo\n";
+        assert_eq!(walked(&format!("{text}```\n")).unwrap(), "two\n");
+        for (more, problem) in [
+            (
+                "klplab> d\nthree\n```\n",
+                "d.md: line 24: `d` did not print what the document shows, first:\nthree\n",
+            ),
+            (
+                "$ make shell\n```\n",
+                "d.md: line 23: something runs in terminal 1 already",
+            ),
+            (
+                "```\n```console terminal=2\nklplab> e\n```\n",
+                "d.md: line 25: nothing runs in terminal 2",
+            ),
+        ] {
+            let error = format!("{:#}", walked(&format!("{text}{more}")).unwrap_err());
+            assert!(error.contains(problem), "{error}");
+        }
     }
 
     #[test]

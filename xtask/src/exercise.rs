@@ -2,14 +2,15 @@
 //! does what some of them ask.
 //!
 //! What is asked for is looked at as it behaves: in a guest, where the self-tests under
-//! `exercises::` say what they have found; by the proof; or by the matrix. Nothing here
-//! reads a reader's source.
+//! `exercises::` say what they have found; by the proof; by the matrix; or as a live patch of
+//! the kernel before. Nothing here reads a reader's source.
 
 mod answers;
 mod epilogue;
 mod guest;
 mod judge;
 mod list;
+mod live;
 mod variant;
 
 pub use list::{EXERCISES, Exercise, FOLDER, Level};
@@ -127,7 +128,7 @@ mod tests {
         assert_eq!(numbers(&["all"]).unwrap().len(), EXERCISES.len());
         for bad in ["0", "99", "x", "-1", "3x", "", " , "] {
             let error = numbers(&[bad]).unwrap_err().to_string();
-            assert!(error.ends_with("there are 1 to 11, and all"), "{error}");
+            assert!(error.ends_with("there are 1 to 12, and all"), "{error}");
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::guest::{self, Seen};
 use super::list::Check;
-use super::{Exercise, Verdict, answers, epilogue, variant};
+use super::{Exercise, Verdict, answers, epilogue, live, variant};
 use crate::image::Image;
 use crate::kernel;
 use crate::modules::Conventions;
@@ -27,12 +27,15 @@ pub fn judge(chosen: &[&'static Exercise]) -> Result<Vec<Verdict>> {
                 .collect());
         }
     };
-    // The proof looks at what was just linked.
+    // Proof and comparison look at what was just linked.
     let early: Vec<Option<Verdict>> = chosen
         .iter()
         .zip(early)
-        .map(|(one, early)| early.or_else(|| unproved(one)))
-        .collect();
+        .map(|(one, early)| match early {
+            Some(verdict) => Ok(Some(verdict)),
+            None => with_build(one),
+        })
+        .collect::<Result<_>>()?;
     let tests: Vec<&str> = chosen
         .iter()
         .zip(&early)
@@ -57,16 +60,19 @@ fn without_guest(exercise: &Exercise) -> Option<Verdict> {
         Check::Break => Some(epilogue::is_broken().map(|()| exercise.achieved.into())),
         Check::Site => answers::site().err().map(Err),
         Check::Holders => answers::holders().err().map(Err),
+        Check::Live => live::is_begun().err().map(Err),
         Check::Guest | Check::Repair | Check::Variant => None,
     }
 }
 
-/// What the proof has against a module that is to be mended.
-fn unproved(exercise: &Exercise) -> Option<Verdict> {
-    if exercise.check == Check::Repair {
-        return epilogue::is_mended().err().map(Err);
-    }
-    None
+/// What can be said of the build: what the proof has against a module that is to be mended, and
+/// all of an edit.
+fn with_build(exercise: &Exercise) -> Result<Option<Verdict>> {
+    Ok(match exercise.check {
+        Check::Repair => epilogue::is_mended().err().map(Err),
+        Check::Live => Some(live::judge()?.map(|()| exercise.achieved.into())),
+        _ => None,
+    })
 }
 
 /// By what the guest has told of an exercise's test.
@@ -79,7 +85,7 @@ fn by_guest(exercise: &Exercise, seen: &Seen) -> Result<Verdict> {
         return Ok(Err(why));
     }
     Ok(match exercise.check {
-        Check::Guest | Check::Break | Check::Repair => Ok(achieved()),
+        Check::Guest | Check::Break | Check::Repair | Check::Live => Ok(achieved()),
         Check::Site => answers::site()
             .and_then(|answers| answers.compare(seen))
             .map(|()| achieved()),

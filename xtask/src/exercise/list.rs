@@ -45,6 +45,8 @@ pub(super) enum Check {
     Repair,
     /// By a self-test, and then by the matrix.
     Variant,
+    /// As a live patch of the kernel before the edit.
+    Live,
 }
 
 /// An exercise.
@@ -74,7 +76,7 @@ impl Exercise {
 }
 
 /// All of them, in order.
-pub const EXERCISES: [Exercise; 11] = [
+pub const EXERCISES: [Exercise; 12] = [
     Exercise {
         number: 1,
         title: "Another greeting",
@@ -173,6 +175,15 @@ pub const EXERCISES: [Exercise; 11] = [
         check: Check::Variant,
         test: Some("exercises::variants::has_a_new_one"),
         achieved: "The matrix has a column more, and each cell is as you have declared it:",
+    },
+    Exercise {
+        number: 12,
+        title: "Tickets",
+        level: Level::Expert,
+        slug: "tickets",
+        check: Check::Live,
+        test: None,
+        achieved: "A kernel that ran was mended by your edit of its source, data and code, and lost no ticket.",
     },
 ];
 
