@@ -304,6 +304,8 @@ fn refused() -> Result<()> {
     all(&mut channel)?;
     let large = refusal(channel.load(&vec![0; 100 * 1024]))?;
     ensure!(large.contains("not an elf file"), "{large}");
+    // A frame's memory is given back behind its answer, and before the next one.
+    channel.hello()?;
     let after = running.ask("mem")?;
     ensure!(before == after, "before:\n{before}\nafter:\n{after}");
     // Twice is once.
