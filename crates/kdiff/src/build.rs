@@ -109,6 +109,20 @@ impl<'d> Build<'d> {
         self.units.push(unit);
     }
 
+    /// A function or static of this build.
+    pub(crate) fn symbol(&self, id: Id) -> &Symbol<'d> {
+        &self.units[id.unit].symbols[id.symbol]
+    }
+
+    /// The functions of a unit.
+    pub(crate) fn functions(&self, unit: usize) -> impl Iterator<Item = (&Symbol<'d>, Id)> {
+        let functions = self.units[unit].functions();
+        functions.map(move |function| {
+            let symbol = function.number;
+            (function, Id { unit, symbol })
+        })
+    }
+
     /// The number of a unit.
     pub(crate) fn find(&self, archive: &str, unit: &'d str) -> Option<usize> {
         self.by_name.get(&(archive.to_owned(), unit)).copied()

@@ -2,7 +2,7 @@
 
 use crate::meaning::{Content, Meanings};
 use crate::names::{self, Names, Unclear};
-use crate::unit::{Kind, Named, Symbol, Unit};
+use crate::unit::Kind;
 use crate::{Build, CompareError};
 use std::collections::HashMap;
 
@@ -99,8 +99,7 @@ pub fn compare(old: &Build<'_>, new: &Build<'_>) -> Result<Comparison, CompareEr
         let archive = archive.to_owned();
         return Err(CompareError::Archive { archive });
     }
-    let mut pairs = Vec::new();
-    let (mut only_old, mut only_new) = (Vec::new(), Vec::new());
+    let (mut pairs, mut single) = (Vec::new(), Vec::new());
     for (is, unit) in new.units.iter().enumerate() {
         if old.is_same(&unit.archive) {
             continue;
@@ -108,12 +107,12 @@ pub fn compare(old: &Build<'_>, new: &Build<'_>) -> Result<Comparison, CompareEr
         match old.find(&unit.archive, unit.name) {
             Some(was) if old.units[was].bytes == unit.bytes => {}
             Some(was) => pairs.push((was, is)),
-            None => only_new.push(is),
+            None => single.push((None, Some(is))),
         }
     }
     for (was, unit) in old.units.iter().enumerate() {
         if new.find(&unit.archive, unit.name).is_none() {
-            only_old.push(was);
+            single.push((Some(was), None));
         }
     }
     let (names, unclear) = names::pair(old, new, &pairs);
@@ -126,35 +125,10 @@ pub fn compare(old: &Build<'_>, new: &Build<'_>) -> Result<Comparison, CompareEr
     let (before, after) = (Meanings::new(old, &same), Meanings::new(new, &names));
     let sides = [(old, &before), (new, &after)];
     comparison.units.clone_from(&pairs);
-    for (was, is) in pairs {
+    let pairs = pairs.into_iter().map(|(was, is)| (Some(was), Some(is)));
+    for (was, is) in pairs.chain(single) {
         comparison.functions(sides, &names, was, is);
-        comparison.statics(sides, Some(was), Some(is));
-    }
-    for is in only_new {
-        let unit = &new.units[is];
-        for (symbol, index) in numbered(unit, Named::Function) {
-            let id = Id {
-                unit: is,
-                symbol: index,
-            };
-            comparison
-                .functions
-                .push(function(Change::New, unit, symbol, symbol.name, id));
-        }
-        comparison.statics(sides, None, Some(is));
-    }
-    for was in only_old {
-        let unit = &old.units[was];
-        for (symbol, index) in numbered(unit, Named::Function) {
-            let id = Id {
-                unit: was,
-                symbol: index,
-            };
-            comparison
-                .functions
-                .push(function(Change::Gone, unit, symbol, symbol.name, id));
-        }
-        comparison.statics(sides, Some(was), None);
+        comparison.statics(sides, was, is);
     }
     comparison
         .functions
@@ -170,35 +144,32 @@ pub fn compare(old: &Build<'_>, new: &Build<'_>) -> Result<Comparison, CompareEr
 type Side<'b, 'd> = (&'b Build<'d>, &'b Meanings<'b, 'd>);
 
 impl Comparison {
-    /// The functions of two units that are one.
-    fn functions(&mut self, [old, new]: [Side<'_, '_>; 2], names: &Names, was: usize, is: usize) {
-        let (before, after) = (&old.0.units[was], &new.0.units[is]);
-        let mut left: HashMap<&str, (&Symbol<'_>, usize)> = numbered(before, Named::Function)
-            .map(|(symbol, index)| (symbol.name, (symbol, index)))
-            .collect();
-        for (symbol, index) in numbered(after, Named::Function) {
-            let id = Id {
-                unit: is,
-                symbol: index,
-            };
+    /// The functions of two units that are one, or of one that the other build does not have.
+    fn functions(
+        &mut self,
+        [old, new]: [Side<'_, '_>; 2],
+        names: &Names,
+        was: Option<usize>,
+        is: Option<usize>,
+    ) {
+        let before = was.into_iter().flat_map(|unit| old.0.functions(unit));
+        let mut left: HashMap<&str, Id> = before.map(|(symbol, id)| (symbol.name, id)).collect();
+        for (symbol, id) in is.into_iter().flat_map(|unit| new.0.functions(unit)) {
             let name = names.common(symbol.name);
-            let Some((one, _)) = left.remove(name) else {
+            let Some(before) = left.remove(name) else {
                 self.functions
-                    .push(function(Change::New, after, symbol, symbol.name, id));
+                    .push(function(Change::New, new.0, symbol.name, id));
                 continue;
             };
-            if one.other != symbol.other || old.1.of(was, one) != new.1.of(is, symbol) {
+            let one = old.0.symbol(before);
+            if one.other != symbol.other || old.1.of(before.unit, one) != new.1.of(id.unit, symbol)
+            {
                 self.functions
-                    .push(function(Change::Changed, after, symbol, name, id));
+                    .push(function(Change::Changed, new.0, name, id));
             }
         }
-        for (symbol, index) in left.into_values() {
-            let id = Id {
-                unit: was,
-                symbol: index,
-            };
-            self.functions
-                .push(function(Change::Gone, before, symbol, symbol.name, id));
+        for (name, id) in left {
+            self.functions.push(function(Change::Gone, old.0, name, id));
         }
     }
 
@@ -252,26 +223,14 @@ fn section_name<'s>(section: &'s str, symbol: &str) -> &'s str {
     rest.map_or(section, |rest| rest.trim_end_matches('.'))
 }
 
-fn numbered<'u, 'd>(
-    unit: &'u Unit<'d>,
-    named: Named,
-) -> impl Iterator<Item = (&'u Symbol<'d>, usize)> {
-    let symbols = unit.symbols.iter().enumerate();
-    symbols
-        .filter(move |(_, symbol)| {
-            let is_code = unit.sections[symbol.section].kind == Kind::Code;
-            symbol.named == named && symbol.section != 0 && is_code
-        })
-        .map(|(index, symbol)| (symbol, index))
-}
-
-fn function(change: Change, unit: &Unit<'_>, symbol: &Symbol<'_>, name: &str, id: Id) -> Function {
+fn function(change: Change, build: &Build<'_>, name: &str, id: Id) -> Function {
+    let unit = &build.units[id.unit];
     Function {
         change,
         name: name.to_owned(),
         archive: unit.archive.clone(),
         unit: unit.name.to_owned(),
-        local: symbol.local,
+        local: build.symbol(id).local,
         id,
     }
 }

@@ -299,7 +299,7 @@ impl<'d> Extraction<'_, 'd> {
                 // A place within a function, as in a table of jumps, is one of the same code.
                 let own = symbol.named == Named::Function && symbol.section != 0 && offset != 0;
                 if own {
-                    let index = owner.number_of(symbol);
+                    let index = symbol.number;
                     return Some((
                         Target::Piece(self.piece(Source::Symbol(unit, index))),
                         offset,
@@ -373,7 +373,7 @@ impl<'d> Extraction<'_, 'd> {
             self.refuse_data(owner, owner.sections[symbol.section].name);
             return None;
         }
-        let index = self.new.units[unit].number_of(symbol);
+        let index = symbol.number;
         Some(Target::Piece(self.piece(Source::Symbol(unit, index))))
     }
 }

@@ -64,9 +64,8 @@ pub(crate) fn read(new: &Build<'_>) -> Result<Vec<Hook>, Refusal> {
                     0 => new.global(called.name).ok_or_else(bad)?,
                     _ => (number, called),
                 };
-                let called = new.units[home].number_of(called);
                 let field = field - offset_of!(Layout, callbacks);
-                hook.callbacks.push((field, home, called));
+                hook.callbacks.push((field, home, called.number));
             }
             hooks.push(hook);
         }

@@ -192,8 +192,7 @@ pub(crate) fn place<'a, 'd>(unit: &'a Unit<'d>, link: &Link) -> Place<'a, 'd> {
     let offset = (symbol.value as i64).wrapping_add(link.addend);
     let section = symbol.section;
     if unit.sections[section].kind == Kind::Toc {
-        let links = unit.links(section);
-        let slot = links.iter().find(|one| one.offset as i64 == offset);
+        let slot = unit.links_in(section, offset as u64, 1).first();
         return Place::Slot(slot);
     }
     match unit.covering(section, offset as u64) {

@@ -114,14 +114,10 @@ pub fn replaceable(build: &Build<'_>, image: &Image<'_>) -> Vec<Id> {
     let mut seen = HashSet::new();
     let mut found = Vec::new();
     for (number, unit) in build.units.iter().enumerate() {
-        for symbol in unit.functions() {
+        for (symbol, id) in build.functions(number) {
             let there = image.find(symbol.name, unit.name, symbol.local);
             // Of several that all units know, the linker has taken the first.
             if there.is_some_and(|there| image.has_site(there) && seen.insert(there.address)) {
-                let id = Id {
-                    unit: number,
-                    symbol: unit.number_of(symbol),
-                };
                 found.push((symbol.size, id));
             }
         }

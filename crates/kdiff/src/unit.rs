@@ -56,6 +56,8 @@ pub enum Named {
 /// A symbol.
 #[derive(Clone, Copy, Debug)]
 pub struct Symbol<'d> {
+    /// Its number in the file.
+    pub(crate) number: usize,
     /// As the linker knows it.
     pub name: &'d str,
     /// What it names.
@@ -209,6 +211,7 @@ impl<'d> Unit<'d> {
                 home.named.push(index);
             }
             symbols.push(Symbol {
+                number: index,
                 name,
                 named,
                 local: symbol.st_bind() == elf::STB_LOCAL,
@@ -290,16 +293,6 @@ impl<'d> Unit<'d> {
     /// Whether a section is in memory while the program runs.
     pub(crate) fn is_loaded(&self, section: usize) -> bool {
         self.sections[section].kind != Kind::Other
-    }
-
-    /// The number of one of its symbols.
-    pub(crate) fn number_of(&self, symbol: &Symbol<'_>) -> usize {
-        let mut symbols = self.symbols.iter();
-        let same = |one: &Symbol<'_>| {
-            (one.section, one.value, one.named) == (symbol.section, symbol.value, symbol.named)
-                && one.name == symbol.name
-        };
-        symbols.position(same).unwrap_or_default()
     }
 
     /// Its functions.

@@ -22,10 +22,7 @@ pub fn judge(comparison: &Comparison, old: &Build<'_>, new: &Build<'_>, hooks: &
     let units = comparison.units.iter();
     let before = units.clone().map(|&(was, _)| old.object(was));
     let after = units.map(|&(_, is)| new.object(is));
-    // An assembler's object has no types, nor has one that was built without them.
-    let with_types = |object: &&[u8]| Types::read(object).is_ok();
-    let before = Types::read_all(before.filter(with_types)).unwrap_or_default();
-    let after = Types::read_all(after.filter(with_types)).unwrap_or_default();
+    let (before, after) = (read(before), read(after));
     let mut judged = Judged::default();
     let updates = |path: &str| hooks.iter().any(|hook| hook.updates(path));
     for change in compare(&before, &after) {
@@ -55,6 +52,15 @@ pub fn judge(comparison: &Comparison, old: &Build<'_>, new: &Build<'_>, hooks: &
         }
     }
     judged
+}
+
+/// The types of objects. An assembler's object has none, nor has one that was built without
+/// them: these are left out.
+fn read<'o>(objects: impl Iterator<Item = &'o [u8]> + Clone) -> Types {
+    Types::read_all(objects.clone()).unwrap_or_else(|_| {
+        let with_types = objects.filter(|object| Types::read(object).is_ok());
+        Types::read_all(with_types).unwrap_or_default()
+    })
 }
 
 /// Where values of a type may be, other than on stacks.
