@@ -29,6 +29,9 @@ const SAVE: u32 = 0xf841_0000 | TOC_SAVE as u32;
 /// `ld r2,24(r1)`.
 const RELOAD: u32 = 0xe841_0000 | TOC_SAVE as u32;
 
+/// `ori r2,r2,0`, as assemblers end what they fill up to an aligned address.
+const FILLER: u32 = 0x6042_0000;
+
 /// The instructions of a function that change r2, or may.
 pub fn check(module: &Module<'_>, code: &Code) -> Vec<Violation> {
     let mut found = Vec::new();
@@ -40,7 +43,8 @@ pub fn check(module: &Module<'_>, code: &Code) -> Vec<Violation> {
         let index = next;
         let (insn, length) = prefixed::at(&code.words, index);
         next += length;
-        if writes_r2(&insn, code.words[index]) && !is_reload(code, index) {
+        let is_allowed = is_reload(code, index) || is_filler(module, code, index);
+        if writes_r2(&insn, code.words[index]) && !is_allowed {
             found.push(violation(module, code, index, Rule::ChangesToc));
         }
     }
@@ -51,19 +55,29 @@ pub fn check(module: &Module<'_>, code: &Code) -> Vec<Violation> {
 /// in r12.
 fn makes_toc(module: &Module<'_>, code: &Code) -> bool {
     (0..ENTRY.len()).all(|index| {
-        let offset = 4 * index as u64;
-        let place = Place {
-            offset: code.start.offset + offset,
-            ..code.start
-        };
-        let number = module.reference(place).is_some_and(|reference| {
-            reference.kind == NUMBERS[index]
-                && reference.name == ".TOC."
-                && reference.addend == offset as i64
-        });
+        let number = module
+            .reference(place(code, index))
+            .is_some_and(|reference| {
+                reference.kind == NUMBERS[index]
+                    && reference.name == ".TOC."
+                    && reference.addend == 4 * index as i64
+            });
         let word = code.words.get(index).map(|word| word & 0xffff_0000);
         number && word == Some(ENTRY[index])
     })
+}
+
+/// Where a word is.
+fn place(code: &Code, index: usize) -> Place {
+    Place {
+        offset: code.start.offset + 4 * index as u64,
+        ..code.start
+    }
+}
+
+/// Whether a word leaves r2 as it is, and no relocation makes another one of it.
+fn is_filler(module: &Module<'_>, code: &Code, index: usize) -> bool {
+    code.words[index] == FILLER && module.reference(place(code, index)).is_none()
 }
 
 /// Whether a word is the reload behind a call through a pointer, in a function that saves r2.

@@ -138,3 +138,16 @@ function calls_itself
         close
         blr
 end calls_itself
+
+# What gas fills up with before an address that is aligned.
+function good_filler
+        cmpdi   3,0
+        beq     1f
+        ori     2,2,0
+1:      blr
+end good_filler
+
+function fills_in_a_number
+        ori     2,2,kernel_function@l
+        blr
+end fills_in_a_number
