@@ -6,6 +6,7 @@ extern crate alloc;
 #[macro_use]
 extern crate machine;
 
+pub mod cards;
 pub mod crash;
 pub mod exercises;
 mod random;
@@ -24,7 +25,7 @@ const SOAK: u32 = 10_000;
 /// What the shell offers of the tests.
 static EXTENSION: Extension = Extension {
     families: &[&tests::commands::FAMILY],
-    callables: &[tickets::CALLABLES],
+    callables: &[tickets::CALLABLES, cards::CALLABLES],
 };
 
 /// The image with everything.

@@ -17,10 +17,11 @@ use xtask::tool;
 const SOLUTIONS: &str = "tests/exercises";
 
 /// What is a reader's to change, in an exercise of its own.
-const OWN: [&str; 3] = [
+const OWN: [&str; 4] = [
     "docs/exercises/",
     "patches/exercise_",
     "selftest/src/tickets.rs",
+    "selftest/src/cards.rs",
 ];
 /// Where a variant of the reader's is.
 const VARIANTS: &str = "kernel/livepatch/src/variants/";
@@ -39,8 +40,17 @@ const WRONG: [&str; 10] = [
     "a thread that calls `wait_for_bell` waits; found: it got 0 at once",
 ];
 
-/// What is said of the wrong edit.
-const GIVEN_TWICE: &str = "1 and 2 are given out, and the next one is 3; found: 1";
+/// The exercises that are edits of the kernel, with what is said of the wrong ones.
+const EDITS: [(&str, &str); 2] = [
+    (
+        "12",
+        "1 and 2 are given out, and the next one is 3; found: 1",
+    ),
+    ("13", "37, and 10 more: 47; found: 14"),
+];
+
+/// How many exercises come before that of the variant.
+const VARIANT: usize = WRONG.len();
 
 /// Where the wrong variant is.
 const COPIED: &str = "kernel/livepatch/src/variants/mini_copy.rs";
@@ -56,8 +66,9 @@ pub fn trials() -> Vec<Trial> {
 }
 
 /// Builds the kernel twice, which is what takes time here: the wrong variant is in the
-/// tree as it was cloned, and the right one stays when the wrong solutions come. The edit comes
-/// when the rest is there, as it does for a reader: it is compared with the build before.
+/// tree as it was cloned, and the right one stays when the wrong solutions come. The edits come
+/// when the rest is there, as they do for a reader: both are in one build, which is compared with
+/// the one before.
 fn judged() -> Result<()> {
     // What both builds share is built once, and not by two at a time.
     kernel(Image::Test)?;
@@ -68,10 +79,10 @@ fn judged() -> Result<()> {
     ensure!(well, "`make new-variant` printed:\n{printed}");
     apply(&tree, "11-wrong", &[])?;
     let told = ask(&tree, "all", false)?;
-    let [others @ .., variant, edit] = &told[..] else {
+    let (others, [variant, edits @ ..]) = told.split_at(VARIANT) else {
         bail!("no exercises");
     };
-    for (exercise, told) in others.iter().chain([edit]) {
+    for (exercise, told) in others.iter().chain(edits) {
         ensure!(
             told.contains("not there yet") && told.contains("not done yet: "),
             "exercise {} in a tree as it was cloned: {told}",
@@ -82,7 +93,7 @@ fn judged() -> Result<()> {
 
     apply(&tree, "11-wrong", &["--reverse"])?;
     std::fs::remove_file(tree.path().join(COPIED))?;
-    for exercise in EXERCISES.iter().take(11) {
+    for exercise in EXERCISES.iter().take(VARIANT + 1) {
         apply(&tree, &exercise.number.to_string(), &[])?;
     }
     for (exercise, told) in &ask(&tree, "1 2 3 4 5 6 7 8 9 10 11", true)? {
@@ -93,11 +104,20 @@ fn judged() -> Result<()> {
         );
     }
 
-    apply(&tree, "12", &[])?;
-    let told = ask(&tree, "12", true)?;
-    ensure!(told[0].1.contains(": done"), "the edit: {}", told[0].1);
-    apply(&tree, "12", &["--reverse"])?;
-    apply(&tree, "12-wrong", &[])?;
+    for (number, _) in EDITS {
+        apply(&tree, number, &[])?;
+    }
+    for (exercise, told) in &ask(&tree, "12 13", true)? {
+        ensure!(
+            told.contains(": done"),
+            "exercise {} with its edit: {told}",
+            exercise.number
+        );
+    }
+    for (number, _) in EDITS {
+        apply(&tree, number, &["--reverse"])?;
+        apply(&tree, &format!("{number}-wrong"), &[])?;
+    }
 
     for (exercise, _) in EXERCISES.iter().zip(WRONG) {
         let number = exercise.number;
@@ -105,9 +125,10 @@ fn judged() -> Result<()> {
         apply(&tree, &format!("{number}-wrong"), &[])?;
     }
     let told = ask(&tree, "all", false)?;
-    let edit = &told[11].1;
-    ensure!(edit.contains(GIVEN_TWICE), "the wrong edit: {edit}");
-    for ((exercise, told), wrong) in told.iter().zip(WRONG) {
+    // The variant is right.
+    let (others, edits) = (&told[..VARIANT], &told[VARIANT + 1..]);
+    let wrong = WRONG.into_iter().chain(EDITS.map(|(_, wrong)| wrong));
+    for ((exercise, told), wrong) in others.iter().chain(edits).zip(wrong) {
         ensure!(
             told.contains("not there yet") && told.contains(wrong),
             "exercise {} with a wrong solution: `{wrong}` is not in {told}",

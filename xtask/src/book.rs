@@ -61,6 +61,7 @@ const CHAPTERS: [(&str, &[(&str, &str)]); 5] = [
             ("docs/exercises/10-leave.md", "10. A patch that lets go"),
             ("docs/exercises/11-variant.md", "11. A variant"),
             ("docs/exercises/12-tickets.md", "12. Tickets"),
+            ("docs/exercises/13-points.md", "13. Points"),
         ],
     ),
     (

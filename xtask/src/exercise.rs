@@ -128,7 +128,7 @@ mod tests {
         assert_eq!(numbers(&["all"]).unwrap().len(), EXERCISES.len());
         for bad in ["0", "99", "x", "-1", "3x", "", " , "] {
             let error = numbers(&[bad]).unwrap_err().to_string();
-            assert!(error.ends_with("there are 1 to 12, and all"), "{error}");
+            assert!(error.ends_with("there are 1 to 13, and all"), "{error}");
         }
     }
 

@@ -1,4 +1,7 @@
 //! What modules may call of live patching. The other side is in `klp::kernel`.
+//!
+//! Shadow variables have their names for the linker too: an edit of the kernel itself that uses
+//! `klp::shadow` links, and so becomes a live patch.
 
 use super::shadow;
 use alloc::alloc::Layout;
@@ -19,6 +22,7 @@ fn pointer(block: Option<NonNull<u8>>) -> *mut u8 {
     block.map_or(ptr::null_mut(), NonNull::as_ptr)
 }
 
+#[unsafe(no_mangle)]
 extern "C" fn klp_shadow_get(object: *const (), id: u64) -> *mut u8 {
     pointer(shadow::get(object.addr(), id))
 }
@@ -40,6 +44,7 @@ fn make(
     pointer(maker(object.addr(), id, layout, init))
 }
 
+#[unsafe(no_mangle)]
 extern "C" fn klp_shadow_alloc(
     object: *const (),
     id: u64,
@@ -51,6 +56,7 @@ extern "C" fn klp_shadow_alloc(
     make(shadow::attach, (object, id), (size, align), init, data)
 }
 
+#[unsafe(no_mangle)]
 extern "C" fn klp_shadow_get_or_alloc(
     object: *const (),
     id: u64,
@@ -68,10 +74,12 @@ extern "C" fn klp_shadow_get_or_alloc(
     )
 }
 
+#[unsafe(no_mangle)]
 extern "C" fn klp_shadow_free(object: *const (), id: u64, free: Option<shadow::Free>) {
     shadow::detach(object.addr(), id, free);
 }
 
+#[unsafe(no_mangle)]
 extern "C" fn klp_shadow_free_all(id: u64, free: Option<shadow::Free>) {
     shadow::detach_all(id, free);
 }

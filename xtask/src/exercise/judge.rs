@@ -2,10 +2,11 @@
 
 use super::guest::{self, Seen};
 use super::list::Check;
-use super::{Exercise, Verdict, answers, epilogue, live, variant};
+use super::{Exercise, Verdict, answers, epilogue, variant};
 use crate::image::Image;
 use crate::kernel;
 use crate::modules::Conventions;
+use crate::tool;
 use anyhow::Result;
 
 /// Judges exercises, in their order.
@@ -17,7 +18,13 @@ pub fn judge(chosen: &[&'static Exercise]) -> Result<Vec<Verdict>> {
     if early.iter().all(Option::is_some) {
         return Ok(early.into_iter().flatten().collect());
     }
-    let kernel = match kernel::build(Image::Test, &Conventions::usual()) {
+    let is_left = |(early, one): (&Option<_>, &&Exercise)| early.is_none() && !one.is_edit();
+    let kernel = match early.iter().zip(chosen).any(is_left) {
+        true => kernel::build(Image::Test, &Conventions::usual()).map(Some),
+        // An edit is compared as it is linked: no module of the tree's is asked for.
+        false => kernel::link(Image::Test, tool::workspace(), &tool::target_dir()).map(|_| None),
+    };
+    let kernel = match kernel {
         Ok(kernel) => kernel,
         Err(error) => {
             let why = format!("expected: a tree that builds; found: {error:#}");
@@ -42,7 +49,10 @@ pub fn judge(chosen: &[&'static Exercise]) -> Result<Vec<Verdict>> {
         .filter(|(_, early)| early.is_none())
         .filter_map(|(exercise, _)| exercise.test)
         .collect();
-    let seen = guest::see(&kernel, &tests)?;
+    let seen = match kernel {
+        Some(kernel) => guest::see(&kernel, &tests)?,
+        None => Seen::default(),
+    };
     let mut verdicts = Vec::new();
     for (exercise, early) in chosen.iter().zip(early) {
         verdicts.push(match early {
@@ -60,7 +70,7 @@ fn without_guest(exercise: &Exercise) -> Option<Verdict> {
         Check::Break => Some(epilogue::is_broken().map(|()| exercise.achieved.into())),
         Check::Site => answers::site().err().map(Err),
         Check::Holders => answers::holders().err().map(Err),
-        Check::Live => live::is_begun().err().map(Err),
+        Check::Live(task) => task.is_begun().err().map(Err),
         Check::Guest | Check::Repair | Check::Variant => None,
     }
 }
@@ -70,7 +80,7 @@ fn without_guest(exercise: &Exercise) -> Option<Verdict> {
 fn with_build(exercise: &Exercise) -> Result<Option<Verdict>> {
     Ok(match exercise.check {
         Check::Repair => epilogue::is_mended().err().map(Err),
-        Check::Live => Some(live::judge()?.map(|()| exercise.achieved.into())),
+        Check::Live(task) => Some(task.judge()?.map(|()| exercise.achieved.into())),
         _ => None,
     })
 }
@@ -85,7 +95,7 @@ fn by_guest(exercise: &Exercise, seen: &Seen) -> Result<Verdict> {
         return Ok(Err(why));
     }
     Ok(match exercise.check {
-        Check::Guest | Check::Break | Check::Repair | Check::Live => Ok(achieved()),
+        Check::Guest | Check::Break | Check::Repair | Check::Live(_) => Ok(achieved()),
         Check::Site => answers::site()
             .and_then(|answers| answers.compare(seen))
             .map(|()| achieved()),

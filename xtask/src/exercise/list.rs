@@ -1,5 +1,6 @@
 //! The exercises there are.
 
+use super::live::Task;
 use std::fmt;
 use std::fmt::Write as _;
 
@@ -46,7 +47,7 @@ pub(super) enum Check {
     /// By a self-test, and then by the matrix.
     Variant,
     /// As a live patch of the kernel before the edit.
-    Live,
+    Live(Task),
 }
 
 /// An exercise.
@@ -68,6 +69,11 @@ pub struct Exercise {
 }
 
 impl Exercise {
+    /// Whether its answer is an edit of the kernel.
+    pub(super) fn is_edit(&self) -> bool {
+        matches!(self.check, Check::Live(_))
+    }
+
     /// Where it is described, in the checkout.
     #[must_use]
     pub fn document(&self) -> String {
@@ -76,7 +82,7 @@ impl Exercise {
 }
 
 /// All of them, in order.
-pub const EXERCISES: [Exercise; 12] = [
+pub const EXERCISES: [Exercise; 13] = [
     Exercise {
         number: 1,
         title: "Another greeting",
@@ -181,9 +187,18 @@ pub const EXERCISES: [Exercise; 12] = [
         title: "Tickets",
         level: Level::Expert,
         slug: "tickets",
-        check: Check::Live,
+        check: Check::Live(Task::Tickets),
         test: None,
         achieved: "A kernel that ran was mended by your edit of its source, data and code, and lost no ticket.",
+    },
+    Exercise {
+        number: 13,
+        title: "Points",
+        level: Level::Expert,
+        slug: "points",
+        check: Check::Live(Task::Cards),
+        test: None,
+        achieved: "Objects of a kernel that ran were given what they had no room for, and it lived as long as it had to.",
     },
 ];
 
