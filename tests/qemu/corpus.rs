@@ -207,6 +207,13 @@ fn controls() -> Result<()> {
             "expected `Key: value`, found `Changed`",
         ),
         ("About: a\nNote:  \n", "`Note` has no value"),
+        ("About: a\nRows: 2\n", "judged alone"),
+        ("About: a\nMost: 2\n", "judged alone"),
+        ("About: a\nAlone: b\nMost: c\n", "`Most` is no number"),
+        (
+            "About: a\nAlone: b\nRows: 2\nNew: c\n",
+            "`Rows` beside rows",
+        ),
         ("About: a\nChanged: b\nAnswer: c\n", "nothing that is run"),
         (
             "About: a\nRefused: b\nRun: c\nAnswer: d\n",
@@ -253,6 +260,11 @@ fn controls() -> Result<()> {
         let error = other.expect(&good.expected).err().context(wrong)?;
         ensure!(error.to_string().contains(wrong), "{error}");
     }
+    let counted = parse(&format!("About: a\nAlone: b\nRows: 2\n{DIFF}"))?.expected;
+    found(&["New: a", "New: b"], &[], &[]).expect(&counted)?;
+    let error = found(&["New: a"], &[], &[]).expect(&counted).err();
+    let error = error.context("a row is missing")?.to_string();
+    ensure!(error.contains("not expected: Rows: 1"), "{error}");
     // Answers: too early, not at all, not taken back, other than in the built kernel.
     let edit = Edit {
         path: Path::new("x").into(),

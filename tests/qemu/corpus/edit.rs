@@ -11,6 +11,8 @@
 //! | `Run` | a line for the kernel's shell |
 //! | `Answer` | what is printed then, and was not before the patch |
 //! | `Alone` | why it is not judged together with others |
+//! | `Rows` | how many functions and statics are reported, where a list would be too long |
+//! | `Most` | how many functions a patch may replace, where it is not the usual number |
 //!
 //! What is not said must not be found: no function, no sentence.
 
@@ -22,6 +24,9 @@ use xtask::tool;
 
 /// Where they are.
 const FOLDER: &str = "tests/live";
+
+/// How the line begins that says how many rows there are.
+const COUNT: &str = "Rows: ";
 
 /// An edit.
 #[derive(Clone, Debug, Default)]
@@ -38,12 +43,14 @@ pub struct Edit {
     pub answers: Vec<String>,
     /// Whether it is judged by itself alone.
     pub alone: bool,
+    /// The most functions that a patch may replace, if not the usual number.
+    pub most: Option<usize>,
 }
 
 /// What comes of an edit, or of several; or what must.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Found {
-    /// A header line for each function and static that differs.
+    /// A header line for each function and static that differs; or one that says how many.
     pub rows: Vec<String>,
     /// What stands against a patch.
     pub refused: Vec<String>,
@@ -76,16 +83,17 @@ impl Edit {
         let text = String::from_utf8(tool::read_file(&self.path)?)?;
         let (header, diff) = split(&text);
         let is_row = |line: &&str| {
-            ["Changed: ", "New: ", "Gone: "]
+            ["Changed: ", "New: ", "Gone: ", COUNT]
                 .iter()
                 .any(|key| line.starts_with(key))
         };
+        let rows = found.counted_as(&self.expected);
         let mut lines: Vec<&str> = header.lines().filter(|line| !is_row(line)).collect();
         let place = lines
             .iter()
             .take_while(|line| line.starts_with("About: ") || line.starts_with("Alone: "));
         let place = place.count();
-        lines.splice(place..place, found.rows.iter().map(String::as_str));
+        lines.splice(place..place, rows.iter().map(String::as_str));
         tool::replace_file(
             &self.path,
             format!("{}\n{diff}", lines.join("\n")).as_bytes(),
@@ -117,7 +125,8 @@ pub fn parse(text: &str) -> Result<Edit> {
         match key {
             "About" => about += 1,
             "Alone" => edit.alone = true,
-            "Changed" | "New" | "Gone" => edit.expected.rows.push(line.to_owned()),
+            "Changed" | "New" | "Gone" | "Rows" => edit.expected.rows.push(line.to_owned()),
+            "Most" => edit.most = Some(value.parse().context("`Most` is no number")?),
             "Refused" => edit.expected.refused.push(value),
             "Note" => edit.expected.notes.push(value),
             "Run" => edit.run.push(value),
@@ -127,6 +136,14 @@ pub fn parse(text: &str) -> Result<Edit> {
     }
     ensure!(about == 1, "expected one `About`, found {about}");
     ensure!(diff.contains("\n@@ "), "there is no change in it");
+    ensure!(
+        edit.alone || edit.most.is_none() && !edit.expected.is_count(),
+        "`Most` and `Rows` are for an edit that is judged alone"
+    );
+    ensure!(
+        !edit.expected.is_count() || edit.expected.rows.len() == 1,
+        "`Rows` beside rows"
+    );
     ensure!(
         edit.answers.is_empty() || !edit.run.is_empty(),
         "an answer, and nothing that is run"
@@ -161,11 +178,24 @@ impl Found {
         }
     }
 
+    /// Whether rows are counted, and not listed.
+    fn is_count(&self) -> bool {
+        self.rows.iter().any(|row| row.starts_with(COUNT))
+    }
+
+    /// The rows that were found, counted if those that are expected are.
+    fn counted_as(&self, expected: &Found) -> Vec<String> {
+        match expected.is_count() {
+            true => vec![format!("{COUNT}{}", self.rows.len())],
+            false => self.rows.clone(),
+        }
+    }
+
     /// Fails unless this is what was expected, no more and no less.
     pub fn expect(&self, expected: &Found) -> Result<()> {
         let mut wrong = Vec::new();
         let mut left = expected.rows.clone();
-        for row in &self.rows {
+        for row in &self.counted_as(expected) {
             match left.iter().position(|one| one == row) {
                 Some(place) => drop(left.swap_remove(place)),
                 None => wrong.push(format!("not expected: {row}")),

@@ -5,6 +5,7 @@ use super::edit::{Edit, Found};
 use crate::harness::{Boot, kernel};
 use anyhow::{Context, Result, ensure};
 use kdiff::Form;
+use std::cell::Cell;
 use std::fs::{self, File};
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -27,6 +28,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// A copy of the tree for edits, with what is built from it; for one user at a time.
 pub struct Copy {
     home: PathBuf,
+    /// The most functions that a patch of its edits may replace.
+    most: Cell<usize>,
     _lock: File,
     _alone: MutexGuard<'static, ()>,
 }
@@ -42,6 +45,7 @@ impl Copy {
         lock.lock()?;
         let copy = Copy {
             home,
+            most: Cell::new(kdiff::MOST_FUNCTIONS),
             _lock: lock,
             _alone: alone,
         };
@@ -60,6 +64,7 @@ impl Copy {
 
     /// Makes an edit, on top of those that were made before.
     pub fn apply(&self, edit: &Edit) -> Result<()> {
+        self.most.set(edit.most.unwrap_or(self.most.get()));
         tree::apply(&edit.path, &self.tree())
     }
 
@@ -86,7 +91,7 @@ pub fn compare(copy: &Copy, built: &Built, name: &str) -> Result<Made> {
     let wanted = Wanted {
         name,
         form: Form::KernelsToc,
-        most: kdiff::MOST_FUNCTIONS,
+        most: copy.most.get(),
     };
     let read = patch::read(&base, built, &copy.tree());
     read.and_then(|files| patch::make(&files, &wanted))
