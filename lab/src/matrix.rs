@@ -7,10 +7,10 @@ use super::{
 use alloc::{format, string::String, vec::Vec};
 use core::sync::atomic::{AtomicUsize, Ordering};
 use livepatch::variants::{self, VARIANTS, Variant};
-use log::LevelFilter;
 use machine::{
     console::{self, Painted, Tone},
     fault,
+    log::{self, LevelFilter},
 };
 use report::{Judgement, Record, Verdict};
 use thread::isolation;

@@ -29,9 +29,10 @@ use alloc::vec::Vec;
 use boot::{Endian, Entry};
 use line::{Line, Lines};
 use livepatch::variants;
-use log::LevelFilter;
 use machine::{
-    console, cpus, mm,
+    console, cpus,
+    log::{self, LevelFilter},
+    mm,
     mmu::{self, Rights},
     platform, symbols, text,
 };

@@ -10,6 +10,7 @@ use super::notrace;
 use alloc::{format, sync::Arc, vec::Vec};
 use core::fmt;
 use machine::{
+    log,
     symbols::{self, FunctionEntry},
     sync::IrqLock,
     text::{self, Change, TextError},

@@ -7,10 +7,10 @@ extern crate machine;
 use boot::BootInfo;
 use bootargs::{BootArgs, Color, LogLevel, Mmu, Mode};
 use core::fmt::Display;
-use log::LevelFilter;
 use machine::{
     arch::{self, Stack},
     console, cpus, fault,
+    log::LevelFilter,
     mm::{self, stacks},
     mmu::{self, Kind},
     platform, stack, time,

@@ -15,6 +15,7 @@ use consistency::Function;
 use core::time::Duration;
 use ftrace::Batch;
 use loader::Module;
+use machine::log;
 
 /// How to enable a patch.
 #[derive(Clone, Copy, Debug, Default)]

@@ -7,7 +7,7 @@ use super::{
     shadow, transition, worker,
 };
 use alloc::{string::String, vec::Vec};
-use machine::sync::IrqLock;
+use machine::{log, sync::IrqLock};
 
 /// Patches to be reversed, by name.
 static FAULTED: IrqLock<Vec<String>> = IrqLock::named("livepatch::FAULTED", Vec::new());

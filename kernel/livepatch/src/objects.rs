@@ -17,7 +17,7 @@ use consistency::{Function, ModelError};
 use core::convert::Infallible;
 use ftrace::Batch;
 use loader::Module;
-use machine::symbols;
+use machine::{log, symbols};
 
 /// The targets of a patch that are there, by index.
 pub(super) fn present(patch: &Patch) -> impl Iterator<Item = usize> {

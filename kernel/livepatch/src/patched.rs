@@ -15,6 +15,7 @@ use layout::CallFrame;
 use machine::{
     arch::{self, Cpu},
     debugger::Sides,
+    log,
     mm::code::CodeBlock,
     sync::IrqLock,
     text::{self, Change},

@@ -12,7 +12,7 @@ use alloc::{sync::Arc, vec::Vec};
 use consistency::{Code, Direction, Function, ModelError, Patches, Ranges};
 use core::{convert::Infallible, sync::atomic::Ordering};
 use ftrace::Batch;
-use machine::{debugger, symbols};
+use machine::{debugger, log, symbols};
 
 /// What a transition is about.
 pub(super) enum Way<'a> {

@@ -11,7 +11,7 @@ use core::{
     sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
-use machine::{arch, sync::IrqLock, time};
+use machine::{arch, log, sync::IrqLock, time};
 use thread::{OutOfMemory, Thread, isolation};
 
 /// How long until all threads are looked at again.

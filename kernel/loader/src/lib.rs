@@ -30,7 +30,7 @@ use core::any::Any;
 use ftrace::Site;
 use klp::{Convention, Info};
 use machine::{
-    debugger,
+    debugger, log,
     mm::code::CodeBlock,
     symbols::{self, FunctionEntry},
     sync::IrqLock,

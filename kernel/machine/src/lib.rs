@@ -34,7 +34,7 @@
 //! - [`arch`]: registers, vectors, contexts, stores of code: most of the assembly;
 //! - [`cpus`]: the other CPUs, and what one asks of another;
 //! - [`sync`]: locks, which keep interrupts off, and in which order: [`lock_order`];
-//! - [`platform`]: what the device tree says; [`console`]; [`time`];
+//! - [`platform`]: what the device tree says; [`console`], [`log`]; [`time`];
 //! - [`mm`]: what memory is for; [`mmu`]: what its pages allow;
 //! - [`symbols`]: names of code; [`text`]: its one writer;
 //! - [`stack`], [`fault`]: stacks, their guards, and the report when all is lost;
@@ -51,6 +51,7 @@ pub mod cpus;
 pub mod debugger;
 pub mod fault;
 pub mod lock_order;
+pub mod log;
 pub mod mm;
 pub mod mmu;
 pub mod platform;

@@ -46,9 +46,9 @@ use core::{
 };
 use lineedit::{Editor, Event, Piece, Prompt, Script};
 use livepatch::variants;
-use log::{Level, Record};
 use machine::{
     console::{self, Painted, Tone},
+    log::{Level, Record},
     platform,
 };
 use output::Direct;

@@ -22,11 +22,12 @@ use alloc::{format, string::String, vec::Vec};
 use ftrace::{Filter, Flags, FtraceError, Ops};
 use layout::CallFrame;
 use livepatch::variants::{self as registry, ChooseError, VARIANTS, Variant};
-use log::LevelFilter;
 use machine::{
     arch,
     console::{self, Painted, Tone},
-    cpus, lock_order, platform, time,
+    cpus, lock_order,
+    log::{self, LevelFilter},
+    platform, time,
 };
 use report::{Record, Verdict};
 

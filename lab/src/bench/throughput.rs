@@ -18,11 +18,11 @@ use core::{
     time::Duration,
 };
 use livepatch::variants::{self, ChooseError, VARIANTS, Variant};
-use log::LevelFilter;
 use machine::{
     arch,
     console::{self, Painted, Tone},
     cpus,
+    log::{self, LevelFilter},
     sync::IrqLock,
     time,
 };

@@ -61,7 +61,10 @@ use alloc::{format, string::String};
 use disturbance::text;
 use explorer::Explorer;
 use livepatch::variants::{self, VARIANTS, Variant};
-use machine::console::{Painted, Tone};
+use machine::{
+    console::{Painted, Tone},
+    log,
+};
 use report::Verdict;
 use situation::Situation;
 

@@ -42,7 +42,7 @@ use klp::Convention;
 use known::Known;
 use line::Line;
 use livepatch::variants::{self, Variant};
-use machine::{console, symbols};
+use machine::{console, log, symbols};
 use map::Map;
 use report::{Record, Verdict};
 use situation::Situation;

@@ -8,6 +8,7 @@ use core::fmt;
 use ftrace::{Flags, Ops, Site};
 use layout::CallFrame;
 use livepatch::Options;
+use machine::log;
 
 /// How calls go.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

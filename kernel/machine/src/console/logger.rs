@@ -6,11 +6,11 @@ use crate::{
     sync::{Hook, IrqLock},
     time,
 };
+use ::log::{Level, LevelFilter, Log, Metadata, Record};
 use core::{
     fmt::{self, Write},
     time::Duration,
 };
-use log::{Level, LevelFilter, Log, Metadata, Record};
 
 struct Logger;
 
@@ -123,6 +123,6 @@ fn name(level: Level) -> &'static str {
 pub fn start(level: LevelFilter) {
     static LOGGER: Logger = Logger;
     // Only a second call fails, and then the logger is there already.
-    let _ = log::set_logger(&LOGGER);
-    log::set_max_level(level);
+    let _ = ::log::set_logger(&LOGGER);
+    ::log::set_max_level(level);
 }

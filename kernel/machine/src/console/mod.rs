@@ -7,7 +7,7 @@ mod logger;
 mod shared;
 mod terminal;
 
-use crate::{arch, sync::IrqLock, time};
+use crate::{arch, log, sync::IrqLock, time};
 use anstyle::{AnsiColor, Style};
 use core::{
     fmt,

@@ -34,7 +34,7 @@ use core::{
 };
 use lab::targets::live;
 use loader::Module;
-use machine::arch;
+use machine::{arch, log};
 
 /// A module's file in the initrd.
 fn file(name: &str) -> Result<&'static [u8], String> {

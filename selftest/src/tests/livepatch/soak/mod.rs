@@ -20,8 +20,11 @@ use functions::FUNCTIONS;
 use livepatch::{LivepatchError, variants};
 use load::{Calls, LEVELS, Worker};
 use loader::Module;
-use log::LevelFilter;
-use machine::{arch, console, mm, text, time};
+use machine::{
+    arch, console,
+    log::{self, LevelFilter},
+    mm, text, time,
+};
 use report::{Record, Verdict};
 
 /// How many threads call.
