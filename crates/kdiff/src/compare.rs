@@ -3,7 +3,7 @@
 use crate::meaning::{Content, Meanings};
 use crate::names::{self, Names, Unclear};
 use crate::unit::Kind;
-use crate::{Build, CompareError};
+use crate::{Build, CompareError, rest};
 use std::collections::HashMap;
 
 /// A function or static of a build: unit and symbol, by their numbers.
@@ -64,6 +64,17 @@ pub struct Static {
     pub constant: bool,
 }
 
+/// Something that differs and is in no function and no static.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Rest {
+    /// The unit that it is in.
+    pub unit: String,
+    /// Its section.
+    pub section: String,
+    /// The label at or before it, if there is one.
+    pub name: Option<String>,
+}
+
 /// What differs between two builds.
 #[derive(Debug, Default)]
 pub struct Comparison {
@@ -72,6 +83,8 @@ pub struct Comparison {
     pub functions: Vec<Function>,
     /// Statics, likewise.
     pub statics: Vec<Static>,
+    /// What is neither: assembly, and data of its own.
+    pub rest: Vec<Rest>,
     /// Closures that were told apart by nothing but their order.
     pub unclear: Vec<Unclear>,
     /// The units that differ: their numbers in the old build and in the new.
@@ -85,7 +98,7 @@ impl Comparison {
     /// Whether nothing differs.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.functions.is_empty() && self.statics.is_empty()
+        self.functions.is_empty() && self.statics.is_empty() && self.rest.is_empty()
     }
 }
 
@@ -129,6 +142,7 @@ pub fn compare(old: &Build<'_>, new: &Build<'_>) -> Result<Comparison, CompareEr
     for (was, is) in pairs.chain(single) {
         comparison.functions(sides, &names, was, is);
         comparison.statics(sides, was, is);
+        comparison.rest.extend(rest::compare(sides, [was, is]));
     }
     comparison
         .functions
@@ -136,6 +150,7 @@ pub fn compare(old: &Build<'_>, new: &Build<'_>) -> Result<Comparison, CompareEr
     comparison
         .statics
         .sort_by(|a, b| (a.change, &a.name).cmp(&(b.change, &b.name)));
+    comparison.rest.sort();
     comparison.names = names;
     Ok(comparison)
 }

@@ -110,6 +110,15 @@ pub enum Refusal {
         /// Why.
         why: Why,
     },
+    /// What is in no function and no static has changed.
+    Rest {
+        /// Which unit's.
+        unit: String,
+        /// Where it is.
+        section: String,
+        /// The label at or before it.
+        name: Option<String>,
+    },
     /// Code refers to data without a name that may change, or to a part of a function.
     Unnamed {
         /// Whose.
@@ -234,6 +243,21 @@ impl fmt::Display for Refusal {
                     Why::Far => write!(f, "{path} is too long for a branch to its end"),
                 }?;
                 write!(f, ". Use the kernel's TOC, which is the default")
+            }
+            Self::Rest {
+                unit,
+                section,
+                name,
+            } => {
+                let place = match name {
+                    Some(name) => format!("{}, in {section} of {unit},", path(name)),
+                    None => format!("{section} of {unit}"),
+                };
+                write!(
+                    f,
+                    "{place} has changed outside of functions and statics, and only a function can be replaced. Boot \
+                     the new kernel"
+                )
             }
             Self::Unnamed { unit, section } => write!(
                 f,

@@ -19,11 +19,12 @@ mod names;
 mod own_toc;
 mod parts;
 mod plan;
+mod rest;
 mod unit;
 mod write;
 
 pub use build::Build;
-pub use compare::{Change, Comparison, Function, Id, Static, compare};
+pub use compare::{Change, Comparison, Function, Id, Rest, Static, compare};
 pub use error::{CompareError, ReadError, Refusal};
 pub use extract::{Carried, Form};
 pub use hooks::Hook;

@@ -80,16 +80,20 @@ impl<'b, 'd> Meanings<'b, 'd> {
 
     /// A function or static: its bytes, and what they refer to.
     pub(crate) fn of(&self, unit: usize, symbol: &Symbol<'d>) -> Content {
+        self.part(unit, symbol.section, symbol.value, symbol.size)
+    }
+
+    /// A part of a section: its bytes, and what they refer to.
+    pub(crate) fn part(&self, unit: usize, section: usize, start: u64, size: u64) -> Content {
         let owner = &self.build.units[unit];
-        let links = owner.links_in(symbol.section, symbol.value, symbol.size);
+        let links = owner.links_in(section, start, size);
         Content {
-            bytes: owner.bytes_of(symbol).to_owned(),
+            bytes: owner.bytes_in(section, start, size).to_owned(),
             links: links
                 .iter()
                 .map(|link| {
-                    let offset = link.offset - symbol.value;
-                    let meaning = self.target(unit, symbol.section, symbol.value, link);
-                    (offset, link.kind, meaning)
+                    let meaning = self.target(unit, section, start, link);
+                    (link.offset - start, link.kind, meaning)
                 })
                 .collect(),
         }

@@ -94,6 +94,13 @@ pub fn plan(
         plan.refused.push(Refusal::TooMuch { found, most });
     }
     plan.statics(comparison, old, image);
+    for one in comparison.rest.iter().cloned() {
+        plan.refused.push(Refusal::Rest {
+            unit: one.unit,
+            section: one.section,
+            name: one.name,
+        });
+    }
     for unclear in &comparison.unclear {
         let is_stored = |name: &String| is_stored(old, name);
         if unclear.old.iter().any(is_stored) {

@@ -275,9 +275,14 @@ impl<'d> Unit<'d> {
 
     /// The bytes of a symbol. None if it begins as zeros.
     pub(crate) fn bytes_of(&self, symbol: &Symbol<'_>) -> &'d [u8] {
-        let bytes = self.sections[symbol.section].bytes;
-        let start = usize::try_from(symbol.value).unwrap_or(usize::MAX);
-        let size = usize::try_from(symbol.size).unwrap_or(usize::MAX);
+        self.bytes_in(symbol.section, symbol.value, symbol.size)
+    }
+
+    /// The bytes of a part of a section. None if it begins as zeros.
+    pub(crate) fn bytes_in(&self, section: usize, start: u64, size: u64) -> &'d [u8] {
+        let bytes = self.sections[section].bytes;
+        let start = usize::try_from(start).unwrap_or(usize::MAX);
+        let size = usize::try_from(size).unwrap_or(usize::MAX);
         bytes
             .get(start..start.saturating_add(size))
             .unwrap_or_default()

@@ -7,7 +7,17 @@ const BASE: u64 = 0x0100_0000;
 const TOC: u64 = 0x0080_8000;
 
 fn extracted(old: &str, new: &str, form: Form) -> (Result<Module, Vec<Refusal>>, Vec<u8>) {
-    let (before, after, kernel) = (archive(&[old]), archive(&[new]), kernel(old));
+    extracted_for(old, old, new, form)
+}
+
+/// The same for a kernel of which the linker has left something out.
+fn extracted_for(
+    linked: &str,
+    old: &str,
+    new: &str,
+    form: Form,
+) -> (Result<Module, Vec<Refusal>>, Vec<u8>) {
+    let (before, after, kernel) = (archive(&[old]), archive(&[new]), kernel(linked));
     let made = {
         let image = Image::read(&kernel).unwrap();
         let (before, after) = (build(&before), build(&after));
@@ -123,9 +133,10 @@ fn a_piece_of_assemblers_has_a_name_without_a_type() {
     let part = |index: usize| i64::from((words[index] as u16).cast_signed());
     let found = TOC.wrapping_add_signed(part(4) * 0x1_0000 + part(5));
     assert_eq!(found, address(&kernel, "hand_off"));
-    // Of a new one, the end is not known.
-    let new = piece("hand_off") + &piece("fresh") + &function("f", &takes("fresh"));
-    let (made, _) = extracted(&old, &new, Form::KernelsToc);
+    // Of one that the kernel does not have, the end is not known.
+    let [before, after] = ["li 3,1", &takes("fresh")]
+        .map(|body| piece("hand_off") + &piece("fresh") + &function("f", body));
+    let (made, _) = extracted_for(&old, &before, &after, Form::KernelsToc);
     assert!(matches!(
         made.unwrap_err()[..],
         [Refusal::Unnamed { .. }, ..]

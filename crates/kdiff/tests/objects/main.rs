@@ -5,4 +5,5 @@ mod compare;
 mod damage;
 mod extract;
 mod plan;
+mod rest;
 mod tools;
