@@ -5,6 +5,7 @@ pub mod channel;
 mod command;
 pub mod copies;
 mod explain;
+mod linked;
 pub mod patch;
 pub mod tree;
 mod types;

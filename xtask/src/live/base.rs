@@ -5,6 +5,7 @@
 //! The archives are hard links: cargo replaces them and never writes into one. So what two builds
 //! share is on the disk once, and a file that is the same one needs no comparison.
 
+use super::linked::SCRIPT;
 use crate::{image, modules, proof, tool};
 use anyhow::{Context, Result, bail};
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,8 +22,8 @@ const KEPT: usize = 8;
 const KERNEL: &str = "kernel.elf";
 /// The functions that never return, a line each.
 const NEVER: &str = "never-return";
-/// The sources, as an archive.
-const SOURCES: &str = "sources.tar";
+/// The sources, and what else the kernel's file is made from, as an archive.
+const SOURCES: &str = "made-from.tar";
 
 /// A build that was kept.
 #[derive(Clone, Debug)]
@@ -40,6 +41,13 @@ fn folder_of(id: &str) -> PathBuf {
     folder().join(id)
 }
 
+/// Whether all of a build is in its folder. Another version of this program may have kept less.
+fn is_whole(folder: &Path) -> bool {
+    [SOURCES, KERNEL]
+        .iter()
+        .all(|file| folder.join(file).is_file())
+}
+
 /// A build id as folders are called, and as a kernel says it.
 #[must_use]
 pub fn in_hex(id: &[u8]) -> String {
@@ -55,7 +63,7 @@ pub fn keep(kernel: &Path, archives: &[PathBuf], tree: &Path) -> Result<()> {
     let id = in_hex(&modules::build_id(&bytes)?);
     let folder = folder_of(&id);
     let kept = folder.join(KERNEL);
-    if kept.is_file() {
+    if is_whole(&folder) {
         // It was used now: others go first.
         let used = File::options().append(true).open(&kept);
         let _ = used.and_then(|file| file.set_modified(SystemTime::now()));
@@ -121,7 +129,7 @@ fn prune() -> Result<()> {
     Ok(())
 }
 
-/// The sources of a kernel below a folder, by path.
+/// The sources of a kernel below a folder, by path, with the linker's script.
 ///
 /// # Errors
 /// When one can't be read.
@@ -151,6 +159,8 @@ pub fn sources_in(tree: &Path) -> Result<BTreeMap<String, String>> {
             found.insert(name.to_string_lossy().into_owned(), text);
         }
     }
+    let script = String::from_utf8_lossy(&tool::read_file(&tree.join(SCRIPT))?).into_owned();
+    found.insert(SCRIPT.to_owned(), script);
     Ok(found)
 }
 
@@ -166,7 +176,7 @@ pub fn all() -> Result<Vec<Base>> {
         let folder = entry.with_context(failed)?.path();
         bases.push(Base { folder });
     }
-    bases.retain(|base| base.path().is_file());
+    bases.retain(|base| is_whole(&base.folder));
     Ok(bases)
 }
 
@@ -177,7 +187,7 @@ impl Base {
     /// When none is kept.
     pub fn find(id: &str) -> Result<Base> {
         let folder = folder_of(id);
-        if !folder.join(KERNEL).is_file() {
+        if !is_whole(&folder) {
             bail!(
                 "the kernel of build {id} was not built here, or so long ago that its objects are gone: \
                  start one that was built from this tree"

@@ -1,34 +1,25 @@
 //! Where each thing that differs is in the source, and what of the edit reaches it.
 
 use super::patch::Row;
-use crate::live::base;
 use crate::tool;
-use anyhow::Result;
 use debuginfo::{Functions, Why, edited_lines};
 use kdiff::{Build, Change, Comparison};
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
-use std::path::Path;
 
 /// The lines of each source file that an edit has changed, in the new text.
 #[derive(Debug, Default)]
 pub struct Edit(BTreeMap<String, Vec<Range<u32>>>);
 
 impl Edit {
-    /// Compares the sources of a build with those in a folder.
-    ///
-    /// # Errors
-    /// When a file can't be read.
-    pub fn between(old: &BTreeMap<String, String>, tree: &Path) -> Result<Edit> {
-        let new = base::sources_in(tree)?;
-        let changed = new.into_iter().filter_map(|(name, text)| {
-            let before = old.get(&name).map_or("", String::as_str);
-            (before != text).then(|| {
-                let lines = edited_lines(before, &text);
-                (name, lines)
-            })
+    /// Compares the sources of two builds.
+    #[must_use]
+    pub fn between(old: &BTreeMap<String, String>, new: &BTreeMap<String, String>) -> Edit {
+        let changed = new.iter().filter_map(|(name, text)| {
+            let before = old.get(name).map_or("", String::as_str);
+            (before != text).then(|| (name.clone(), edited_lines(before, text)))
         });
-        Ok(Edit(changed.collect()))
+        Edit(changed.collect())
     }
 
     /// Whether a line of a file, as debug information calls it, was edited.

@@ -2,7 +2,8 @@
 
 use super::base::{self, Base};
 use super::explain::{self, Edit};
-use super::types;
+use super::{linked, types};
+use crate::image;
 use crate::kernel::Built;
 use crate::modules;
 use crate::proof::{self, Rule};
@@ -83,6 +84,8 @@ pub struct Files {
     new: BTreeMap<String, Vec<u8>>,
     same: Vec<String>,
     edit: Edit,
+    /// What differs and is in no archive, by path.
+    elsewhere: Vec<String>,
 }
 
 /// Reads what is to be compared; `tree` is where the sources of the new build are.
@@ -92,13 +95,15 @@ pub struct Files {
 pub fn read(base: &Base, built: &Built, tree: &Path) -> Result<Files> {
     let before = base.archives()?;
     let kernel = base.kernel()?;
+    let (sources, edited) = (base.sources()?, base::sources_in(tree)?);
     let mut files = Files {
         never_return: base.never_return(&kernel)?,
         kernel,
         old: BTreeMap::new(),
         new: BTreeMap::new(),
         same: Vec::new(),
-        edit: Edit::between(&base.sources()?, tree)?,
+        edit: Edit::between(&sources, &edited),
+        elsewhere: linked::differing(&sources, &edited, image::of(&built.executable)),
     };
     for path in &built.archives {
         let name = base::archive_name(path);
@@ -157,6 +162,12 @@ pub fn make(files: &Files, wanted: &Wanted<'_>) -> Result<Made> {
 
     let mut refused: Vec<String> = plan.refused.iter().map(ToString::to_string).collect();
     refused.extend(types.refused);
+    refused.extend(files.elsewhere.iter().map(|name| {
+        format!(
+            "{name} has changed: the kernel's file is linked from it as a whole, and nothing of it can be replaced. \
+             Boot the new kernel"
+        )
+    }));
     let mut module = None;
     if refused.is_empty() && !comparison.is_empty() {
         let request = Request {
