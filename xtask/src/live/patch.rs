@@ -156,7 +156,7 @@ pub fn make(files: &Files, wanted: &Wanted<'_>) -> Result<Made> {
     );
     took("compare", &mut start);
 
-    let types = types::judge(&comparison, &old, &new, &plan.hooks);
+    let types = types::judge(&comparison, &old, &new, &plan);
     let rows = explain::rows(&comparison, &old, &new, &files.edit);
     took("explain", &mut start);
 

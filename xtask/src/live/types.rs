@@ -5,7 +5,7 @@
 //! heap it stays what it is.
 
 use debuginfo::{ChangeKind, How, TypeChange, Types, compare, compare_statics, statics_of};
-use kdiff::{Build, Comparison, Hook};
+use kdiff::{Build, Comparison, Plan, Refusal};
 
 /// What is to be said of types.
 #[derive(Debug, Default)]
@@ -16,15 +16,17 @@ pub struct Judged {
     pub notes: Vec<String>,
 }
 
-/// Judges the types of the units that differ.
+/// Judges the types of the units that differ. A static that the plan refuses for its size is not
+/// refused again for its type.
 #[must_use]
-pub fn judge(comparison: &Comparison, old: &Build<'_>, new: &Build<'_>, hooks: &[Hook]) -> Judged {
+pub fn judge(comparison: &Comparison, old: &Build<'_>, new: &Build<'_>, plan: &Plan) -> Judged {
     let units = comparison.units.iter();
     let before = units.clone().map(|&(was, _)| old.object(was));
     let after = units.map(|&(_, is)| new.object(is));
     let (before, after) = (read(before), read(after));
     let mut judged = Judged::default();
-    let updates = |path: &str| hooks.iter().any(|hook| hook.updates(path));
+    let updates = |path: &str| plan.hooks.iter().any(|hook| hook.updates(path));
+    let is_told = |symbol: &str| plan.refused.iter().any(|why| is_size_of(why, symbol));
     for change in compare(&before, &after) {
         if change.follows.is_some() || updates(&change.name) {
             continue;
@@ -45,13 +47,23 @@ pub fn judge(comparison: &Comparison, old: &Build<'_>, new: &Build<'_>, hooks: &
         }
     }
     for change in compare_statics(&before, &after) {
-        if !updates(&change.path) {
+        if !updates(&change.path) && !is_told(&change.linkage_name) {
             judged.refused.push(format!(
                 "{change}. Give the new one another name, or boot the new kernel"
             ));
         }
     }
     judged
+}
+
+/// Whether it is a static's size that stands against a patch. LLVM may have put a number behind the
+/// symbol's name.
+fn is_size_of(why: &Refusal, symbol: &str) -> bool {
+    let Refusal::Size { name, .. } = why else {
+        return false;
+    };
+    let rest = name.strip_prefix(symbol);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
 /// The types of objects. An assembler's object has none, nor has one that was built without
