@@ -131,7 +131,7 @@ pub enum Refusal {
         /// By the linker's name.
         name: String,
     },
-    /// No function that has changed is in the running kernel.
+    /// No function that has changed is in the running kernel, and no hook has.
     ReachesNothing,
 }
 
@@ -265,7 +265,8 @@ impl fmt::Display for Refusal {
             ),
             Self::Nowhere { name } => write!(f, "no object of the kernel defines {}", path(name)),
             Self::ReachesNothing => f.write_str(
-                "the running kernel has none of the functions that have changed: there is nothing to replace",
+                "the running kernel has none of the functions that have changed: there is nothing to replace, and no \
+                 `klp::hook!` to call",
             ),
         }
     }

@@ -1,5 +1,6 @@
 //! What the author of a change has called around the patch: the statics that `klp::hook!` makes.
 
+use crate::compare::{Change, Comparison, Id};
 use crate::meaning::{self, Place};
 use crate::unit::Unit;
 use crate::{Build, Refusal};
@@ -9,6 +10,8 @@ use std::mem::offset_of;
 /// A hook: functions to call, and which statics they bring up to date.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Hook {
+    /// By the linker's name.
+    name: String,
     /// Unit and symbol of each callback, by the offset of its field in `klp::Callbacks`.
     pub(crate) callbacks: Vec<(usize, usize, usize)>,
     /// The paths of the statics, and of the types.
@@ -20,6 +23,19 @@ impl Hook {
     #[must_use]
     pub fn updates(&self, path: &str) -> bool {
         self.updates.iter().any(|one| one == path)
+    }
+
+    /// Whether it came with the edit, or one of its callbacks did. One that the kernel was booted
+    /// from is as it was.
+    pub(crate) fn is_edited(&self, comparison: &Comparison) -> bool {
+        let mut statics = comparison.statics.iter();
+        let mut functions = comparison.functions.iter();
+        let is_callback = |id: Id| {
+            let called = |&(_, unit, symbol): &_| (unit, symbol) == (id.unit, id.symbol);
+            self.callbacks.iter().any(called)
+        };
+        statics.any(|one| one.change != Change::Gone && one.name == self.name)
+            || functions.any(|one| one.change != Change::Gone && is_callback(one.id))
     }
 }
 
@@ -41,6 +57,7 @@ pub(crate) fn read(new: &Build<'_>) -> Result<Vec<Hook>, Refusal> {
                 return Err(bad());
             }
             let mut hook = Hook {
+                name: symbol.name.to_owned(),
                 callbacks: Vec::new(),
                 updates: Vec::new(),
             };

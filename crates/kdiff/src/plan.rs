@@ -108,7 +108,11 @@ pub fn plan(
             plan.refused.push(Refusal::Closures { path });
         }
     }
-    if plan.roots.is_empty() && plan.refused.is_empty() && !comparison.is_empty() {
+    // What a patch calls makes one too.
+    let has_work = !plan.roots.is_empty()
+        || plan.hooks.iter().any(|hook| hook.is_edited(comparison))
+        || { plan.notes.iter() }.any(|note| matches!(note, Note::Updated { .. }));
+    if !has_work && plan.refused.is_empty() && !comparison.is_empty() {
         plan.refused.push(Refusal::ReachesNothing);
     }
     plan

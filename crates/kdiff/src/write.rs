@@ -66,7 +66,7 @@ pub fn module<'d>(
     if !extraction.refused.is_empty() {
         return Err(extraction.refused);
     }
-    if extraction.parts.replaced.is_empty() {
+    if extraction.parts.replaced.is_empty() && extraction.parts.callbacks.is_empty() {
         return Err(vec![Refusal::ReachesNothing]);
     }
     descriptor(&mut extraction.parts, request, &image.build_id);

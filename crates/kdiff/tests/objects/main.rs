@@ -4,6 +4,7 @@ mod closures;
 mod compare;
 mod damage;
 mod extract;
+mod hooks;
 mod plan;
 mod rest;
 mod tools;
