@@ -153,7 +153,7 @@ pub fn prove_for(bytes: &[u8], never_return: &BTreeSet<String>) -> Result<Outcom
     let functions = module.replacements()?;
     let mut replaced = HashMap::new();
     for (old, new) in module.replaced()?.into_iter().zip(&functions) {
-        let is_old = |name: &&String| **name == old || readable(name) == old;
+        let is_old = |name: &&String| **name == old || kdiff::path(name) == old;
         replaced.extend(
             never_return
                 .iter()
@@ -171,11 +171,6 @@ pub fn prove_for(bytes: &[u8], never_return: &BTreeSet<String>) -> Result<Outcom
             replaced,
         },
     ))
-}
-
-/// What a symbol is called by a reader.
-fn readable(name: &str) -> String {
-    format!("{:#}", rustc_demangle::demangle(name))
 }
 
 /// What is known of functions elsewhere.

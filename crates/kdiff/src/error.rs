@@ -1,5 +1,6 @@
 //! What can't be compared or extracted, and why.
 
+use crate::names::path;
 use crate::own_toc::Why;
 use crate::plan::form;
 use core::fmt;
@@ -163,15 +164,10 @@ impl fmt::Display for CompareError {
     }
 }
 
-/// A symbol as its source names it.
-fn path(name: &str) -> impl fmt::Display {
-    format!("{:#}", rustc_demangle::demangle(name))
-}
-
 /// The last part of a static's path, with the number that LLVM puts behind it when it splits or
 /// shrinks it.
 fn called(name: &str) -> String {
-    let path = path(name).to_string();
+    let path = path(name);
     let last = path.rsplit("::").next().unwrap_or_default();
     let number = name.rsplit_once('.').map_or("", |(_, number)| number);
     match number.is_empty() || last.ends_with(number) {

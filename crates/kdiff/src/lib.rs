@@ -29,7 +29,7 @@ pub use error::{CompareError, ReadError, Refusal};
 pub use extract::{Carried, Form};
 pub use hooks::Hook;
 pub use image::{Found, Image};
-pub use names::Unclear;
+pub use names::{Unclear, path};
 pub use own_toc::{Returns, Why};
 pub use plan::{MOST_FUNCTIONS, Note, Plan, Reason, plan, replaceable};
 pub use unit::{Kind, Named, Symbol, Unit};

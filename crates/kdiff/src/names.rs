@@ -32,6 +32,12 @@ impl Names {
     }
 }
 
+/// A symbol as its source names it.
+#[must_use]
+pub fn path(name: &str) -> String {
+    format!("{:#}", rustc_demangle::demangle(name))
+}
+
 /// The closures of one function, or the instances for its closures of another: those of
 /// the old build and those of the new.
 #[derive(Default)]

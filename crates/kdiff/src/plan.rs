@@ -3,6 +3,7 @@
 use crate::compare::{Change, Comparison, Id, Static};
 use crate::hooks::{self, Hook};
 use crate::meaning::{self, Place};
+use crate::names::path;
 use crate::{Build, Image, Refusal};
 use object::elf;
 use ppc64::opcode::{B, primary};
@@ -75,7 +76,7 @@ pub fn plan(
             plan.notes.push(Note::NotThere { function: name });
             continue;
         };
-        let path = format!("{:#}", rustc_demangle::demangle(&name));
+        let path = path(&name);
         if !image.has_site(found) || reason(&path).is_some() {
             let why = reason(&path);
             plan.refused.push(Refusal::NoSite {
@@ -148,7 +149,7 @@ impl Plan {
         }
         for one in &comparison.statics {
             let name = one.name.clone();
-            let path = format!("{:#}", rustc_demangle::demangle(form(&name)));
+            let path = path(form(&name));
             let there = image.find(&name, &one.unit, one.local).is_some();
             let is_table = TABLES.contains(&one.section.as_str());
             match one.change {

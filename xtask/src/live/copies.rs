@@ -53,7 +53,7 @@ pub fn copies(base: &Base, wanted: &Wanted<'_>) -> Result<Copies> {
     let mut functions = Vec::new();
     for id in kdiff::replaceable(&build, &image) {
         let name = build.name(id);
-        let path = patch::path(name);
+        let path = kdiff::path(name);
         let returns = !never_return.contains(name);
         let reason = notrace::reason(&path)
             .or_else(|| (!returns).then_some("never returns"))
@@ -124,12 +124,12 @@ fn of_a_function(refusal: Refusal) -> Result<(String, String)> {
     let Refusal::OwnToc { function, .. } = &refusal else {
         bail!("a function can't be copied: {refusal}");
     };
-    Ok((patch::path(function), refusal.to_string()))
+    Ok((kdiff::path(function), refusal.to_string()))
 }
 
 /// Takes out the functions that a path names: all, if it names several.
 fn leave_out(functions: &mut Vec<Id>, build: &Build<'_>, left_out: &BTreeMap<String, String>) {
-    functions.retain(|id| !left_out.contains_key(&patch::path(build.name(*id))));
+    functions.retain(|id| !left_out.contains_key(&kdiff::path(build.name(*id))));
 }
 
 /// Bytes of a frame's header: the caller's parameters are behind it (ELFv2 2.2.3).

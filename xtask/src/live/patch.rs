@@ -9,7 +9,7 @@ use crate::modules;
 use crate::proof::{self, Rule};
 use crate::tool;
 use anyhow::{Context, Result, bail};
-use kdiff::{Build, Change, Form, Image, Note, Plan, Request};
+use kdiff::{Build, Change, Form, Image, Note, Plan, Request, path};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -242,11 +242,6 @@ pub(super) fn seal(
         replaced: made.replaced,
         carried,
     }))
-}
-
-/// A symbol as its source names it.
-pub(super) fn path(name: &str) -> String {
-    format!("{:#}", rustc_demangle::demangle(name))
 }
 
 impl Row {

@@ -1,5 +1,6 @@
 //! Objects that rustc makes of a few lines, for the host: debug information is of the same
 //! format for every machine.
+#![allow(dead_code, reason = "each test uses a part of it")]
 
 use debuginfo::{Functions, TypeChange, Types, compare};
 use std::path::PathBuf;
@@ -13,7 +14,7 @@ pub fn object(source: &str) -> Vec<u8> {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
         .join(format!("debuginfo-{}-{number}", std::process::id()));
     std::fs::create_dir_all(folder.join("src")).unwrap();
-    let prelude = "#![no_std]\n#![allow(dead_code)]\nextern crate alloc;\n";
+    let prelude = "#![no_std]\n#![allow(dead_code, reason = \"nothing calls a snippet\")]\nextern crate alloc;\n";
     std::fs::write(folder.join("src/lib.rs"), format!("{prelude}{source}")).unwrap();
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let status = Command::new(rustc)
@@ -31,27 +32,22 @@ pub fn object(source: &str) -> Vec<u8> {
 }
 
 /// Lines of [`object`]'s own in front of the source.
-#[allow(dead_code)]
 pub const ABOVE: u32 = 3;
 
-#[allow(dead_code)]
 pub fn types(source: &str) -> Types {
     Types::read(&object(source)).unwrap()
 }
 
-#[allow(dead_code)]
 pub fn functions(source: &str) -> Functions {
     Functions::read(&object(source)).unwrap()
 }
 
 /// What differs between two sources, as sentences.
-#[allow(dead_code)]
 pub fn said(old: &str, new: &str) -> Vec<String> {
     let changes = changes(old, new);
     changes.iter().map(TypeChange::to_string).collect()
 }
 
-#[allow(dead_code)]
 pub fn changes(old: &str, new: &str) -> Vec<TypeChange> {
     compare(&types(old), &types(new))
 }
