@@ -41,6 +41,7 @@ pub mod matrix;
 pub mod modules;
 pub mod new;
 pub mod outcome;
+mod parallel;
 mod pipes;
 pub mod progress;
 pub mod proof;

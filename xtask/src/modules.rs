@@ -21,6 +21,7 @@ pub use initrd::{initrd_of, listing, pack, pack_for};
 pub use link::{build_id, stamp};
 
 use crate::image::{self, Image};
+use crate::parallel;
 use crate::proof::{self, Rule, Violation};
 use crate::tool;
 use anyhow::{Context, Result, ensure};
@@ -85,11 +86,15 @@ pub fn link_all(image: Image, convention: Convention, opt: Option<&str>) -> Resu
             continue;
         }
         let archives = build::archives(&group, built_in, opt, &target)?;
-        for (package, archive) in group.into_iter().zip(archives) {
+        let places: Vec<(PathBuf, PathBuf)> = group
+            .iter()
+            .map(|package| folder.join(format!("{}.ko", package.name)))
+            .zip(archives)
+            .collect();
+        let linked = parallel::map(&places, |(path, archive)| link::link(archive, path));
+        for ((package, (path, _)), bytes) in group.into_iter().zip(places).zip(linked) {
             let name = &package.name;
-            let path = folder.join(format!("{name}.ko"));
-            let bytes = link::link(&archive, &path)
-                .with_context(|| format!("the module {name} could not be linked"))?;
+            let bytes = bytes.with_context(|| format!("the module {name} could not be linked"))?;
             let keeps = link::keeps_kernels_toc(&bytes).with_context(|| name.clone())?;
             ensure!(
                 keeps == package.keeps_kernels_toc,
@@ -135,12 +140,13 @@ pub fn build_all(kernel: &Path, convention: Convention) -> Result<Vec<Module>> {
         .with_context(|| format!("{} has no build id", kernel.display()))?;
     let mut modules = Vec::new();
     let mut failures = String::new();
-    for Module {
-        name, path, bytes, ..
-    } in linked
-    {
+    let outcomes = parallel::map(&linked, |module| proof::prove(&module.bytes));
+    for (linked, outcome) in linked.into_iter().zip(outcomes) {
+        let Module {
+            name, path, bytes, ..
+        } = linked;
         let what = || format!("the module {name} ({})", convention.name());
-        let outcome = proof::prove(&bytes).with_context(what)?;
+        let outcome = outcome.with_context(what)?;
         match outcome {
             _ if proof::is_failed_control(&name, &outcome) => {}
             proof::Outcome::Violated(_) if proof::EXERCISES.contains(&name.as_str()) => continue,

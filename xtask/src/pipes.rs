@@ -29,16 +29,6 @@ pub fn pass_on(to: &mut impl Write, bytes: &[u8]) {
     let _ = to.write_all(bytes).and_then(|()| to.flush());
 }
 
-/// Where the first occurrence of `needle` ends.
-pub fn find(hay: &[u8], needle: &[u8]) -> Option<usize> {
-    if needle.is_empty() {
-        return Some(0);
-    }
-    hay.windows(needle.len())
-        .position(|window| window == needle)
-        .map(|at| at + needle.len())
-}
-
 /// Has the kernel kill the child when the thread that starts it ends, be it
 /// because the whole process was killed.
 #[cfg(target_os = "linux")]
@@ -68,16 +58,3 @@ pub fn die_with_this_thread(command: &mut Command) {
 /// Other systems have nothing like it: there, only dropping the guest ends it.
 #[cfg(not(target_os = "linux"))]
 pub fn die_with_this_thread(_command: &mut Command) {}
-
-#[cfg(test)]
-mod tests {
-    use super::find;
-
-    #[test]
-    fn find_gives_the_end_of_the_first_match() {
-        assert_eq!(find(b"one two two", b"two"), Some(7));
-        assert_eq!(find(b"one", b"two"), None);
-        assert_eq!(find(b"", b"two"), None);
-        assert_eq!(find(b"one", b""), Some(0));
-    }
-}

@@ -1,8 +1,8 @@
 //! Talking with a guest: what is typed on its console, and what it answers.
 
 use super::{End, Guest, POLL, Step};
-use crate::pipes::find;
 use anyhow::{Context, Result, anyhow};
+use memchr::memmem;
 use std::io::Write;
 use std::process::ChildStdin;
 use std::time::Instant;
@@ -41,20 +41,18 @@ impl Guest {
     /// # Errors
     /// When QEMU ends before, by itself or at a limit; with what came instead.
     pub fn expect(&mut self, text: &str) -> Result<String> {
+        // No match begins before it.
+        let mut from = self.unread;
+        let mut ended = false;
         loop {
-            let unread = &self.console[self.unread..];
-            if let Some(end) = find(unread, text.as_bytes()) {
-                let seen = String::from_utf8_lossy(&unread[..end]).into_owned();
-                self.unread += end;
+            if let Some(place) = memmem::find(&self.console[from..], text.as_bytes()) {
+                let end = from + place + text.len();
+                let seen = String::from_utf8_lossy(&self.console[self.unread..end]).into_owned();
+                self.unread = end;
                 return Ok(seen);
             }
-            if self.step(Instant::now() + POLL) != Step::Ended {
-                continue;
-            }
-            // What came with the end counts too.
-            let unread = &self.console[self.unread..];
-            if find(unread, text.as_bytes()).is_none() {
-                let seen = String::from_utf8_lossy(unread);
+            if ended {
+                let seen = String::from_utf8_lossy(&self.console[self.unread..]);
                 let why = match &self.end {
                     Some(End::Killed(_, Some(outcome))) => outcome.to_string(),
                     _ => "QEMU ended".to_owned(),
@@ -63,6 +61,10 @@ impl Guest {
                     "waited for {text:?}, and {why}; seen instead: {seen:?}"
                 ));
             }
+            let begun = text.len().saturating_sub(1);
+            from = from.max(self.console.len().saturating_sub(begun));
+            // What comes with the end is looked at too.
+            ended = self.step(Instant::now() + POLL) == Step::Ended;
         }
     }
 }
