@@ -18,7 +18,8 @@
 //! - `gate`: places where threads wait;
 //! - `functions`: the functions that cases replace; `targets`: those that tests, tracers and
 //!   the guided step use;
-//! - `bench`: the cost meter;
+//! - `bench`: the cost meter; [`soak`]: threads that call patched functions in every way, and judge
+//!   each answer;
 //! - `single_step`: code in which every instruction traps; `instruments`: what calls are
 //!   measured, watched and provoked with.
 #![no_std]
@@ -38,7 +39,9 @@ mod gate;
 pub mod guide;
 pub mod instruments;
 mod matrix;
+pub mod random;
 pub mod single_step;
+pub mod soak;
 pub mod targets;
 mod watched;
 
@@ -50,7 +53,8 @@ use shell::Extension;
 /// What the shell offers of the laboratory.
 pub static EXTENSION: Extension = Extension {
     families: &[&guide::command::FAMILY, &bench::command::FAMILY],
-    callables: &[calls::CALLABLES, targets::calls::CALLABLES],
+    callables: &[calls::CALLABLES, targets::calls::CALLABLES, soak::CALLABLES],
+    roles: soak::ROLES,
 };
 
 /// The image with the laboratory.

@@ -9,7 +9,6 @@ extern crate machine;
 pub mod cards;
 pub mod crash;
 pub mod exercises;
-mod random;
 pub mod tickets;
 #[macro_use]
 pub mod tests;
@@ -26,6 +25,7 @@ const SOAK: u32 = 10_000;
 static EXTENSION: Extension = Extension {
     families: &[&tests::commands::FAMILY],
     callables: &[tickets::CALLABLES, cards::CALLABLES],
+    roles: &[],
 };
 
 /// The image with everything.
@@ -46,6 +46,7 @@ fn run(arguments: &BootArgs<'_>) -> Verdict {
         Mode::Soak => tests::soak(count.unwrap_or(SOAK)),
         Mode::Selftest => {
             tests::set_count(count.unwrap_or(0));
+            tests::be_short(arguments.short);
             tests::run(arguments.tests())
         }
         _ => lab::run(arguments),

@@ -12,7 +12,7 @@ const TEST: &str = "livepatch::toggling::graph_tracer_under_callers";
 
 /// How often: the fault that this is for was there within ten rounds. docs/testing.md says how to do
 /// it more often.
-const COUNT: u32 = 150;
+const COUNT: u32 = 60;
 
 pub fn trials() -> Vec<Trial> {
     vec![trial("toggling::all_variants", all_variants)]

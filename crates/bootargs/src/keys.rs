@@ -118,7 +118,7 @@ pub static KEYS: &[Key; 15] = &[
         value: Value::OneOf(&["yes", "no"]),
         default: Some("no"),
         repeats: false,
-        about: "with mode=explore: a sample of all runs",
+        about: "with mode=explore: a sample of all runs; with mode=selftest: nothing is repeated often",
         set: |args, value| {
             let short = match value {
                 "yes" => Some(true),

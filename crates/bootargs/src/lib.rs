@@ -51,7 +51,7 @@ pub struct BootArgs<'a> {
     pub variant: Option<&'a str>,
     /// Which cases of the conformance matrix to run: a name, or a pattern with `*`.
     pub case: Option<&'a str>,
-    /// Whether the explorer leaves most of its runs out.
+    /// Whether the explorer leaves most of its runs out, and self-tests repeat nothing often.
     pub short: bool,
     /// The function to step a call of. Which ones there are is for the kernel to know.
     pub function: Option<&'a str>,

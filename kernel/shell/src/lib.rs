@@ -53,6 +53,7 @@ use machine::{
 };
 use output::Direct;
 use report::Verdict;
+pub use workload::Role;
 
 /// What an image adds to the shell.
 #[derive(Debug)]
@@ -61,6 +62,8 @@ pub struct Extension {
     pub families: &'static [&'static Family],
     /// Functions that `call` takes.
     pub callables: &'static [&'static [Callable]],
+    /// What threads that are spawned can do.
+    pub roles: &'static [Role],
 }
 
 static EXTENSIONS: spin::Once<&[&Extension]> = spin::Once::new();

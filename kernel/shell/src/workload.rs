@@ -22,11 +22,12 @@ pub struct Role {
     pub name: &'static str,
     /// What they do.
     pub about: &'static str,
-    body: fn(&Post),
+    /// Does it, until the thread is told to go home.
+    pub body: fn(&Post),
 }
 
-/// The roles.
-pub static ROLES: &[Role] = &[
+/// The roles of every image.
+static ROLES: &[Role] = &[
     Role {
         name: "caller",
         about: "calls `bank::balance` again and again, and sleeps in between",
@@ -69,20 +70,28 @@ pub static ROLES: &[Role] = &[
     },
 ];
 
+/// All roles, with those that the image adds.
+pub fn roles() -> impl Iterator<Item = &'static Role> {
+    let added = super::extensions().iter().flat_map(|one| one.roles);
+    ROLES.iter().chain(added)
+}
+
 /// Sleeps, until a thread is told to end.
 fn rest(time: Duration) {
     thread::park_until(arch::timebase() + time::timebase_ticks(time));
 }
 
 /// Where a thread works.
-struct Post {
+#[derive(Debug)]
+pub struct Post {
     home: AtomicBool,
     /// The locked account that a sleeper asks for.
     account: Option<usize>,
 }
 
 impl Post {
-    fn goes_on(&self) -> bool {
+    /// Whether the thread was not told to go home yet.
+    pub fn goes_on(&self) -> bool {
         !self.home.load(Ordering::Relaxed)
     }
 

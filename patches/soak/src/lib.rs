@@ -7,13 +7,13 @@ use core::sync::atomic::{AtomicU64, Ordering};
 klp::module! {
     name: "soak",
     replaces: [
-        "selftest::tests::livepatch::soak::functions::direct" => direct,
-        "selftest::tests::livepatch::soak::functions::pointer" => pointer,
-        "selftest::tests::livepatch::soak::functions::recursive" => recursive,
+        "lab::soak::functions::direct" => direct,
+        "lab::soak::functions::pointer" => pointer,
+        "lab::soak::functions::recursive" => recursive,
         "lab::targets::sum12" => sum12,
         "c_leaf" => leaf,
         "c_into_rust" => into_rust,
-        "selftest::tests::livepatch::soak::functions::slow" => slow,
+        "lab::soak::functions::slow" => slow,
     ],
     provides: [counted],
 }

@@ -7,7 +7,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 klp::module! {
     name: "soak2",
     replaces: [
-        "selftest::tests::livepatch::soak::functions::pointer" => pointer,
+        "lab::soak::functions::pointer" => pointer,
         "lab::targets::sum12" => sum12,
     ],
     provides: [counted],

@@ -1,8 +1,9 @@
 //! The heap, under stress and when it is used up.
 
-use crate::{check, random::Random, tests::goes_on};
+use crate::{check, tests::goes_on};
 use alloc::{vec, vec::Vec};
 use core::alloc::Layout;
+use lab::random::Random;
 use machine::{mm, time};
 
 /// Allocations of the torture test.
@@ -19,7 +20,7 @@ struct Block {
 
 impl Block {
     fn new(random: &mut Random) -> Result<Self, alloc::string::String> {
-        let word = random.next();
+        let word = random.number();
         let size = 1 + (word >> 8) as usize % 500;
         let align = 1 << ((word >> 40) % 7);
         let layout = Layout::from_size_align(size, align).expect("small and a power of two");
@@ -82,7 +83,7 @@ crate::selftest! {
         let ticks = time::ticks();
         for _ in 0..ROUNDS {
             goes_on();
-            let slot = random.next() as usize % SLOTS;
+            let slot = random.number() as usize % SLOTS;
             if let Some(block) = slots[slot].take() {
                 block.free()?;
             }

@@ -35,7 +35,7 @@ use ::machine::{
     cpus, mmu,
 };
 use alloc::{format, string::String, vec::Vec};
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use report::{Outcome, Record, Verdict};
 
 /// What a test returns: `Err` with what was found and what was expected.
@@ -108,6 +108,14 @@ pub fn set_count(count: u32) {
     COUNT.store(count, Ordering::Relaxed);
 }
 
+/// The boot argument `short`.
+static SHORT: AtomicBool = AtomicBool::new(false);
+
+/// Lets tests repeat as little as they may, or not.
+pub fn be_short(short: bool) {
+    SHORT.store(short, Ordering::Relaxed);
+}
+
 /// How often a test is to do what it does again and again.
 fn rounds(usual: u32) -> u32 {
     match COUNT.load(Ordering::Relaxed) {
@@ -132,10 +140,11 @@ impl Repeats {
     }
 }
 
-/// Whether this is the shape of machine on which nothing is left out.
+/// Whether this is the shape of machine on which nothing is left out, and nothing else was asked for.
 fn is_usual_shape() -> bool {
     const POWER9: u32 = 0x004e;
-    cpus::count() == 1
+    !SHORT.load(Ordering::Relaxed)
+        && cpus::count() == 1
         && mmu::kind() == mmu::Kind::Radix
         && arch::processor_version() >> 16 == POWER9
 }

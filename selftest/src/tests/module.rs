@@ -9,12 +9,12 @@ mod unload;
 
 use crate::{
     check,
-    random::Random,
     tests::common::{Counter, text, traced},
 };
 use alloc::{format, string::String, sync::Arc, vec::Vec};
 use core::sync::atomic::{AtomicU64, Ordering};
 use ftrace::{Callback, Flags, Ops};
+use lab::random::Random;
 use lab::{
     instruments::sanitiser::{SanitisedCall, What, kernel_toc},
     targets,
@@ -386,7 +386,7 @@ crate::selftest! {
         with_demo(|_| Ok(()))?;
         let good = copy()?;
         let mut random = Random(0x2545_f491_4f6c_dd1d);
-        let mut next = || random.next() as usize;
+        let mut next = || random.number() as usize;
         let (mut refusals, mut tried) = (0, 0);
         let before = (mm::usage(), mm::code::used(), ftrace::sites().len());
         while refusals < 300 {

@@ -1,9 +1,10 @@
 //! Pages: what each allows, and what happens to code that does something else.
 
-use crate::{check, random::Random, tests::common::text};
+use crate::{check, tests::common::text};
 use alloc::{format, string::String, vec::Vec};
 use core::sync::atomic::{AtomicU32, Ordering};
 use lab::instruments::probe::{Seen, Use, attempt};
+use lab::random::Random;
 use layout::TrapFrame;
 use machine::{
     arch, cpus, mm,
@@ -233,7 +234,7 @@ crate::selftest! {
         let mut random = Random(5);
         let (mut written, mut refused) = (0, 0);
         for number in 0..COUNT {
-            let bits = random.next();
+            let bits = random.number();
             let address = match number % 4 {
                 // In and above memory.
                 0 => bits % (2 * platform::get().memory_bytes()),

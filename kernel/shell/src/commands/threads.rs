@@ -5,8 +5,7 @@ use crate::{
     error::{CommandError, Outcome},
     input,
     interpret::Session,
-    names,
-    workload::{self, ROLES},
+    names, workload,
 };
 use alloc::{format, vec::Vec};
 use core::fmt::Write;
@@ -50,7 +49,7 @@ pub static COMMANDS: &[Command] = &[
         count: (0, 2),
         about: "starts threads that call `bank::balance`; without a role, lists the roles",
         example: "spawn caller 3",
-        kinds: &[Kind::Words(&["caller", "busy", "sleeper", "idler"])],
+        kinds: &[Kind::Listed(roles)],
         run: spawn,
         ..Command::BASIC
     },
@@ -146,16 +145,20 @@ fn bt(session: &mut Session, arguments: &[&str]) -> Outcome {
     Ok(())
 }
 
+fn roles() -> Vec<&'static str> {
+    workload::roles().map(|role| role.name).collect()
+}
+
 fn spawn(session: &mut Session, arguments: &[&str]) -> Outcome {
     let out = &mut session.out;
     let Some(name) = arguments.first() else {
-        for role in ROLES {
+        for role in workload::roles() {
             writeln!(out, "  {:<8} {}", role.name, role.about)?;
         }
         return Ok(());
     };
-    let Some(role) = ROLES.iter().find(|role| role.name == *name) else {
-        let near = names::nearest(name, ROLES.iter().map(|role| role.name));
+    let Some(role) = workload::roles().find(|role| role.name == *name) else {
+        let near = names::nearest(name, roles().into_iter());
         return Err(CommandError::expected_near(
             "a role (`spawn` lists them)",
             name,

@@ -2,9 +2,9 @@
 //! some of them with mistakes, editing keys and control characters in between; the rest
 //! is anything. The same seed gives the same lines.
 
-use crate::random::Random;
 use alloc::{string::String, vec::Vec};
 use core::fmt::Write;
+use lab::random::Random;
 use shell::{Command, Kind, complete};
 
 /// Commands that take long, and of how many only one is tried: such as look at every
@@ -40,7 +40,7 @@ impl Lines {
     }
 
     fn below(&mut self, limit: usize) -> usize {
-        (self.random.next() >> 16) as usize % limit.max(1)
+        (self.random.number() >> 16) as usize % limit.max(1)
     }
 
     /// True once in so many times.
@@ -113,8 +113,8 @@ impl Lines {
 
     fn argument(&mut self, kind: Option<Kind>, text: &mut String) {
         match self.below(8) {
-            0 => _ = write!(text, "{}", self.random.next() >> self.below(64)),
-            1 => _ = write!(text, "{:#x}", self.random.next() >> self.below(64)),
+            0 => _ = write!(text, "{}", self.random.number() >> self.below(64)),
+            1 => _ = write!(text, "{:#x}", self.random.number() >> self.below(64)),
             2 => _ = write!(text, "{}", self.below(4)),
             3 => {
                 const ODD: [&str; 8] = ["*", "!", "::", "-1", "0x", "off", "all", "names::*"];

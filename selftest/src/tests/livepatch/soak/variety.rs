@@ -50,10 +50,9 @@ impl Soak {
             _ => Ok(()),
         }?;
         self.enable()?;
-        livepatch::wait();
+        self.settle();
         self.disable()?;
-        livepatch::wait();
-        self.full += 1;
+        self.settle();
         Ok(())
     }
 
@@ -68,6 +67,12 @@ impl Soak {
         livepatch::disable("soak").map_err(text_of)
     }
 
+    /// Waits for the end of the transition that runs.
+    fn settle(&mut self) {
+        livepatch::wait();
+        self.transitions += 1;
+    }
+
     /// Some threads end and others begin while the patch is on its way in.
     fn with_new_threads(&mut self) -> Result<(), String> {
         const SOME: usize = 4;
@@ -77,20 +82,20 @@ impl Soak {
             let oldest = self.workers.remove(0);
             oldest.stop(&mut self.calls, &mut self.rounds)?;
         }
-        livepatch::wait();
+        self.settle();
         self.disable()?;
         self.spawn()?;
-        livepatch::wait();
+        self.settle();
         let oldest = self.workers.remove(0);
         oldest.stop(&mut self.calls, &mut self.rounds)
     }
 
     /// A tracer comes in one transition and goes in another.
-    fn with_tracer(&self) -> Result<(), String> {
+    fn with_tracer(&mut self) -> Result<(), String> {
         let traced = TRACED.load(Ordering::Relaxed);
         self.enable()?;
         ftrace::register_at_all(&TRACER, &self.traced).map_err(|error| format!("{error}"))?;
-        livepatch::wait();
+        self.settle();
         // Calls are traced and patched. All threads may be asleep for a while; if none comes, the
         // run is silent, and the watchdog says where they are.
         while TRACED.load(Ordering::Relaxed) == traced {
@@ -98,19 +103,19 @@ impl Soak {
         }
         self.disable()?;
         ftrace::unregister(&TRACER).map_err(|error| format!("{error}"))?;
-        livepatch::wait();
+        self.settle();
         Ok(())
     }
 
     /// A second patch on top, which goes first or last.
     fn with_second_patch(&mut self, first: bool) -> Result<(), String> {
         self.enable()?;
-        livepatch::wait();
+        self.settle();
         let second = loader::load(file("soak2")?).map_err(|error| format!("{error}"))?;
         livepatch::enable(&second, Options::default())
             .map(drop)
             .map_err(text_of)?;
-        livepatch::wait();
+        self.settle();
         for _ in 0..2 {
             thread::yield_now();
         }
@@ -121,7 +126,7 @@ impl Soak {
         };
         for name in order {
             livepatch::disable(name).map_err(text_of)?;
-            livepatch::wait();
+            self.settle();
         }
         self.take_counts(&second, 2)?;
         drop(second);
@@ -138,10 +143,10 @@ impl Soak {
                 self.reversed += 1;
             }
         }
-        livepatch::wait();
+        self.settle();
         if livepatch::find("soak").is_some() {
             self.disable()?;
-            livepatch::wait();
+            self.settle();
         }
         Ok(())
     }

@@ -1,13 +1,13 @@
-//! What the soak's threads call, and patches `soak` and `soak2` replace.
+//! What the threads call, and patches `soak` and `soak2` replace.
 //!
 //! A version's results are its number times [`MARK`] above the original's, so a
 //! caller sees which one has run. Each version counts its calls.
 
+use crate::targets;
 use core::{
     hint::black_box,
     sync::atomic::{AtomicU64, Ordering},
 };
-use lab::targets;
 
 /// How far apart the results of two versions are.
 pub const MARK: u64 = 1000;
@@ -25,6 +25,25 @@ pub const NAMES: [&str; FUNCTIONS] = [
     "c_into_rust",
     "slow",
 ];
+
+/// The functions that are called for the soak alone.
+pub const OWN: [usize; 4] = [0, 1, 2, SLOW];
+
+/// `slow` calls another function of its own version twice.
+pub const SLOW: usize = 6;
+
+/// How often `recursive` is called in one call of it.
+pub const LEVELS: u64 = 4;
+
+/// How often a function of a version was called, by its threads and by functions of the same version.
+pub fn called(function: usize, by_threads: impl Fn(usize) -> u64) -> u64 {
+    let own = by_threads(function);
+    match NAMES[function] {
+        "direct" => own + 2 * by_threads(SLOW),
+        "recursive" => own * LEVELS,
+        _ => own,
+    }
+}
 
 /// Hands out the functions' addresses, where the compiler can't follow them. Of a
 /// function that it sees all calls of, it may change how arguments are passed, or pass
@@ -87,7 +106,7 @@ pub extern "C" fn recursive(depth: u64) -> u64 {
 /// thread can't switch, so both must be the original.
 #[inline(never)]
 pub extern "C" fn slow(value: u64) -> u64 {
-    count(6);
+    count(SLOW);
     let one = direct(value);
     thread::yield_now();
     let other = direct(value);

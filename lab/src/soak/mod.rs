@@ -1,7 +1,15 @@
-//! The threads that call what is being replaced, and how they know what is right.
+//! Threads that call what is being replaced, and how they know what is right.
+//!
+//! The soak starts and ends them by the million (`mode=soak`); in the monitor, role `soak` is one
+//! of them, and `call judged` says what they have found.
 
-use super::functions::{self, FUNCTIONS, MARK};
-use crate::random::Random;
+pub mod functions;
+
+use crate::{
+    instruments::sanitiser::{SanitisedCall, kernel_toc},
+    random::Random,
+    targets as common,
+};
 use alloc::{format, string::String, sync::Arc};
 use core::{
     ffi::c_long,
@@ -9,18 +17,13 @@ use core::{
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
     time::Duration,
 };
-use lab::{
-    instruments::sanitiser::{SanitisedCall, kernel_toc},
-    targets as common,
-};
+use functions::{FUNCTIONS, LEVELS, MARK};
 use machine::sync::IrqLock;
+use shell::{Callable, answer, workload::Role};
 use thread::Handle;
 
 /// Versions that a function can have: the original and one of each patch.
 pub const VERSIONS: usize = 3;
-
-/// How often the original of `recursive` is called in one call of it.
-pub const LEVELS: u64 = 4;
 
 /// Calls, by function and by the version that has answered.
 pub type Calls = [[u64; VERSIONS]; FUNCTIONS];
@@ -56,7 +59,10 @@ pub fn mistake() -> Option<String> {
     }
 }
 
-fn mistaken(what: String) {
+#[cold]
+#[inline(never)]
+fn mistaken(what: &str) {
+    let what = format!("{}: {what}", thread::current().name());
     MISTAKE.lock().get_or_insert(what);
     MISTAKEN.store(true, Ordering::Relaxed);
 }
@@ -81,7 +87,8 @@ impl Worker {
     pub fn start(seed: u64) -> Result<Self, String> {
         let counts = Arc::new(Counts::default());
         let own = counts.clone();
-        let handle = thread::spawn("soak", move || work(seed, &own));
+        let goes_on = |counts: &Counts| !counts.stop.load(Ordering::Relaxed);
+        let handle = thread::spawn("soak", move || work(seed, &own, || goes_on(&own)));
         let handle = handle.map_err(|error| format!("{error}"))?;
         Ok(Self { handle, counts })
     }
@@ -102,20 +109,20 @@ impl Worker {
     }
 }
 
-fn work(seed: u64, counts: &Counts) {
+fn work(seed: u64, counts: &Counts, goes_on: impl Fn() -> bool) {
     let mut random = Random(seed);
-    while !counts.stop.load(Ordering::Relaxed) {
+    while goes_on() {
         thread::safe_point();
         if let Err(what) = round(&mut random, counts) {
-            mistaken(format!("{}: {what}", thread::current().name()));
+            mistaken(&what);
             return;
         }
         counts
             .rounds
             .store(counts.rounds.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-        if CALM.load(Ordering::Relaxed) && random.next().is_multiple_of(BURST) {
+        if CALM.load(Ordering::Relaxed) && random.number().is_multiple_of(BURST) {
             let longest = LONGEST_SLEEP.as_micros() as u64;
-            thread::sleep(Duration::from_micros(random.next() % longest));
+            thread::sleep(Duration::from_micros(random.number() % longest));
         } else {
             thread::yield_now();
         }
@@ -170,7 +177,7 @@ fn round(random: &mut Random, counts: &Counts) -> Result<(), String> {
         counts,
         versions: [None; 2],
     };
-    let bits = random.next();
+    let bits = random.number();
     let value = bits >> 56;
     for step in 0..3 {
         match bits >> (8 * step) & 7 {
@@ -221,4 +228,66 @@ fn kept(function: extern "C" fn(u64) -> u64, argument: u64) -> Result<u64, Strin
     // SAFETY: a function of the kernel with one argument.
     let results = unsafe { call.with_pattern(argument).make_checked() };
     results.map(|[result, _]| result)
+}
+
+/// What threads of the workload do here.
+pub static ROLES: &[Role] = &[Role {
+    name: "soak",
+    about: "calls what patch `soak` replaces in every way there is, and sees that each answer is right",
+    body: |post| {
+        be_calm(true);
+        functions::keep();
+        let counts = Counts::default();
+        // Unlike that of any other thread, and not 0.
+        let seed = u64::from(thread::current().id()) << 1 | 1;
+        work(seed, &counts, || post.goes_on());
+        for (all, own) in ENDED.iter().flatten().zip(counts.calls.iter().flatten()) {
+            all.fetch_add(own.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+    },
+}];
+
+/// Calls of the workload's threads that have ended.
+static ENDED: [[AtomicU64; VERSIONS]; FUNCTIONS] =
+    [const { [const { AtomicU64::new(0) }; VERSIONS] }; FUNCTIONS];
+
+/// How the shell's `call` calls what is here.
+pub static CALLABLES: &[Callable] = &[Callable {
+    name: "judged",
+    family: "lab::soak",
+    about: "what threads in role `soak` have called until they ended, and whether all was right",
+    arguments: &[],
+    run: |_| match judged() {
+        Ok([all, patched]) => {
+            answer!("{all} calls, {patched} of them patched, all right, none lost")
+        }
+        Err(what) => {
+            println!("soak: {what}");
+            answer!("wrong")
+        }
+    },
+}];
+
+/// How many calls the workload's threads have made, and how many of them replacement functions
+/// have answered, if each answer was right and the originals have counted as many as they should.
+fn judged() -> Result<[u64; 2], String> {
+    if let Some(what) = mistake() {
+        return Err(what);
+    }
+    let ended = |function: usize, version: usize| ENDED[function][version].load(Ordering::Relaxed);
+    for function in functions::OWN {
+        let expected = functions::called(function, |function| ended(function, 0));
+        let counted = functions::counted(function).unwrap_or(expected);
+        if counted != expected {
+            let name = functions::NAMES[function];
+            return Err(format!(
+                "`{name}` has counted {counted} calls, the threads {expected}"
+            ));
+        }
+    }
+    let all = |first: usize| {
+        let calls = ENDED.iter().flat_map(|versions| &versions[first..]);
+        calls.map(|calls| calls.load(Ordering::Relaxed)).sum()
+    };
+    Ok([all(0), all(1)])
 }
