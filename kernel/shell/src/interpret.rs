@@ -6,14 +6,10 @@ use super::{
     input, names,
     output::Out,
 };
-use alloc::{borrow::ToOwned, format, string::String};
-use arrayvec::ArrayVec;
+use alloc::{borrow::ToOwned, format, string::String, vec::Vec};
 use core::fmt::{self, Write};
 use lineedit::LINE_BYTES;
 use machine::console::{self, Painted, Tone};
-
-/// Most words that a line can have.
-const WORDS: usize = LINE_BYTES / 2 + 1;
 
 /// How many lines were given, blank ones left out, and how many of them have failed.
 #[derive(Clone, Debug, Default)]
@@ -140,7 +136,9 @@ impl Session {
     }
 
     fn command(&mut self, text: &str) -> Result<(), (Option<&'static Command>, CommandError)> {
-        let words: ArrayVec<&str, WORDS> = text.split_ascii_whitespace().take(WORDS).collect();
+        // On the heap: with all the words that a line can have, this frame would be larger than that
+        // of a replacement may be, and most functions of the table of commands are called from here.
+        let words: Vec<&str> = text.split_ascii_whitespace().collect();
         let Some((name, arguments)) = words.split_first() else {
             return Ok(());
         };
