@@ -15,6 +15,8 @@ use libtest_mimic::Trial;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use xtask::image::Image;
+use xtask::live::tree;
+use xtask::tool;
 
 /// Edits that follow each other in one kernel, each on top of those before.
 const ROW: [&str; 10] = [
@@ -117,10 +119,10 @@ fn in_a_row() -> Result<()> {
     let copy = Copy::fresh()?;
     let mut old = Running::old("corpus::in_a_row")?;
     let before = old.answers(&edits)?;
-    let mut last = String::new();
+    let mut modules = Vec::new();
     for (index, edit) in edits.iter().enumerate() {
         copy.apply(edit)?;
-        let name = format!("live_{}", index + 1);
+        let name = nth(index);
         let made = compare(&copy, &copy.build()?, &name)?;
         let so_far = &edits[..=index];
         expect(&made, so_far).with_context(|| format!("with `{}`", edit.name))?;
@@ -129,15 +131,81 @@ fn in_a_row() -> Result<()> {
             .with_context(|| format!("with `{}`", edit.name))?;
         let answers = old.answers(so_far)?;
         judge::judge(so_far, [&before, &answers, &before, &answers])?;
-        last = name;
+        modules.push((module.file.clone(), old.answers(&edits)?));
     }
-    old.undo(&last)?;
+    in_random_order(&mut old, &edits, &modules)?;
     let undone = old.answers(&edits)?;
     ensure!(
         undone == before,
         "undone, it is not as before: {undone:?}\n{before:?}"
     );
     old.end()
+}
+
+/// What the module with so many edits more than one is called.
+fn nth(index: usize) -> String {
+    format!("live_{}", index + 1)
+}
+
+/// The modules of edits that follow each other, each with what the kernel then answers, in random
+/// order: some edits come and others go at a time, under threads that call patched functions and
+/// judge each answer. Now and then these functions' own patch comes, and goes when a module
+/// replaces it. In the end no module is left.
+fn in_random_order(
+    kernel: &mut Running,
+    edits: &[&Edit],
+    modules: &[(Vec<u8>, Vec<String>)],
+) -> Result<()> {
+    const STEPS: usize = 48;
+    /// Edit `constant` allows 48.
+    const THREADS: usize = 40;
+    let spawned = kernel.ask(&[format!("spawn soak {THREADS}")])?;
+    ensure!(spawned.contains("soak-"), "{spawned}");
+    let mut seed = 1_u64;
+    // Knuth's generator; its upper bits are the better ones.
+    let mut below = |limit: usize| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (seed >> 33) as usize % limit
+    };
+    let mut last = modules.len() - 1;
+    for step in 0..STEPS {
+        if below(3) == 0 {
+            kernel.ask(&["load soak; enable soak"])?;
+            kernel.settle()?;
+        }
+        // Another one.
+        let next = (last + 1 + below(modules.len() - 1)) % modules.len();
+        let (file, expected) = &modules[next];
+        let told = || format!("step {step}, from {} to {}", nth(last), nth(next));
+        kernel.patch(&nth(next), file).with_context(told)?;
+        let found = kernel.answers(edits).with_context(told)?;
+        ensure!(
+            found == *expected,
+            "{}: found {found:?}\nexpected {expected:?}",
+            told()
+        );
+        last = next;
+    }
+    kernel.undo(&nth(last))?;
+    let killed = kernel.ask(&["kill soak"])?;
+    ensure!(
+        killed.contains(&format!("{THREADS} threads have ended")),
+        "{killed}"
+    );
+    let judged = kernel.ask(&["call judged"])?;
+    ensure!(
+        judged.contains(" patched, all right, none lost"),
+        "{judged}"
+    );
+    let calls: Vec<u64> = judged
+        .split(' ')
+        .filter_map(|word| word.parse().ok())
+        .collect();
+    ensure!(
+        matches!(calls[..], [.., all, patched] if patched > 100 && all > patched + 100),
+        "{judged}"
+    );
+    Ok(())
 }
 
 /// One edit, with a row of a table about it.
@@ -192,8 +260,12 @@ fn row(
     format!("| {name:<24} | {count:>3} | {bytes:>6} | {times} | {verdict} |")
 }
 
-/// What is wrong in a file, or in what it expects, is told.
+/// Each edit is one of this tree, those too that `make corpus` alone builds; and what is wrong in a
+/// file, or in what it expects, is told.
 fn controls() -> Result<()> {
+    for edit in edit::all()? {
+        tree::applies(&edit.path, tool::workspace())?;
+    }
     const DIFF: &str = "diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1 +1 @@\n-a\n+b\n";
     let good = parse(&format!(
         "About: a\nChanged: a::b\nNote: stays\nRun: mem\nAnswer: 7\n{DIFF}"

@@ -10,6 +10,8 @@ use libtest_mimic::Trial;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+use walk::shell::{self, Running as Commands};
+use walk::tree::Tree;
 use xtask::guest::Guest;
 use xtask::image::Image;
 use xtask::live::channel::{Channel, ChannelError, Limits, State, fresh, kernels};
@@ -34,7 +36,54 @@ pub fn trials() -> Vec<Trial> {
         trial("live::channel-speed", speed),
         trial("live::channel-stopped", broken::stopped),
         trial("live::channel-absent", absent),
+        trial("live::patch-file", patch_file),
     ]
+}
+
+/// A patch file becomes a module while no kernel runs; and with the kernel that it is for, which was
+/// built before, it is brought in, once, and taken out.
+fn patch_file() -> Result<()> {
+    kernel(Image::Lab)?;
+    // Its own, where no kernel of other trials is found.
+    let folder = std::env::temp_dir().join(format!("klplab-{}", std::process::id()));
+    std::fs::create_dir_all(&folder)?;
+    let result = patch_file_in(&folder);
+    std::fs::remove_dir_all(&folder)?;
+    result
+}
+
+fn patch_file_in(folder: &Path) -> Result<()> {
+    const DIFF: &str = "tests/live/off-by-one.patch";
+    let tmp = format!("export TMPDIR={};", folder.display());
+    let tree = Tree::original();
+    let make = |words: &str| -> Result<String> {
+        let (well, printed) = shell::run(&tree, &format!("{tmp} make live {words}"))?;
+        ensure!(well, "{printed}");
+        Ok(printed)
+    };
+    let printed = make(&format!("DIFF={DIFF} IMAGE=klplab-lab"))?;
+    let id = printed.split("`make shell BUILD=").nth(1);
+    let id = id.and_then(|rest| rest.split('`').next());
+    let id = id.with_context(|| printed.clone())?;
+    let mut running = Commands::open(&tree, &format!("{tmp} make shell BUILD={id}"))?;
+    let mut ask = |line: &str| -> Result<String> {
+        // A prompt is printed with the line that was read: with the empty one, all is there.
+        running.type_in(&format!("{line}\n\n"));
+        running.listen(Some(&format!("{PROMPT}\n")))
+    };
+    ask("# begun")?;
+    let before = ask("call find 25 5")?;
+    let printed = make(&format!("DIFF={DIFF}"))?;
+    ensure!(printed.contains("patch `live` is enabled"), "{printed}");
+    let after = ask("call find 25 5")?;
+    let printed = make("UNDO=1")?;
+    ensure!(printed.contains("patch `live` is disabled"), "{printed}");
+    let undone = ask("call find 25 5")?;
+    ensure!(
+        before != after && before == undone,
+        "{before}\n{after}\n{undone}"
+    );
+    Ok(())
 }
 
 /// A kernel with a shell at a terminal, and its channel.

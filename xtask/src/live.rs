@@ -7,6 +7,7 @@ pub mod copies;
 mod explain;
 mod linked;
 pub mod patch;
+mod said;
 pub mod tree;
 mod types;
 
@@ -17,9 +18,10 @@ mod tests {
     use crate::tool;
 
     /// Where sentences are made that `live` tells.
-    const SOURCES: [&str; 4] = [
+    const SOURCES: [&str; 5] = [
         "crates/kdiff/src/error.rs",
         "xtask/src/live/command.rs",
+        "xtask/src/live/said.rs",
         "xtask/src/live/patch.rs",
         "xtask/src/live/types.rs",
     ];

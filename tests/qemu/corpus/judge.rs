@@ -6,9 +6,7 @@ use crate::harness::{Boot, kernel};
 use anyhow::{Context, Result, ensure};
 use kdiff::Form;
 use std::cell::Cell;
-use std::fs::{self, File};
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use xtask::guest::Guest;
 use xtask::image::Image;
@@ -25,59 +23,38 @@ const IMAGE: Image = Image::Lab;
 /// How long a transition may take.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// A copy of the tree for edits, with what is built from it; for one user at a time.
+/// A copy of the tree with edits.
 pub struct Copy {
-    home: PathBuf,
+    copy: tree::Copy,
     /// The most functions that a patch of its edits may replace.
     most: Cell<usize>,
-    _lock: File,
-    _alone: MutexGuard<'static, ()>,
 }
 
 impl Copy {
     /// Waits until it is free, and makes it as the tree is.
     pub fn fresh() -> Result<Copy> {
-        static ALONE: Mutex<()> = Mutex::new(());
-        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-        let home = tool::target_dir().join("tests").join("live");
-        fs::create_dir_all(home.join("tree"))?;
-        let lock = File::create(home.join("lock"))?;
-        lock.lock()?;
-        let copy = Copy {
-            home,
+        Ok(Copy {
+            copy: tree::Copy::fresh()?,
             most: Cell::new(kdiff::MOST_FUNCTIONS),
-            _lock: lock,
-            _alone: alone,
-        };
-        tree::seed(&copy.out())?;
-        tree::copy(tool::workspace(), &copy.tree())?;
-        Ok(copy)
-    }
-
-    fn tree(&self) -> PathBuf {
-        self.home.join("tree")
-    }
-
-    fn out(&self) -> PathBuf {
-        self.home.join("out")
+        })
     }
 
     /// Makes an edit, on top of those that were made before.
     pub fn apply(&self, edit: &Edit) -> Result<()> {
         self.most.set(edit.most.unwrap_or(self.most.get()));
-        tree::apply(&edit.path, &self.tree())
+        self.copy.apply(&edit.path)
     }
 
     /// Builds it.
     pub fn build(&self) -> Result<Built> {
-        xtask::kernel::link(IMAGE, &self.tree(), &self.out())
+        self.copy.link(IMAGE)
     }
 
     /// What was built, ready to boot.
     fn bootable(&self, built: &Built) -> Result<PathBuf> {
         let elf = tool::read_file(&built.executable)?;
         symbols::each_function_is_its_own(&elf)?;
-        let path = self.home.join(IMAGE.word()).with_extension("elf");
+        let path = tool::target_dir().join("tests").join("edited.elf");
         tool::replace_file(&path, &symbols::embed(elf)?)?;
         Ok(path)
     }
@@ -93,7 +70,7 @@ pub fn compare(copy: &Copy, built: &Built, name: &str) -> Result<Made> {
         form: Form::KernelsToc,
         most: copy.most.get(),
     };
-    let read = patch::read(&base, built, &copy.tree());
+    let read = patch::read(&base, built, &copy.copy.sources());
     read.and_then(|files| patch::make(&files, &wanted))
         .or_else(|error| {
             let why = error.downcast::<kdiff::CompareError>()?;
@@ -137,16 +114,16 @@ impl Running {
         })
     }
 
-    /// What an edit's lines print.
-    fn answer(&mut self, edit: &Edit) -> Result<String> {
+    /// What lines for its shell print.
+    pub fn ask<S: AsRef<str>>(&mut self, lines: &[S]) -> Result<String> {
         self.asked += 1;
         // A comment: it does nothing, and is shown.
         let end = format!("# {} was asked.", self.asked);
-        for line in &edit.run {
-            self.guest.send_line(line)?;
+        for line in lines {
+            self.guest.send_line(line.as_ref())?;
         }
         self.guest.send_line(&end)?;
-        let seen = self.guest.expect(&end).with_context(|| edit.name.clone())?;
+        let seen = self.guest.expect(&end)?;
         // Without the line of the comment itself.
         let seen = seen.replace('\r', "");
         let said = seen.rsplit_once('\n').map_or("", |(said, _)| said);
@@ -155,7 +132,13 @@ impl Running {
 
     /// What the lines of each edit print.
     pub fn answers(&mut self, edits: &[&Edit]) -> Result<Vec<String>> {
-        edits.iter().map(|edit| self.answer(edit)).collect()
+        let one = |edit: &&Edit| self.ask(&edit.run).with_context(|| edit.name.clone());
+        edits.iter().map(one).collect()
+    }
+
+    /// Waits for the end of the transition that runs.
+    pub fn settle(&self) -> Result<()> {
+        settled(&mut self.channel()?)
     }
 
     fn channel(&self) -> Result<Channel> {
@@ -214,7 +197,8 @@ impl Running {
 }
 
 fn boot(label: &str) -> Result<Boot> {
-    Boot::new(label, "default", "mode=shell input=script")
+    // Several CPUs: threads are patched while they run.
+    Ok(Boot::new(label, "default", "mode=shell input=script")?.cpus("4"))
 }
 
 /// Waits for the end of a transition.

@@ -3,13 +3,14 @@
 use super::base::{self, Base};
 use super::channel::{Channel, Hello, Limits, State, Status, kernels};
 use super::patch::{self, Made, Wanted};
-use super::tree;
+use super::said::{timing, told};
+use super::tree::Copy;
 use crate::image::{self, Image};
 use crate::kernel::{self, Built};
 use crate::run::seconds;
 use crate::tool;
 use anyhow::{Context, Result, bail, ensure};
-use kdiff::{Change, Form, Returns};
+use kdiff::{Form, Returns};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -90,9 +91,14 @@ pub fn live(args: &LiveArgs) -> Result<bool> {
         None => newest(args.image.unwrap_or_default())?,
     };
     let base = Base::find(&id)?;
-    let (built, tree) = match &args.diff {
-        Some(diff) => tree::with_patch(diff, image)?,
-        None => {
+    // With a patch file, a copy of the sources, until they have been compared.
+    let copy = args.diff.as_ref().map(|_| Copy::fresh()).transpose()?;
+    let (built, tree) = match (&args.diff, &copy) {
+        (Some(diff), Some(copy)) => {
+            copy.apply(diff)?;
+            (copy.link(image)?, copy.sources())
+        }
+        _ => {
             let tree = tool::workspace().to_owned();
             (kernel::link(image, &tree, &tool::target_dir())?, tree)
         }
@@ -230,66 +236,6 @@ fn compare(
     let made = patch::make(&files, wanted)?;
     times.extend(&made.times);
     Ok(made)
-}
-
-/// What differs, as a table, and what is to be said of it.
-fn told(made: &Made) -> String {
-    let mut text = String::new();
-    let width = made
-        .rows
-        .iter()
-        .map(|row| row.path.len())
-        .max()
-        .unwrap_or(0)
-        .min(70);
-    for row in &made.rows {
-        let change = match row.change {
-            Change::Changed => "changed",
-            Change::New => "new",
-            Change::Gone => "gone",
-        };
-        let within = row
-            .within
-            .as_ref()
-            .map_or_else(String::new, |one| format!("in {one}"));
-        let line = format!(
-            "{change:8} {:7} {:width$}  {}  {within}",
-            row.sort, row.path, row.place
-        );
-        let _ = writeln!(text, "{}", line.trim_end());
-        for why in &row.why {
-            let _ = writeln!(text, "         {why}");
-        }
-    }
-    let _ = writeln!(text, "{} functions compared", made.compared);
-    for note in &made.notes {
-        let _ = writeln!(text, "note: {note}");
-    }
-    for refused in &made.refused {
-        let _ = writeln!(text, "can't be patched: {refused}");
-    }
-    if let Some(module) = &made.module {
-        let count = module.replaced.len();
-        let s = if count == 1 { "" } else { "s" };
-        let size = module.file.len();
-        let _ = writeln!(text, "module: {size} bytes, replaces {count} function{s}");
-        for carried in &module.carried {
-            let _ = writeln!(text, "  brings along {carried}");
-        }
-    }
-    text
-}
-
-fn timing(times: &[(&'static str, Duration)]) -> String {
-    let parts = times
-        .iter()
-        .map(|(part, time)| format!("{part} {:.2}", time.as_secs_f64()));
-    let all: Duration = times.iter().map(|(_, time)| *time).sum();
-    format!(
-        "{:.2} s: {}",
-        all.as_secs_f64(),
-        parts.collect::<Vec<_>>().join(", ")
-    )
 }
 
 /// The live patches that a kernel has, by name.
@@ -467,14 +413,5 @@ mod tests {
             why.contains("`shared-toc`") && why.ends_with("leave FORM away"),
             "{why}"
         );
-    }
-
-    #[test]
-    fn the_parts_add_up() {
-        let times = [
-            ("build", Duration::from_millis(2500)),
-            ("send", Duration::from_millis(40)),
-        ];
-        assert_eq!(timing(&times), "2.54 s: build 2.50, send 0.04");
     }
 }

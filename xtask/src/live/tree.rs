@@ -10,26 +10,61 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::SystemTime;
 
-/// The folder of the copy, and of what is built from it.
-fn folder() -> PathBuf {
-    tool::target_dir().join("klplab").join("live").join("tree")
+/// A copy of the sources, and what is built from it beside the tree's own build. For one user at a
+/// time: another one waits.
+#[derive(Debug)]
+pub struct Copy {
+    home: PathBuf,
+    _lock: File,
 }
 
-/// Builds an image of the sources with a patch file applied. It is built beside the tree's own
-/// build. Also returns where the sources are.
-///
-/// # Errors
-/// When the patch does not apply, or the kernel does not build.
-pub fn with_patch(diff: &Path, image: Image) -> Result<(Built, PathBuf)> {
-    let tree = folder();
-    let target = tree.join("target");
-    seed(&target)?;
-    copy(tool::workspace(), &tree)?;
-    let diff = diff
-        .canonicalize()
-        .with_context(|| diff.display().to_string())?;
-    apply(&diff, &tree)?;
-    Ok((kernel::link(image, &tree, &target)?, tree))
+impl Copy {
+    /// Waits until it is free, and makes it as the tree is.
+    ///
+    /// # Errors
+    /// When something can't be read or written.
+    pub fn fresh() -> Result<Copy> {
+        let home = tool::target_dir().join("klplab").join("live");
+        let failed = || format!("{} could not be made", home.display());
+        fs::create_dir_all(home.join("tree")).with_context(failed)?;
+        let lock = File::create(home.join("lock")).and_then(|file| file.lock().map(|()| file));
+        let copy = Copy {
+            _lock: lock.with_context(failed)?,
+            home,
+        };
+        seed(&copy.target())?;
+        sources(tool::workspace(), &copy.sources())?;
+        Ok(copy)
+    }
+
+    /// Where the sources are.
+    #[must_use]
+    pub fn sources(&self) -> PathBuf {
+        self.home.join("tree")
+    }
+
+    fn target(&self) -> PathBuf {
+        self.home.join("out")
+    }
+
+    /// Applies a patch file, on top of those before.
+    ///
+    /// # Errors
+    /// When it does not apply; the message says where.
+    pub fn apply(&self, diff: &Path) -> Result<()> {
+        let diff = diff
+            .canonicalize()
+            .with_context(|| diff.display().to_string())?;
+        git_apply(&diff, &self.sources(), &[])
+    }
+
+    /// Builds an image of it.
+    ///
+    /// # Errors
+    /// When it does not build.
+    pub fn link(&self, image: Image) -> Result<Built> {
+        kernel::link(image, &self.sources(), &self.target())
+    }
 }
 
 /// Begins a copy's target folder with what was built of the tree itself: cargo takes it over, for
@@ -37,7 +72,7 @@ pub fn with_patch(diff: &Path, image: Image) -> Result<(Built, PathBuf)> {
 ///
 /// # Errors
 /// When something can't be copied.
-pub fn seed(target: &Path) -> Result<()> {
+fn seed(target: &Path) -> Result<()> {
     if target.is_dir() {
         return Ok(());
     }
@@ -94,14 +129,19 @@ fn take_over(from: &Path, to: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Applies a patch file in a folder.
+/// Fails if a patch file does not apply in a folder.
 ///
 /// # Errors
-/// When it does not apply; the message says where.
-pub fn apply(diff: &Path, tree: &Path) -> Result<()> {
+/// Then; the message says where.
+pub fn applies(diff: &Path, tree: &Path) -> Result<()> {
+    git_apply(diff, tree, &["--check"])
+}
+
+fn git_apply(diff: &Path, tree: &Path, options: &[&str]) -> Result<()> {
     let mut patch = Command::new("git");
     patch
         .args(["apply", "--recount", "--whitespace=nowarn"])
+        .args(options)
         .arg(diff)
         .current_dir(tree);
     // The copy is a folder like any other, though a repository is above it.
@@ -125,7 +165,7 @@ const SETTINGS: &str = ".cargo/config.toml";
 ///
 /// # Errors
 /// When a file can't be read or written.
-pub fn copy(from: &Path, to: &Path) -> Result<()> {
+fn sources(from: &Path, to: &Path) -> Result<()> {
     let mut wanted = HashSet::new();
     for source in image::sources(Image::Test) {
         copy_into(from, to, Path::new(source), &mut wanted)?;
@@ -220,7 +260,7 @@ mod tests {
     fn a_copy_is_brought_up_to_date_and_no_more_is_touched() {
         let (from, to) = (tree("from"), tree("from").with_file_name("to"));
         let _ = fs::remove_dir_all(&to);
-        copy(&from, &to).unwrap();
+        sources(&from, &to).unwrap();
         assert_eq!(fs::read(to.join(SETTINGS)).unwrap(), b"settings");
         let (same, other) = (to.join("boot/src/lib.rs"), to.join("lab/src/lib.rs"));
         let old = std::time::SystemTime::UNIX_EPOCH;
@@ -231,7 +271,7 @@ mod tests {
         fs::create_dir_all(to.join("target")).unwrap();
         fs::write(to.join("lab/src/left.rs"), "").unwrap();
         fs::write(from.join("lab/src/lib.rs"), "new\n").unwrap();
-        copy(&from, &to).unwrap();
+        sources(&from, &to).unwrap();
         assert_eq!(date(&same), old, "it is the same");
         assert!(date(&other) > old && fs::read(&other).unwrap() == b"new\n");
         assert!(!to.join("lab/src/left.rs").exists() && to.join("target").exists());
@@ -241,7 +281,7 @@ mod tests {
     fn below_the_tree_its_settings_count_already() {
         let from = tree("around");
         let to = from.join("target/tree");
-        copy(&from, &to).unwrap();
+        sources(&from, &to).unwrap();
         assert!(!to.join(SETTINGS).exists() && to.join(".cargo/src/lib.rs").exists());
     }
 
@@ -255,10 +295,10 @@ mod tests {
             )
         };
         fs::write(&diff, text("two")).unwrap();
-        apply(&diff, &tree).unwrap();
+        git_apply(&diff, &tree, &[]).unwrap();
         assert_eq!(fs::read(&file).unwrap(), b"one\n2\nthree\n");
         fs::write(&diff, text("zwei")).unwrap();
-        let why = apply(&diff, &tree).unwrap_err().to_string();
+        let why = applies(&diff, &tree).unwrap_err().to_string();
         assert!(
             why.contains("does not apply") && why.contains("boot/src/lib.rs"),
             "{why}"
