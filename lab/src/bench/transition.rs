@@ -70,7 +70,10 @@ impl Sleepers {
             let handle = handle.map_err(|error| format!("{error}"))?;
             // The first one shows how many frames there are anyway.
             if self.handles.is_empty() {
-                thread::yield_now();
+                // Other threads may run first.
+                while handle.thread().state() != State::Asleep {
+                    thread::yield_now();
+                }
                 let frames = frames_of(handle.thread());
                 self.depth = (depth + FRAMES)
                     .checked_sub(frames)
