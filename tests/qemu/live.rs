@@ -15,6 +15,7 @@ use walk::tree::Tree;
 use xtask::guest::Guest;
 use xtask::image::Image;
 use xtask::live::channel::{Channel, ChannelError, Limits, State, fresh, kernels};
+use xtask::modules::Conventions;
 use xtask::outcome::Outcome;
 use xtask::{modules, tool};
 
@@ -41,15 +42,21 @@ pub fn trials() -> Vec<Trial> {
 }
 
 /// A patch file becomes a module while no kernel runs; and with the kernel that it is for, which was
-/// built before, it is brought in, once, and taken out.
+/// built before, it is brought in, once, and taken out. The tree's own build is as before.
 fn patch_file() -> Result<()> {
-    kernel(Image::Lab)?;
+    let before = tool::read_file(kernel(Image::Lab)?)?;
     // Its own, where no kernel of other trials is found.
     let folder = std::env::temp_dir().join(format!("klplab-{}", std::process::id()));
     std::fs::create_dir_all(&folder)?;
     let result = patch_file_in(&folder);
     std::fs::remove_dir_all(&folder)?;
-    result
+    result?;
+    let built = xtask::kernel::build(Image::Lab, &Conventions::all())?;
+    ensure!(
+        tool::read_file(&built)? == before,
+        "the tree's kernel was built from the copy"
+    );
+    Ok(())
 }
 
 fn patch_file_in(folder: &Path) -> Result<()> {

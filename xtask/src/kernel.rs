@@ -91,6 +91,10 @@ pub fn link(image: Image, tree: &Path, target: &Path) -> Result<Built> {
     cargo.arg("--message-format=json-render-diagnostics");
     cargo.args(["--package", image::package(image)]);
     cargo.current_dir(tree).env("CARGO_TARGET_DIR", target);
+    if target != tool::target_dir() {
+        // Wherever the user has cargo put what is between: it would take a copy's crates for the tree's.
+        cargo.env(modules::BUILD_DIR, target);
+    }
     cargo.stderr(Stdio::inherit());
     let output = tool::output(&mut cargo)?;
     ensure!(

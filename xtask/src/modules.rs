@@ -15,7 +15,7 @@ mod conventions;
 mod initrd;
 mod link;
 
-pub use build::{BARE, Package, packages};
+pub use build::{BARE, BUILD_DIR, Package, packages};
 pub use conventions::{Conventions, USUAL};
 pub use initrd::{initrd_of, listing, pack, pack_for};
 pub use link::{build_id, stamp};

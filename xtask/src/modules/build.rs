@@ -24,7 +24,7 @@ pub const BARE: [&str; 6] = [
 const PCREL: &str = ".cargo/powerpc64le-klplab-pwr10.json";
 
 /// Cargo's name for the folder of its intermediate files.
-const BUILD_DIR: &str = "CARGO_BUILD_BUILD_DIR";
+pub const BUILD_DIR: &str = "CARGO_BUILD_BUILD_DIR";
 
 /// A crate in `patches/`.
 #[derive(Clone, Debug, Eq, PartialEq)]
