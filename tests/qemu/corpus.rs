@@ -129,9 +129,9 @@ fn in_a_row() -> Result<()> {
         let module = made.module.as_ref().context("there is no module")?;
         old.patch(&name, &module.file)
             .with_context(|| format!("with `{}`", edit.name))?;
-        let answers = old.answers(so_far)?;
+        let answers = old.answers(&edits)?;
         judge::judge(so_far, [&before, &answers, &before, &answers])?;
-        modules.push((module.file.clone(), old.answers(&edits)?));
+        modules.push((module.file.clone(), answers));
     }
     in_random_order(&mut old, &edits, &modules)?;
     let undone = old.answers(&edits)?;

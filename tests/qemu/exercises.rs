@@ -96,24 +96,12 @@ fn judged() -> Result<()> {
     for exercise in EXERCISES.iter().take(VARIANT + 1) {
         apply(&tree, &exercise.number.to_string(), &[])?;
     }
-    for (exercise, told) in &ask(&tree, "1 2 3 4 5 6 7 8 9 10 11", true)? {
-        ensure!(
-            told.contains(": done"),
-            "exercise {} with its solution: {told}",
-            exercise.number
-        );
-    }
+    all_done(&tree, "1 2 3 4 5 6 7 8 9 10 11")?;
 
     for (number, _) in EDITS {
         apply(&tree, number, &[])?;
     }
-    for (exercise, told) in &ask(&tree, "12 13", true)? {
-        ensure!(
-            told.contains(": done"),
-            "exercise {} with its edit: {told}",
-            exercise.number
-        );
-    }
+    all_done(&tree, "12 13")?;
     for (number, _) in EDITS {
         apply(&tree, number, &["--reverse"])?;
         apply(&tree, &format!("{number}-wrong"), &[])?;
@@ -186,6 +174,18 @@ fn apply(tree: &Tree, name: &str, options: &[&str]) -> Result<()> {
     shell::feed(tree, &command, &text).with_context(|| {
         format!("{SOLUTIONS}/{name}.patch does not apply: has its exercise been done here, and committed?")
     })
+}
+
+/// Fails unless exercises with their solutions are told to be done.
+fn all_done(tree: &Tree, numbers: &str) -> Result<()> {
+    for (exercise, told) in &ask(tree, numbers, true)? {
+        ensure!(
+            told.contains(": done"),
+            "exercise {} with its solution: {told}",
+            exercise.number
+        );
+    }
+    Ok(())
 }
 
 /// Asks for exercises by number, and splits the answer.

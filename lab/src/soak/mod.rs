@@ -87,8 +87,8 @@ impl Worker {
     pub fn start(seed: u64) -> Result<Self, String> {
         let counts = Arc::new(Counts::default());
         let own = counts.clone();
-        let goes_on = |counts: &Counts| !counts.stop.load(Ordering::Relaxed);
-        let handle = thread::spawn("soak", move || work(seed, &own, || goes_on(&own)));
+        let body = move || work(seed, &own, || !own.stop.load(Ordering::Relaxed));
+        let handle = thread::spawn("soak", body);
         let handle = handle.map_err(|error| format!("{error}"))?;
         Ok(Self { handle, counts })
     }

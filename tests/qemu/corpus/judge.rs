@@ -203,15 +203,8 @@ fn boot(label: &str) -> Result<Boot> {
 
 /// Waits for the end of a transition.
 fn settled(channel: &mut Channel) -> Result<()> {
-    let start = Instant::now();
-    while let Some(transition) = channel.status()?.transition {
-        ensure!(
-            start.elapsed() < PATIENCE,
-            "the transition goes on: {:?}",
-            transition.rows
-        );
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    let left = channel.settle(PATIENCE)?;
+    ensure!(left.is_none(), "the transition goes on: {left:?}");
     Ok(())
 }
 

@@ -13,10 +13,11 @@ use crate::live::patch::{self, Files, Wanted};
 use crate::machine::Machine;
 use crate::qemu::Qemu;
 use crate::tool;
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use kdiff::Form;
+use std::collections::BTreeMap;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Something to edit.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -88,10 +89,8 @@ impl Task {
                     task.before().map_err(anyhow::Error::msg)?,
                 );
             }
-            for base in &bases {
-                if base.sources()? == wanted {
-                    return Ok(Some(base.clone()));
-                }
+            if let Some((base, _)) = bases.iter().find(|(_, sources)| *sources == wanted) {
+                return Ok(Some(base.clone()));
             }
         }
         Ok(None)
@@ -109,26 +108,30 @@ impl Task {
         };
         let built = kernel::link(Image::Test, tool::workspace(), &tool::target_dir())?;
         let files = patch::read(&base, &built, tool::workspace())?;
-        let [module, next] = match (module(&files, NAME)?, module(&files, NEXT)?) {
-            (Ok(module), Ok(next)) => [module, next],
-            (Err(why), _) | (_, Err(why)) => return Ok(Err(why)),
+        let first = match module(&files, NAME)? {
+            Ok(first) => first,
+            Err(why) => return Ok(Err(why)),
         };
         let running = Running::start(&base)?;
         let judged = match self {
-            Self::Tickets => tickets::try_out(running, &module),
-            Self::Cards => cards::try_out(running, &module, &next),
+            Self::Tickets => tickets::try_out(running, &first),
+            Self::Cards => match module(&files, NEXT)? {
+                Ok(next) => cards::try_out(running, &first, &next),
+                Err(why) => return Ok(Err(why)),
+            },
         };
         Ok(judged.map_err(|error| format!("{error:#}")))
     }
 }
 
-/// The builds of the image that were kept.
-fn bases() -> Result<Vec<Base>> {
+/// The builds of the image that were kept, each with its sources.
+fn bases() -> Result<Vec<(Base, BTreeMap<String, String>)>> {
     let mut bases = Vec::new();
     for base in base::all()? {
         let archives = base.archives()?;
         if archives.keys().any(|name| name.starts_with("libselftest")) {
-            bases.push(base);
+            let sources = base.sources()?;
+            bases.push((base, sources));
         }
     }
     Ok(bases)
@@ -204,16 +207,11 @@ impl Running {
     }
 
     fn wait(&mut self) -> Result<()> {
-        let start = Instant::now();
-        while self.channel.status()?.transition.is_some() {
-            if start.elapsed() > PATIENCE {
-                bail!(
-                    "expected: a transition that ends; found: none within {} s",
-                    PATIENCE.as_secs()
-                );
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        ensure!(
+            self.channel.settle(PATIENCE)?.is_none(),
+            "expected: a transition that ends; found: none within {} s",
+            PATIENCE.as_secs()
+        );
         Ok(())
     }
 

@@ -200,6 +200,21 @@ impl Channel {
         read(&self.ask(Kind::Status, &[])?)
     }
 
+    /// Waits for the end of the transition that runs. Returns it if it goes on for so long.
+    ///
+    /// # Errors
+    /// [`ChannelError`].
+    pub fn settle(&mut self, limit: Duration) -> Answer<Option<Transition>> {
+        let begin = Instant::now();
+        loop {
+            let transition = self.status()?.transition;
+            if transition.is_none() || begin.elapsed() >= limit {
+                return Ok(transition);
+            }
+            std::thread::sleep(LOOK);
+        }
+    }
+
     /// Sends a request, and waits for its answer.
     fn ask(&mut self, kind: Kind, payload: &[u8]) -> Answer<Vec<u8>> {
         self.sequence = self.sequence.wrapping_add(1).max(1);

@@ -1,7 +1,7 @@
 //! Objects with damaged bytes: never more than an error.
 
-use crate::tools::{archive, build, function, kernel};
-use kdiff::{Build, Form, Image, Request, compare, module, plan};
+use crate::tools::{archive, build, function, kernel, request};
+use kdiff::{Build, Form, Image, compare, module, plan};
 use proptest::prelude::*;
 use std::sync::LazyLock;
 
@@ -37,14 +37,7 @@ fn all(old: &[u8], new: &[u8], image: &[u8]) {
     };
     let plan = plan(&comparison, &before, &after, &image, 500, &|_| None);
     for form in [Form::KernelsToc, Form::OwnToc(kdiff::Returns::Restore)] {
-        let request = Request {
-            name: "live",
-            form,
-            replace: true,
-            functions: &plan.roots,
-            hooks: &plan.hooks,
-        };
-        if let Ok(made) = module(&after, &comparison, &image, &request) {
+        if let Ok(made) = module(&after, &comparison, &image, &request(&plan, form)) {
             let _ = modload::Module::parse(&made.file);
         }
     }

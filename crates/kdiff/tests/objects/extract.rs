@@ -1,7 +1,7 @@
 //! Modules: what the kernel's loader makes of them.
 
-use crate::tools::{archive, build, function, kernel};
-use kdiff::{Form, Image, Module, Refusal, Request, Returns, Why, compare, module, plan};
+use crate::tools::{archive, build, function, kernel, request};
+use kdiff::{Form, Image, Module, Refusal, Returns, Why, compare, module, plan};
 
 const BASE: u64 = 0x0100_0000;
 const TOC: u64 = 0x0080_8000;
@@ -24,14 +24,7 @@ fn extracted_for(
         let comparison = compare(&before, &after).unwrap();
         let plan = plan(&comparison, &before, &after, &image, 500, &|_| None);
         assert_eq!(plan.refused, []);
-        let request = Request {
-            name: "live",
-            form,
-            replace: true,
-            functions: &plan.roots,
-            hooks: &plan.hooks,
-        };
-        module(&after, &comparison, &image, &request)
+        module(&after, &comparison, &image, &request(&plan, form))
     };
     (made, kernel)
 }

@@ -1,7 +1,7 @@
 //! What is called around a patch, where no function is replaced.
 
-use crate::tools::{archive, build, function, kernel};
-use kdiff::{Form, Image, Module, Note, Refusal, Request, compare, module, plan};
+use crate::tools::{archive, build, function, kernel, request};
+use kdiff::{Form, Image, Module, Note, Refusal, compare, module, plan};
 
 /// A hook as `klp::hook!` makes it: it brings `S` up to date, and has `called` called before functions
 /// are diverted.
@@ -23,15 +23,13 @@ fn made(linked: &str, old: &str, new: &str) -> (Vec<Note>, Result<Module, Vec<Re
     let (before, after) = (build(&before), build(&after));
     let comparison = compare(&before, &after).unwrap();
     let plan = plan(&comparison, &before, &after, &image, 3, &|_| None);
-    let request = Request {
-        name: "live",
-        form: Form::KernelsToc,
-        replace: true,
-        functions: &plan.roots,
-        hooks: &plan.hooks,
-    };
     let made = match plan.refused.is_empty() {
-        true => module(&after, &comparison, &image, &request),
+        true => module(
+            &after,
+            &comparison,
+            &image,
+            &request(&plan, Form::KernelsToc),
+        ),
         false => Err(plan.refused),
     };
     (plan.notes, made)

@@ -1,6 +1,6 @@
 //! The cross assembler and linker.
 
-use kdiff::{Build, Change, Comparison, compare};
+use kdiff::{Build, Change, Comparison, Form, Plan, Request, compare};
 use std::env;
 use std::fs;
 use std::path::PathBuf;
@@ -98,6 +98,17 @@ pub fn build(archive: &[u8]) -> Build<'_> {
     let mut build = Build::default();
     build.add("libunit-1", archive).unwrap();
     build
+}
+
+/// What is asked for of a plan, as `make live` does.
+pub fn request(plan: &Plan, form: Form) -> Request<'_> {
+    Request {
+        name: "live",
+        form,
+        replace: true,
+        functions: &plan.roots,
+        hooks: &plan.hooks,
+    }
 }
 
 /// What differs between two sources: change and name of each function and static.
