@@ -192,7 +192,10 @@ crate::selftest! {
         }
         with_livepatch_stack(|| {
             DEPTH.store(0, Ordering::Relaxed);
-            let handle = thread::spawn("endless", || { black_box(functions::endless(1)); });
+            // Twice the usual stack ends so far below that an interrupt on it, which needs room of its own,
+            // comes nowhere near the bound.
+            let body = || { black_box(functions::endless(1)); };
+            let handle = thread::spawn_with_stack("endless", 2 * thread::STACK_BYTES, body);
             let ended = handle.map_err(text)?.join();
             let depth = DEPTH.load(Ordering::Relaxed);
             check!(ended.is_err(), "it has returned");
