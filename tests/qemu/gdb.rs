@@ -74,6 +74,8 @@ const SEVERAL: &[&str] = &[
     "klp-follow off",
     "break two_percent::balance",
     "continue",
+    // Another CPU may be changing a table.
+    "klp-settle",
     "info threads",
     "thread 1",
     "klp-threads",
@@ -83,6 +85,13 @@ const SEVERAL: &[&str] = &[
     "klp-sites",
     "thread 4",
     "klp-patches",
+    "delete",
+    // Called with the scheduler's lock held.
+    "break thread::scheduler::switch",
+    "continue",
+    "klp-threads",
+    "klp-settle",
+    "klp-threads",
     "delete",
     "continue",
 ];
@@ -259,6 +268,8 @@ fn demo((said, guest): (Vec<Said<'_>>, Finished)) -> Result<()> {
     )
 }
 
+const SETTLED: &str = "No table is being changed";
+
 fn several((said, guest): (Vec<Said<'_>>, Finished)) -> Result<()> {
     ensure!(
         guest.outcome == Outcome::Guest(0),
@@ -274,6 +285,7 @@ fn several((said, guest): (Vec<Said<'_>>, Finished)) -> Result<()> {
             ("klp-follow off", &[]),
             ("break two_percent::balance", &["pending"]),
             ("continue", &["Breakpoint", "two_percent::balance"]),
+            ("klp-settle", &[SETTLED]),
             ("info threads", &["CPU#0", "CPU#1", "CPU#2", "CPU#3"]),
             ("thread 1", &["Switching to thread 1"]),
             ("klp-threads", threads),
@@ -283,6 +295,12 @@ fn several((said, guest): (Vec<Said<'_>>, Finished)) -> Result<()> {
             ("klp-sites", &["patched  demo::bank::balance  bl 0x"]),
             ("thread 4", &["Switching to thread 4"]),
             ("klp-patches", &[patch, "-> two_percent::balance 0x"]),
+            ("delete", &[]),
+            ("break thread::scheduler::switch", &[]),
+            ("continue", &["Breakpoint", "thread::scheduler::switch"]),
+            ("klp-threads", &["halted while it changes its tables"]),
+            ("klp-settle", &[SETTLED]),
+            ("klp-threads", threads),
             ("delete", &[]),
             ("continue", &["exited normally"]),
         ],

@@ -138,7 +138,7 @@ extern "C" fn view(what: u64, from: u64) -> u64 {
     let next = if thread::is_busy() || ftrace::is_busy() || livepatch::is_busy() {
         lines.line(|out| {
             out.write_str(
-                "The kernel was halted while it changes its tables. Step on, and ask again.",
+                "The kernel was halted while it changes its tables. `klp-settle` steps on to where it does not.",
             )
         });
         0
@@ -149,6 +149,7 @@ extern "C" fn view(what: u64, from: u64) -> u64 {
             }),
             SITES => sites(&mut lines, from, &pattern),
             PATCHES => patches(&mut lines),
+            // No table: the debugger asks whether one is being changed.
             _ => 0,
         }
     };

@@ -21,6 +21,7 @@ Now type
   klp-follow FUNCTION  to follow calls of another one; `klp-follow off` for none
   klp-threads, klp-sites [PATTERN], klp-patches
                        for the kernel's tables, wherever it is halted
+  klp-settle           on to where none of them is being changed
   break two_percent::balance
                        for a function of a module that is not loaded yet
 """

@@ -1,5 +1,5 @@
-"""klp-threads, klp-sites and klp-patches: the kernel writes its tables down itself
-(kernel/machine/src/debugger/view.rs). It is called for that wherever it was halted, on a stack
+"""klp-threads, klp-sites, klp-patches and klp-settle: the kernel writes its tables down itself
+(kernel/debugger/src/lib.rs). It is called for that wherever it was halted, on a stack
 of its own, with interrupts off; then all registers are as they were."""
 
 import gdb
@@ -13,6 +13,13 @@ EE = 0x8000
 LE = 1
 # As in all of the kernel but the first instructions of a vector: its guards compare MSR.
 RI = 2
+# Not a table: whether the kernel was halted while it changes one.
+BUSY = 3
+# Instructions of one CPU before another one's.
+STEPS = 16
+# The call of the hypervisor that waits for an interrupt, its number in r3.
+SC_1 = 0x44000022
+H_CEDE = 0xE0
 
 
 def show(what, nothing, head="", pattern=""):
@@ -113,7 +120,53 @@ class Patches(gdb.Command):
         show(2, "No patch is enabled.")
 
 
+class Settle(gdb.Command):
+    """Step on until no table of the kernel's is being changed. That is done with interrupts
+    off, so only CPUs that have them off are stepped, by turns; then the selected one is
+    selected again."""
+
+    def __init__(self):
+        super().__init__("klp-settle", gdb.COMMAND_RUNNING)
+
+    def invoke(self, argument, from_tty):
+        selected = gdb.selected_thread()
+        locking = gdb.parameter("scheduler-locking")
+        steps = 0
+        try:
+            # Or a step of one CPU may be all that any of them gets to do.
+            gdb.execute("set scheduler-locking on")
+            while table(BUSY, ""):
+                stepped = sum(step(cpu) for cpu in gdb.selected_inferior().threads())
+                if stepped == 0:
+                    raise gdb.GdbError("No CPU is where it could be changing a table.")
+                selected.switch()
+                steps += stepped
+        finally:
+            gdb.execute("set scheduler-locking " + locking)
+            selected.switch()
+        print("No table is being changed. Instructions stepped: %d" % steps)
+
+
+def step(cpu):
+    """Steps a CPU a few instructions, if it may be changing a table. Returns how many."""
+    cpu.switch()
+    begin = memory.read_u64(memory.address("KLP_DEBUGGER_CPU"))
+    end = memory.read_u64(memory.address("KLP_DEBUGGER_CPUS_END"))
+    for done in range(STEPS):
+        # One that firmware has not started yet has no data of the kernel's.
+        if memory.register("msr") & EE or not begin <= memory.register("r13") < end:
+            return done
+        # One that gives its CPU away would not come back: the others are halted.
+        if (
+            memory.words(memory.register("pc"), 1) == (SC_1,)
+            and memory.register("r3") == H_CEDE
+        ):
+            return done
+        gdb.execute("stepi", to_string=True)
+    return STEPS
+
+
 def prepare():
     """Makes the commands."""
-    for command in (Threads, Sites, Patches):
+    for command in (Threads, Sites, Patches, Settle):
         command()
