@@ -135,6 +135,20 @@ impl Running {
         Ok(result.with_context(|| said.clone())?.parse()?)
     }
 
+    /// What memory is in use when the last request is done with: its answer is given back
+    /// when it has been sent.
+    fn memory(&mut self) -> Result<String> {
+        let begin = Instant::now();
+        loop {
+            let threads = self.ask("threads")?;
+            let row = threads.lines().find(|row| row.contains(" live "));
+            if row.with_context(|| threads.clone())?.contains("asleep") {
+                return self.ask("mem");
+            }
+            ensure!(begin.elapsed() < limits().silence, "{threads}");
+        }
+    }
+
     /// Console and channel go on.
     fn is_well(&mut self) -> Result<()> {
         ensure!(self.balance()? == 10303, "another balance");
@@ -356,20 +370,18 @@ fn refused() -> Result<()> {
         Ok(())
     };
     all(&mut channel)?;
-    let before = running.ask("mem")?;
+    let before = running.memory()?;
     all(&mut channel)?;
     let large = refusal(channel.load(&vec![0; 100 * 1024]))?;
     ensure!(large.contains("not an elf file"), "{large}");
-    // A frame's memory is given back behind its answer, and before the next one.
-    channel.hello()?;
-    let after = running.ask("mem")?;
+    let after = running.memory()?;
     ensure!(before == after, "before:\n{before}\nafter:\n{after}");
     // Twice is once.
     channel.load(&two_percent)?;
-    let loaded = running.ask("mem")?;
+    let loaded = running.memory()?;
     let why = refusal(channel.load(&two_percent))?;
     ensure!(why == "a module `two_percent` is loaded already", "{why}");
-    let twice = running.ask("mem")?;
+    let twice = running.memory()?;
     ensure!(loaded == twice, "loaded:\n{loaded}\ntwice:\n{twice}");
     drop(channel);
     running.is_well()?;

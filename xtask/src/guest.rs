@@ -15,7 +15,7 @@ mod told;
 
 pub use limits::{Limits, Signs};
 
-use crate::live::channel;
+use crate::live::channel::Relay;
 use crate::outcome::Outcome;
 use crate::pipes::{die_with_this_thread, forward, pass_on};
 use crate::qemu::Qemu;
@@ -81,8 +81,8 @@ pub struct Guest {
     end: Option<End>,
     /// The report, where the caller has not asked for one.
     scratch: Option<PathBuf>,
-    /// The socket of its channel.
-    channel: Option<PathBuf>,
+    /// Between its channel and the clients.
+    relay: Option<Relay>,
 }
 
 #[derive(Debug)]
@@ -112,6 +112,8 @@ impl Guest {
             qemu.report.clone_from(&scratch);
         }
         let report = qemu.report.clone();
+        let relay = qemu.channel.as_deref().map(Relay::start).transpose()?;
+        qemu.channel = relay.as_ref().map(|relay| relay.for_qemu().to_owned());
         let mut guest = Self::start_command(qemu.command(), live, limits)?;
         if qemu.spread {
             let cpus = qemu.machine.cpu_count().unwrap_or(1);
@@ -119,7 +121,7 @@ impl Guest {
         }
         guest.signs = Signs::new(report);
         guest.scratch = scratch;
-        guest.channel = qemu.channel;
+        guest.relay = relay;
         Ok(guest)
     }
 
@@ -167,7 +169,7 @@ impl Guest {
             verdict_at: None,
             end: None,
             scratch: None,
-            channel: None,
+            relay: None,
         })
     }
 
@@ -346,7 +348,6 @@ impl Drop for Guest {
         if let Some(report) = &self.scratch {
             let _ = std::fs::remove_file(report);
         }
-        self.channel.iter().for_each(|path| channel::remove(path));
     }
 }
 

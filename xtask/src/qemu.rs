@@ -21,7 +21,7 @@ pub struct Qemu {
     pub append: String,
     /// Where the guest's report channel is written to, if anywhere.
     pub report: Option<PathBuf>,
-    /// The Unix socket over which live patches reach the guest, if they do.
+    /// The Unix socket that QEMU connects to, for live patches to reach the guest, if they do.
     pub channel: Option<PathBuf>,
     /// The local TCP port at which QEMU waits for a debugger before it lets
     /// the guest run, if it is to.
@@ -102,7 +102,7 @@ impl Qemu {
             .arg(self.report_channel())
             .args(["-serial", "chardev:report"]);
         if let Some(path) = &self.channel {
-            let mut channel = OsString::from("socket,id=live,server=on,wait=off,path=");
+            let mut channel = OsString::from("socket,id=live,path=");
             channel.push(escaped(path));
             command.arg("-chardev").arg(channel);
             command.args(["-serial", "chardev:live"]);
@@ -202,7 +202,7 @@ mod tests {
         assert!(other.contains("x-vof=off"), "{other}");
         assert!(other.contains(" -icount shift=0 "), "{other}");
         assert!(other.contains(" file,id=report,path=a,,b "), "{other}");
-        let channel = " socket,id=live,server=on,wait=off,path=c,,d -serial chardev:live ";
+        let channel = " socket,id=live,path=c,,d -serial chardev:live ";
         assert!(other.contains(channel), "{other}");
         assert!(other.contains(" -gdb tcp:127.0.0.1:1234 -S "), "{other}");
         assert!(other.ends_with(" -initrd i.tar"), "{other}");

@@ -1,13 +1,16 @@
 //! The host's end of the channel: finds the kernels that run, and asks one to load, enable and
 //! disable patches.
 //!
-//! QEMU listens at a Unix socket for each kernel ([`offer`]), and takes one client at a time;
-//! others would wait unseen. So a client locks a file beside the socket, and the next one is told.
+//! There is a Unix socket for each kernel ([`offer`]), at which its QEMU's parent listens
+//! ([`Relay`]). It takes one client at a time; others would wait unseen. So a client locks a file
+//! beside the socket, and the next one is told.
 
 mod folder;
+mod relay;
 
 pub use channel::{Hello, PatchStatus, State, Status, ThreadStatus, Transition};
-pub use folder::{Kernel, fresh, kernels, offer, remove};
+pub use folder::{Kernel, fresh, kernels, offer};
+pub use relay::Relay;
 
 use channel::{Decoder, Event, Frame, Kind, MOST_ANSWER, MOST_BYTES};
 use std::fmt;
@@ -21,7 +24,7 @@ use std::time::{Duration, Instant, SystemTime};
 /// Why a kernel was not reached, or has not done what it was asked.
 #[derive(Debug)]
 pub enum ChannelError {
-    /// No QEMU listens there.
+    /// No kernel's relay listens there.
     NobodyListens {
         /// Where.
         path: PathBuf,

@@ -16,7 +16,8 @@ pub struct Kernel {
     pub process: u32,
 }
 
-/// The longest path of a socket that every system takes, in bytes, less what a file's name has.
+/// The longest path of a socket that every system takes, in bytes, less what a file's name has
+/// ([`guest_socket`]'s is as long).
 const MOST_FOLDER: usize = 100 - "/4194304-4294967295.sock".len();
 
 /// How long a socket is tried when kernels are looked for.
@@ -70,11 +71,18 @@ pub fn offer() -> Option<PathBuf> {
         .ok()
 }
 
+/// Where QEMU gets what comes over a kernel's socket.
+pub fn guest_socket(path: &Path) -> PathBuf {
+    path.with_extension("qemu")
+}
+
 /// Removes what is left of a kernel's socket when QEMU has ended.
 pub fn remove(path: &Path) {
-    // QEMU may have removed it, and there may never have been a client.
-    let _ = fs::remove_file(path);
-    let _ = fs::remove_file(lock_file(path));
+    // There may never have been a client. The socket last: the others are taken for
+    // leftovers without it.
+    for path in [guest_socket(path), lock_file(path), path.to_owned()] {
+        let _ = fs::remove_file(path);
+    }
 }
 
 /// The kernels that run, by process. What is left of others is removed.
@@ -96,7 +104,7 @@ pub fn kernels() -> Answer<Vec<Kernel>> {
     };
     let mut kernels: Vec<Kernel> = Vec::new();
     for path in entries.flatten().map(|entry| entry.path()) {
-        // A lock without its socket: QEMU has ended, and its runner was killed.
+        // A file without its socket: QEMU has ended, and its runner was killed.
         let socket = path.with_extension("sock");
         if !socket.exists() {
             remove(&socket);
