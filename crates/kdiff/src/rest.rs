@@ -1,5 +1,5 @@
 //! What of a unit is in no function and no static: assembly without symbols that have a type and a
-//! size, tables that it makes, labels.
+//! size, tables that it makes, labels, numbers that other units know by name.
 //!
 //! Constants without a name are left out. They are compared with what refers to them, and what nothing
 //! refers to is not read.
@@ -11,6 +11,9 @@ use std::collections::{BTreeMap, HashMap};
 
 /// `nop`, which the assembler puts between pieces of code.
 const NOP: [u8; 4] = 0x6000_0000_u32.to_le_bytes();
+
+/// What stands for the section of symbols that are numbers, as in binutils.
+const ABSOLUTE: &str = "*ABS*";
 
 /// The rest of the sections of one name.
 #[derive(Debug, Default, Eq, PartialEq)]
@@ -132,6 +135,13 @@ fn all<'b, 'd>(
         of_name.gaps.append(&mut rest.gaps);
         of_name.labels.append(&mut rest.labels);
     }
+    let mut numbers = Found::default();
+    let known = unit.symbols.iter();
+    for symbol in known.filter(|symbol| symbol.absolute && !symbol.local) {
+        numbers.labels.push((symbol.name, None, symbol.value));
+    }
+    numbers.labels.sort_unstable();
+    found.insert(ABSOLUTE, numbers);
     found.retain(|_, rest| *rest != Found::default());
     found
 }

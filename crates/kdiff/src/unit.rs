@@ -64,8 +64,10 @@ pub struct Symbol<'d> {
     pub named: Named,
     /// Of its unit alone.
     pub local: bool,
-    /// Its section, by number in the file. Zero if it is defined elsewhere.
+    /// Its section, by number in the file. Zero if it is defined elsewhere, or is absolute.
     pub(crate) section: usize,
+    /// A number, and no place.
+    pub(crate) absolute: bool,
     /// Bytes into the section.
     pub value: u64,
     /// Bytes.
@@ -216,6 +218,7 @@ impl<'d> Unit<'d> {
                 named,
                 local: symbol.st_bind() == elf::STB_LOCAL,
                 section,
+                absolute: symbol.st_shndx(endian) == elf::SHN_ABS,
                 value,
                 size,
                 other: symbol.st_other().0,

@@ -43,9 +43,13 @@ pub fn told(made: &Made) -> String {
     }
     if let Some(module) = &made.module {
         let count = module.replaced.len();
-        let s = if count == 1 { "" } else { "s" };
+        let does = match count {
+            0 => "its hook alone".to_owned(),
+            1 => "replaces 1 function".to_owned(),
+            count => format!("replaces {count} functions"),
+        };
         let size = module.file.len();
-        let _ = writeln!(text, "module: {size} bytes, replaces {count} function{s}");
+        let _ = writeln!(text, "module: {size} bytes, {does}");
         for carried in &module.carried {
             let _ = writeln!(text, "  brings along {carried}");
         }

@@ -110,6 +110,18 @@ fn data_in_no_static_is_compared() {
 }
 
 #[test]
+fn a_number_that_other_units_know_is_compared() {
+    let code =
+        |bound: &str, number| format!(".set limit, {number}\n{bound}") + &function("f", "li 3,1");
+    let global = |number| code(".globl limit\n", number);
+    same(&global(1), &global(1));
+    refused_one(&global(1), &global(2), "limit, in *ABS* of unit,");
+    refused_one(&code("", 1), &global(1), "limit, in *ABS* of unit,");
+    // In the code that uses it.
+    same(&code("", 1), &code("", 2));
+}
+
+#[test]
 fn a_unit_of_assembly_comes_or_goes() {
     let (one, two) = (function("f", ""), ".text\nblr\n");
     for (old, new) in [(&[&*one][..], &[&*one, two][..]), (&[&one, two], &[&one])] {
