@@ -6,15 +6,14 @@ extern crate alloc;
 #[macro_use]
 extern crate machine;
 
-pub mod cards;
 pub mod crash;
 pub mod exercises;
-pub mod tickets;
 #[macro_use]
 pub mod tests;
 
 use bootargs::{BootArgs, Mode};
 use init::Image;
+use practice::{cards, tickets};
 use report::Verdict;
 use shell::Extension;
 

@@ -20,8 +20,8 @@ const SOLUTIONS: &str = "tests/exercises";
 const OWN: [&str; 4] = [
     "docs/exercises/",
     "patches/exercise_",
-    "selftest/src/tickets.rs",
-    "selftest/src/cards.rs",
+    "selftest/practice/src/tickets.rs",
+    "selftest/practice/src/cards.rs",
 ];
 /// Where a variant of the reader's is.
 const VARIANTS: &str = "kernel/livepatch/src/variants/";

@@ -12,7 +12,7 @@ use std::process::Stdio;
 
 /// The packages that the kernel is made of, from bottom to top. They build for the bare
 /// machine alone.
-pub const PACKAGES: [&str; 15] = [
+pub const PACKAGES: [&str; 16] = [
     "boot",
     "machine",
     "thread",
@@ -27,6 +27,7 @@ pub const PACKAGES: [&str; 15] = [
     "init",
     "kernel",
     "lab",
+    "practice",
     "selftest",
 ];
 
@@ -38,6 +39,7 @@ pub(crate) const TARGET: &str = "powerpc64le-klplab";
 pub fn folder(package: &str) -> PathBuf {
     match package {
         "boot" | "kernel" | "lab" | "selftest" => package.into(),
+        "practice" => "selftest/practice".into(),
         below => Path::new("kernel").join(below),
     }
 }

@@ -45,8 +45,8 @@ impl Task {
     /// The file to edit.
     const fn file(self) -> &'static str {
         match self {
-            Self::Tickets => "selftest/src/tickets.rs",
-            Self::Cards => "selftest/src/cards.rs",
+            Self::Tickets => "selftest/practice/src/tickets.rs",
+            Self::Cards => "selftest/practice/src/cards.rs",
         }
     }
 

@@ -35,5 +35,5 @@ pub extern "C" fn buy(number: u64, price: u64) -> u64 {
 }
 
 /// How the shell's `call` calls it.
-pub static CALLABLES: &[Callable] = &[plain!("selftest::cards", buy as "buy",
+pub static CALLABLES: &[Callable] = &[plain!("practice::cards", buy as "buy",
     [0: ("CARD", 0, CARDS as u64 - 1), 1: ("PRICE", 1, 1_000_000)], "the points of a card with which something was bought")];

@@ -18,5 +18,5 @@ pub extern "C" fn ticket(last: u64) -> u64 {
 }
 
 /// How the shell's `call` calls it.
-pub static CALLABLES: &[Callable] = &[plain!("selftest::tickets", ticket as "ticket",
+pub static CALLABLES: &[Callable] = &[plain!("practice::tickets", ticket as "ticket",
     [0: ("LAST", 0, 1_000_000)], "the next ticket of those from 1 to the last; 0 if none is left")];
