@@ -142,15 +142,14 @@ pub fn paste(label: &str) -> Result<()> {
     let lines: String = (0..200)
         .map(|number| format!("call leaf {number}      # one line of many\r"))
         .collect();
-    guest.send_line(&format!("wait\r{lines}"))?;
+    let comments = format!("#{:-<200}\r", "").repeat(400);
+    guest.send_line(&format!("wait\r{lines}{comments}"))?;
     guest.expect("wait: the transition goes on")?;
+    guest.expect("lines were lost: more than 65536 characters")?;
     for number in 0..200 {
         let answer = format!("leaf({number}) = {}\n", 3 * number + 1);
         guest.expect(&answer)?;
     }
-    let comments = format!("#{:-<200}\r", "").repeat(400);
-    guest.send_line(&format!("wait\r{comments}"))?;
-    guest.expect("lines were lost: more than 65536 characters")?;
     guest.send_line("kill all")?;
     let seen = guest.expect("1 thread has ended")?;
     ensure!(!seen.contains("expected a command"), "{seen}");
