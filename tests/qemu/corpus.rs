@@ -15,13 +15,13 @@ use libtest_mimic::Trial;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use xtask::image::Image;
-use xtask::live::tree;
+use xtask::live::tree::{self, FOR_DIFF};
 use xtask::tool;
 
 /// Edits that follow each other in one kernel, each on top of those before.
 const ROW: [&str; 10] = [
     "string",
-    "off-by-one",
+    "public-signature",
     "missing-check",
     "closure-in-front",
     "match-arm",
@@ -69,7 +69,7 @@ fn together() -> Result<()> {
         .filter(|edit| !edit.alone && edit.expected.refused.is_empty())
         .collect();
     kernel(Image::Lab)?;
-    let copy = Copy::fresh()?;
+    let copy = Copy::fresh("live-together")?;
     for edit in &edits {
         copy.apply(edit)?;
     }
@@ -96,7 +96,7 @@ fn refused() -> Result<()> {
         .filter(|edit| !edit.alone && !edit.expected.refused.is_empty())
         .collect();
     kernel(Image::Lab)?;
-    let copy = Copy::fresh()?;
+    let copy = Copy::fresh("live-refused")?;
     for edit in &edits {
         copy.apply(edit)?;
     }
@@ -116,7 +116,7 @@ fn in_a_row() -> Result<()> {
     };
     let edits: Vec<&Edit> = ROW.iter().map(find).collect::<Result<_>>()?;
     kernel(Image::Lab)?;
-    let copy = Copy::fresh()?;
+    let copy = Copy::fresh("live-row")?;
     let mut old = Running::old("corpus::in_a_row")?;
     let before = old.answers(&edits)?;
     let mut modules = Vec::new();
@@ -211,7 +211,7 @@ fn in_random_order(
 /// One edit, with a row of a table about it.
 fn by_itself(label: &str, edit: &Edit) -> Result<()> {
     kernel(Image::Lab)?;
-    let copy = Copy::fresh()?;
+    let copy = Copy::fresh(FOR_DIFF)?;
     copy.apply(edit)?;
     let start = Instant::now();
     let built = copy.build()?;

@@ -31,10 +31,11 @@ pub struct Copy {
 }
 
 impl Copy {
-    /// Waits until it is free, and makes it as the tree is.
-    pub fn fresh() -> Result<Copy> {
+    /// Waits until the one of a name is free, and makes it as the tree is. Where the same edits are made
+    /// each time, the copy is their own: nothing is built the next time.
+    pub fn fresh(name: &str) -> Result<Copy> {
         Ok(Copy {
-            copy: tree::Copy::fresh()?,
+            copy: tree::Copy::fresh(name)?,
             most: Cell::new(kdiff::MOST_FUNCTIONS),
         })
     }

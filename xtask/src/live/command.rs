@@ -4,7 +4,7 @@ use super::base::{self, Base};
 use super::channel::{Channel, Hello, Limits, State, Status, kernels};
 use super::patch::{self, Made, Wanted};
 use super::said::{timing, told};
-use super::tree::Copy;
+use super::tree::{Copy, FOR_DIFF};
 use crate::image::{self, Image};
 use crate::kernel::{self, Built};
 use crate::run::seconds;
@@ -92,7 +92,11 @@ pub fn live(args: &LiveArgs) -> Result<bool> {
     };
     let base = Base::find(&id)?;
     // With a patch file, a copy of the sources, until they have been compared.
-    let copy = args.diff.as_ref().map(|_| Copy::fresh()).transpose()?;
+    let copy = args
+        .diff
+        .as_ref()
+        .map(|_| Copy::fresh(FOR_DIFF))
+        .transpose()?;
     let (built, tree) = match (&args.diff, &copy) {
         (Some(diff), Some(copy)) => {
             copy.apply(diff)?;

@@ -4,36 +4,72 @@ use crate::image::{self, Image};
 use crate::kernel::{self, Built};
 use crate::tool;
 use anyhow::{Context, Result, ensure};
+use std::cell::RefCell;
 use std::collections::HashSet;
 use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::SystemTime;
+
+/// The copy for patch files.
+pub const FOR_DIFF: &str = "live";
 
 /// A copy of the sources, and what is built from it beside the tree's own build. For one user at a
 /// time: another one waits.
 #[derive(Debug)]
 pub struct Copy {
     home: PathBuf,
+    /// What was in it before it was made as the tree is.
+    before: RefCell<Vec<Before>>,
     _lock: File,
 }
 
+/// A file that was another one, or was there alone.
+#[derive(Debug)]
+struct Before {
+    path: PathBuf,
+    bytes: Vec<u8>,
+    date: SystemTime,
+}
+
+impl Before {
+    fn of(path: &Path, bytes: Vec<u8>) -> std::io::Result<Before> {
+        Ok(Before {
+            date: path.metadata()?.modified()?,
+            path: path.to_owned(),
+            bytes,
+        })
+    }
+
+    /// Gives the file its date back if it is what it was.
+    fn restore(&self) -> std::io::Result<()> {
+        if fs::read(&self.path).is_ok_and(|bytes| bytes == self.bytes) {
+            let file = File::options().append(true).open(&self.path)?;
+            file.set_modified(self.date)?;
+        }
+        Ok(())
+    }
+}
+
 impl Copy {
-    /// Waits until it is free, and makes it as the tree is.
+    /// Waits until the copy of a name is free, and makes it as the tree is.
     ///
     /// # Errors
     /// When something can't be read or written.
-    pub fn fresh() -> Result<Copy> {
-        let home = tool::target_dir().join("klplab").join("live");
+    pub fn fresh(name: &str) -> Result<Copy> {
+        let home = tool::target_dir().join("klplab").join(name);
         let failed = || format!("{} could not be made", home.display());
         fs::create_dir_all(home.join("tree")).with_context(failed)?;
         let lock = File::create(home.join("lock")).and_then(|file| file.lock().map(|()| file));
         let copy = Copy {
+            before: RefCell::default(),
             _lock: lock.with_context(failed)?,
             home,
         };
         seed(&copy.target())?;
-        sources(tool::workspace(), &copy.sources())?;
+        let before = sources(tool::workspace(), &copy.sources())?;
+        copy.before.replace(before);
         Ok(copy)
     }
 
@@ -58,11 +94,16 @@ impl Copy {
         git_apply(&diff, &self.sources(), &[])
     }
 
-    /// Builds an image of it.
+    /// Builds an image of it. The edits may be those of the last time: then there is nothing to
+    /// build, and cargo sees that by the files' dates.
     ///
     /// # Errors
     /// When it does not build.
     pub fn link(&self, image: Image) -> Result<Built> {
+        for file in self.before.take() {
+            file.restore()
+                .with_context(|| file.path.display().to_string())?;
+        }
         kernel::link(image, &self.sources(), &self.target())
     }
 }
@@ -98,10 +139,16 @@ const SHARED: [&str; 3] = ["rlib", "rmeta", "so"];
 /// executables, which are linked again.
 const LEFT_OUT: [&str; 2] = ["a", ""];
 
-/// Makes one folder of built files like another.
+/// Makes one folder of built files like another. Another cargo may remove some of them meanwhile:
+/// these are left out.
 fn take_over(from: &Path, to: &Path) -> std::io::Result<()> {
     fs::create_dir_all(to)?;
-    for entry in fs::read_dir(from)? {
+    let is_gone = |error: &std::io::Error| error.kind() == ErrorKind::NotFound;
+    let entries = match fs::read_dir(from) {
+        Err(error) if is_gone(&error) => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
         let (path, name) = entry.map(|entry| (entry.path(), entry.file_name()))?;
         let place = to.join(&name);
         let end = path
@@ -114,19 +161,23 @@ fn take_over(from: &Path, to: &Path) -> std::io::Result<()> {
         }
         if path.is_dir() {
             take_over(&path, &place)?;
-        } else if !SHARED.contains(&end) || fs::hard_link(&path, &place).is_err() {
-            // Another cargo may have removed it meanwhile.
-            let Ok(date) = path.metadata().and_then(|data| data.modified()) else {
-                continue;
-            };
-            fs::copy(&path, &place)?;
-            File::options()
-                .append(true)
-                .open(&place)?
-                .set_modified(date)?;
+            continue;
+        }
+        if SHARED.contains(&end) && fs::hard_link(&path, &place).is_ok() {
+            continue;
+        }
+        match copy_with_date(&path, &place) {
+            Err(error) if is_gone(&error) => {}
+            result => result?,
         }
     }
     Ok(())
+}
+
+fn copy_with_date(from: &Path, to: &Path) -> std::io::Result<()> {
+    let date = from.metadata()?.modified()?;
+    fs::copy(from, to)?;
+    File::options().append(true).open(to)?.set_modified(date)
 }
 
 /// Fails if a patch file does not apply in a folder.
@@ -161,73 +212,102 @@ fn git_apply(diff: &Path, tree: &Path, options: &[&str]) -> Result<()> {
 const SETTINGS: &str = ".cargo/config.toml";
 
 /// Makes `to` have the sources that `from` has. A file that is the same is not touched, so that
-/// nothing is built again for it.
+/// nothing is built again for it. Returns what was there of the others.
 ///
 /// # Errors
 /// When a file can't be read or written.
-fn sources(from: &Path, to: &Path) -> Result<()> {
-    let mut wanted = HashSet::new();
+fn sources(from: &Path, to: &Path) -> Result<Vec<Before>> {
+    let mut update = Update {
+        from,
+        to,
+        wanted: HashSet::new(),
+        before: Vec::new(),
+    };
     for source in image::sources(Image::Test) {
-        copy_into(from, to, Path::new(source), &mut wanted)?;
+        update.copy(Path::new(source))?;
     }
     // A member of the workspace, though nothing of it is in a kernel.
-    copy_into(from, to, Path::new("tests"), &mut wanted)?;
-    remove_others(to, Path::new(""), &wanted)
+    update.copy(Path::new("tests"))?;
+    update.remove_others(Path::new(""))?;
+    Ok(update.before)
 }
 
-fn copy_into(from: &Path, to: &Path, name: &Path, wanted: &mut HashSet<PathBuf>) -> Result<()> {
-    let (source, place) = (from.join(name), to.join(name));
-    if name == Path::new(SETTINGS) && to.starts_with(from) {
-        return Ok(());
-    }
-    let failed = || format!("{} could not be copied", source.display());
-    wanted.insert(name.to_owned());
-    if source.is_dir() {
-        fs::create_dir_all(&place).with_context(failed)?;
-        for entry in fs::read_dir(&source).with_context(failed)? {
-            let entry = entry.with_context(failed)?.file_name();
-            copy_into(from, to, &name.join(entry), wanted)?;
-        }
-        return Ok(());
-    }
-    let bytes = fs::read(&source).with_context(failed)?;
-    let before = fs::read(&place).ok();
-    if before.as_ref() != Some(&bytes) {
-        fs::write(&place, &bytes).with_context(failed)?;
-        // Later than whatever was built from what was there; if nothing was, as old as it is, for
-        // what was built from it may have come along.
-        let date = match before {
-            Some(_) => Ok(SystemTime::now()),
-            None => source.metadata().and_then(|data| data.modified()),
-        };
-        let file = File::options().append(true).open(&place);
-        file.and_then(|file| file.set_modified(date?))
-            .with_context(failed)?;
-    }
-    Ok(())
+/// A copy that is brought up to date.
+struct Update<'a> {
+    from: &'a Path,
+    to: &'a Path,
+    /// What there is in the tree, by its path below it.
+    wanted: HashSet<PathBuf>,
+    before: Vec<Before>,
 }
 
-/// Removes what a former copy or patch has left.
-fn remove_others(to: &Path, name: &Path, wanted: &HashSet<PathBuf>) -> Result<()> {
-    let folder = to.join(name);
-    let failed = || format!("{} could not be read", folder.display());
-    for entry in fs::read_dir(&folder).with_context(failed)? {
-        let entry = entry.with_context(failed)?.file_name();
-        let name = name.join(&entry);
-        if name == Path::new("target") {
-            continue;
+impl Update<'_> {
+    fn copy(&mut self, name: &Path) -> Result<()> {
+        let (from, to) = (self.from, self.to);
+        let (source, place) = (from.join(name), to.join(name));
+        if name == Path::new(SETTINGS) && to.starts_with(from) {
+            return Ok(());
         }
-        let path = to.join(&name);
-        match (wanted.contains(&name), path.is_dir()) {
-            (true, true) => remove_others(to, &name, wanted)?,
-            (true, false) => {}
-            (false, true) => {
-                fs::remove_dir_all(&path).with_context(|| path.display().to_string())?
+        let failed = || format!("{} could not be copied", source.display());
+        self.wanted.insert(name.to_owned());
+        if source.is_dir() {
+            fs::create_dir_all(&place).with_context(failed)?;
+            for entry in fs::read_dir(&source).with_context(failed)? {
+                let entry = entry.with_context(failed)?.file_name();
+                self.copy(&name.join(entry))?;
             }
-            (false, false) => fs::remove_file(&path).with_context(|| path.display().to_string())?,
+            return Ok(());
         }
+        let bytes = fs::read(&source).with_context(failed)?;
+        let before = fs::read(&place).ok();
+        if before.as_ref() != Some(&bytes) {
+            // Later than whatever was built from what was there; if nothing was, as old as it is, for
+            // what was built from it may have come along.
+            let date = match before {
+                Some(before) => {
+                    let before = Before::of(&place, before).with_context(failed)?;
+                    self.before.push(before);
+                    Ok(SystemTime::now())
+                }
+                None => source.metadata().and_then(|data| data.modified()),
+            };
+            fs::write(&place, &bytes).with_context(failed)?;
+            let file = File::options().append(true).open(&place);
+            file.and_then(|file| file.set_modified(date?))
+                .with_context(failed)?;
+        }
+        Ok(())
     }
-    Ok(())
+
+    /// Removes what a former copy or patch has left.
+    fn remove_others(&mut self, name: &Path) -> Result<()> {
+        let folder = self.to.join(name);
+        let failed = || format!("{} could not be read", folder.display());
+        for entry in fs::read_dir(&folder).with_context(failed)? {
+            let entry = entry.with_context(failed)?.file_name();
+            let name = name.join(&entry);
+            if name == Path::new("target") {
+                continue;
+            }
+            let path = self.to.join(&name);
+            let failed = || path.display().to_string();
+            match (self.wanted.contains(&name), path.is_dir()) {
+                (true, false) => {}
+                (true, true) => self.remove_others(&name)?,
+                (false, true) => {
+                    self.remove_others(&name)?;
+                    fs::remove_dir(&path).with_context(failed)?;
+                }
+                (false, false) => {
+                    let bytes = fs::read(&path).with_context(failed)?;
+                    self.before
+                        .push(Before::of(&path, bytes).with_context(failed)?);
+                    fs::remove_file(&path).with_context(failed)?;
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -275,6 +355,34 @@ mod tests {
         assert_eq!(date(&same), old, "it is the same");
         assert!(date(&other) > old && fs::read(&other).unwrap() == b"new\n");
         assert!(!to.join("lab/src/left.rs").exists() && to.join("target").exists());
+    }
+
+    #[test]
+    fn what_is_edited_as_before_keeps_its_date() {
+        let (from, to) = (tree("edited"), tree("edited").with_file_name("edit"));
+        let _ = fs::remove_dir_all(&to);
+        sources(&from, &to).unwrap();
+        let [same, other, new] =
+            ["boot/src/lib.rs", "lab/src/lib.rs", "lab/src/new.rs"].map(|name| to.join(name));
+        let old = std::time::SystemTime::UNIX_EPOCH;
+        let edit = |file: &Path, text: &str| fs::write(file, text).unwrap();
+        for file in [&same, &other, &new] {
+            edit(file, "edited\n");
+            let file = File::options().append(true).open(file).unwrap();
+            file.set_modified(old).unwrap();
+        }
+        let before = sources(&from, &to).unwrap();
+        assert!(!new.exists() && date(&same) > old);
+        for (file, text) in [(&same, "edited\n"), (&other, "edit\n"), (&new, "edited\n")] {
+            edit(file, text);
+        }
+        before.iter().for_each(|file| file.restore().unwrap());
+        assert_eq!((date(&same), date(&new)), (old, old));
+        assert!(date(&other) > old);
+        // One that does not come again.
+        let before = sources(&from, &to).unwrap();
+        before.iter().for_each(|file| file.restore().unwrap());
+        assert!(!new.exists() && date(&same) > old);
     }
 
     #[test]
