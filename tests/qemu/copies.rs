@@ -1,14 +1,14 @@
 //! The kernel's functions replaced by copies of themselves, all at once that can be: everything is
 //! as before, whatever hands calls over, whatever the copies have in r2, traced and untraced.
 
-use crate::harness::{Boot, kernel, trial};
+use crate::harness::{Boot, PATIENCE, kernel, trial, until};
 use anyhow::{Context, Result, anyhow, ensure};
 use kdiff::{Form, Returns};
 use libtest_mimic::Trial;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tar::{Builder, Header};
 use xtask::guest::Guest;
 use xtask::image::Image;
@@ -136,9 +136,6 @@ struct Running {
 
 const PROMPT: &str = "klplab> ";
 
-/// How long a transition may take: the host may be very busy.
-const PATIENCE: Duration = Duration::from_secs(120);
-
 impl Running {
     /// Types a command, and returns what it says.
     fn ask(&mut self, command: &str) -> Result<String> {
@@ -157,14 +154,8 @@ impl Running {
 
     /// Follows a transition to its end. A command waits in old code, so it must not wait itself.
     fn until_ended(&mut self) -> Result<()> {
-        let begin = Instant::now();
-        loop {
-            let said = self.ask("transition")?;
-            if said.contains("no transition is running") {
-                return Ok(());
-            }
-            ensure!(begin.elapsed() < PATIENCE, "it does not end:\n{said}");
-        }
+        let ended = |said: &str| said.contains("no transition is running");
+        until(|| self.ask("transition"), ended).map(drop)
     }
 
     /// What the kernel says when it is asked what does not depend on patches.

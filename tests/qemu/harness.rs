@@ -82,6 +82,27 @@ pub fn own_variants(kernel: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
+/// How long an answer may stay as it must not: the host may be very busy.
+pub const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Asks again until the answer is as it must become, and returns that.
+pub fn until(
+    mut ask: impl FnMut() -> Result<String>,
+    is_right: impl Fn(&str) -> bool,
+) -> Result<String> {
+    let begin = Instant::now();
+    loop {
+        let said = ask()?;
+        if is_right(&said) {
+            return Ok(said);
+        }
+        ensure!(
+            begin.elapsed() < PATIENCE,
+            "after {PATIENCE:?}, the answer is still:\n{said}"
+        );
+    }
+}
+
 /// How long a guest may be silent. More than the runner's minute: no user waits for it,
 /// and the host may be very busy.
 const SILENCE: Duration = Duration::from_secs(180);

@@ -3,7 +3,7 @@
 
 mod broken;
 
-use crate::harness::{Boot, kernel, trial};
+use crate::harness::{Boot, kernel, trial, until};
 use anyhow::{Context, Result, bail, ensure};
 use channel::MOST_BYTES;
 use libtest_mimic::Trial;
@@ -138,15 +138,12 @@ impl Running {
     /// What memory is in use when the last request is done with: its answer is given back
     /// when it has been sent.
     fn memory(&mut self) -> Result<String> {
-        let begin = Instant::now();
-        loop {
-            let threads = self.ask("threads")?;
+        let sleeps = |threads: &str| {
             let row = threads.lines().find(|row| row.contains(" live "));
-            if row.with_context(|| threads.clone())?.contains("asleep") {
-                return self.ask("mem");
-            }
-            ensure!(begin.elapsed() < limits().silence, "{threads}");
-        }
+            row.is_some_and(|row| row.contains("asleep"))
+        };
+        until(|| self.ask("threads"), sleeps)?;
+        self.ask("mem")
     }
 
     /// Console and channel go on.

@@ -33,13 +33,15 @@ def show(what, nothing, head="", pattern=""):
         print(nothing)
 
 
+def words(*names):
+    """What the kernel tells a debugger, by name."""
+    return [memory.read_u64(memory.address("KLP_DEBUGGER_" + name)) for name in names]
+
+
 def table(what, pattern):
     """One of the tables, as the kernel writes it; None if it can't yet."""
     try:
-        cpu, end, entry, stack, text = (
-            memory.read_u64(memory.address("KLP_DEBUGGER_" + name))
-            for name in ("CPU", "CPUS_END", "VIEW", "STACK", "TEXT")
-        )
+        cpu, end, entry, stack, text = words("CPU", "CPUS_END", "VIEW", "STACK", "TEXT")
     except memory.NotThere as error:
         raise gdb.GdbError("this is no kernel of ours: %s" % error) from error
     if cpu == 0:
@@ -150,8 +152,7 @@ class Settle(gdb.Command):
 def step(cpu):
     """Steps a CPU a few instructions, if it may be changing a table. Returns how many."""
     cpu.switch()
-    begin = memory.read_u64(memory.address("KLP_DEBUGGER_CPU"))
-    end = memory.read_u64(memory.address("KLP_DEBUGGER_CPUS_END"))
+    begin, end = words("CPU", "CPUS_END")
     for done in range(STEPS):
         # One that firmware has not started yet has no data of the kernel's.
         if memory.register("msr") & EE or not begin <= memory.register("r13") < end:

@@ -1,15 +1,10 @@
 //! What commands show of the kernel.
 
 use super::{PROMPT, ask, ends, has, piped, prompt};
-use crate::harness::Boot;
+use crate::harness::{Boot, until};
 use anyhow::{Result, bail, ensure};
-use std::time::{Duration, Instant};
-use xtask::guest::Guest;
 use xtask::image::Image;
 use xtask::outcome::Outcome;
-
-/// How long an answer may stay wrong.
-const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A module that was loaded for one variant is loaded anew for the next: in another return
 /// convention, or with another TOC.
@@ -71,51 +66,41 @@ pub fn cpus() -> Result<()> {
     ask(&mut guest, "spawn busy 2")?;
     ask(&mut guest, "spawn sleeper")?;
     // One row a CPU: this shell's thread and the two that never give way have one each.
-    until(&mut guest, "cpus", |table| {
-        let rows: Vec<Vec<&str>> = (table.lines())
-            .map(|line| line.split_whitespace().collect())
-            .filter(|row: &Vec<&str>| row.first().is_some_and(|cpu| cpu.parse::<u32>().is_ok()))
-            .collect();
-        let numbered = (rows.iter().enumerate()).all(|(number, row)| {
-            let number = number.to_string();
-            row[..2] == [&number, &number]
-        });
-        let mut runs: Vec<&str> = rows.iter().map(|row| row[2]).collect();
-        runs.sort_unstable();
-        numbered && runs == ["busy-6", "busy-7", "idle", "main-0"]
-    })?;
+    until(
+        || ask(&mut guest, "cpus"),
+        |table| {
+            let rows: Vec<Vec<&str>> = (table.lines())
+                .map(|line| line.split_whitespace().collect())
+                .filter(|row: &Vec<&str>| row.first().is_some_and(|cpu| cpu.parse::<u32>().is_ok()))
+                .collect();
+            let numbered = (rows.iter().enumerate()).all(|(number, row)| {
+                let number = number.to_string();
+                row[..2] == [&number, &number]
+            });
+            let mut runs: Vec<&str> = rows.iter().map(|row| row[2]).collect();
+            runs.sort_unstable();
+            numbered && runs == ["busy-6", "busy-7", "idle", "main-0"]
+        },
+    )?;
     has(&ask(&mut guest, "bt busy-6")?, &["it runs on CPU "])?;
     // Threads that never give way would fill the trace from one CPU.
     ask(&mut guest, "kill busy")?;
     ask(&mut guest, "spawn caller 6")?;
     ask(&mut guest, "filter demo::bank::balance")?;
     ask(&mut guest, "trace function")?;
-    let trace = until(&mut guest, "call balance 3; trace", |trace| {
-        let found = records(trace);
-        found.iter().any(|record| record.0 != found[0].0)
-    })?;
+    let trace = until(
+        || ask(&mut guest, "call balance 3; trace"),
+        |trace| {
+            let found = records(trace);
+            found.iter().any(|record| record.0 != found[0].0)
+        },
+    )?;
     has(&trace, &["#P:4"])?;
     ensure!(
         records(&trace).is_sorted_by_key(|record| record.1),
         "records that are not in the order of time:\n{trace}"
     );
     ends(guest, &Outcome::Guest(0))
-}
-
-/// Asks again until the answer is as it must become: the host may run one of the CPUs alone
-/// for a while.
-fn until(guest: &mut Guest, line: &str, is_right: impl Fn(&str) -> bool) -> Result<String> {
-    let begin = Instant::now();
-    loop {
-        let said = ask(guest, line)?;
-        if is_right(&said) {
-            return Ok(said);
-        }
-        ensure!(
-            begin.elapsed() < PATIENCE,
-            "`{line}` says to the last:\n{said}"
-        );
-    }
 }
 
 /// CPU and time of each record of a trace.

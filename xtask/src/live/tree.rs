@@ -45,8 +45,7 @@ impl Before {
     /// Gives the file its date back if it is what it was.
     fn restore(&self) -> std::io::Result<()> {
         if fs::read(&self.path).is_ok_and(|bytes| bytes == self.bytes) {
-            let file = File::options().append(true).open(&self.path)?;
-            file.set_modified(self.date)?;
+            set_date(&self.path, self.date)?;
         }
         Ok(())
     }
@@ -177,7 +176,11 @@ fn take_over(from: &Path, to: &Path) -> std::io::Result<()> {
 fn copy_with_date(from: &Path, to: &Path) -> std::io::Result<()> {
     let date = from.metadata()?.modified()?;
     fs::copy(from, to)?;
-    File::options().append(true).open(to)?.set_modified(date)
+    set_date(to, date)
+}
+
+fn set_date(path: &Path, date: SystemTime) -> std::io::Result<()> {
+    File::options().append(true).open(path)?.set_modified(date)
 }
 
 /// Fails if a patch file does not apply in a folder.
@@ -272,8 +275,7 @@ impl Update<'_> {
                 None => source.metadata().and_then(|data| data.modified()),
             };
             fs::write(&place, &bytes).with_context(failed)?;
-            let file = File::options().append(true).open(&place);
-            file.and_then(|file| file.set_modified(date?))
+            date.and_then(|date| set_date(&place, date))
                 .with_context(failed)?;
         }
         Ok(())
@@ -345,8 +347,7 @@ mod tests {
         let (same, other) = (to.join("boot/src/lib.rs"), to.join("lab/src/lib.rs"));
         let old = std::time::SystemTime::UNIX_EPOCH;
         for file in [&same, &other] {
-            let file = File::options().append(true).open(file).unwrap();
-            file.set_modified(old).unwrap();
+            set_date(file, old).unwrap();
         }
         fs::create_dir_all(to.join("target")).unwrap();
         fs::write(to.join("lab/src/left.rs"), "").unwrap();
@@ -368,8 +369,7 @@ mod tests {
         let edit = |file: &Path, text: &str| fs::write(file, text).unwrap();
         for file in [&same, &other, &new] {
             edit(file, "edited\n");
-            let file = File::options().append(true).open(file).unwrap();
-            file.set_modified(old).unwrap();
+            set_date(file, old).unwrap();
         }
         let before = sources(&from, &to).unwrap();
         assert!(!new.exists() && date(&same) > old);
