@@ -142,8 +142,8 @@ pub struct CallFrame {
     pub ctr: u64,
     /// Fixed-point exception register.
     pub xer: u64,
-    /// Condition register, in the low word.
-    pub cr: u64,
+    /// Condition register.
+    pub cr: u32,
 }
 
 const _: () = assert!(size_of::<CallFrame>().is_multiple_of(16));

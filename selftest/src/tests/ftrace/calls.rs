@@ -230,7 +230,7 @@ crate::selftest! {
             }
             let mut places = vec![
                 ("nip", frame.nip, ip),
-                ("CR", frame.cr, sent.cr),
+                ("CR", u64::from(frame.cr), sent.cr),
                 ("the back chain", frame.header.back_chain, sent.gpr[1]),
             ];
             if all || ops.flags.contains(Flags::CHANGES_NIP) {
