@@ -105,8 +105,7 @@ impl Cpu {
 /// All that there can be, by number. The first is the one that boots.
 pub static CPUS: [Cpu; MOST_CPUS] = [const { Cpu::new() }; MOST_CPUS];
 
-/// Points r13 and SPRG1 of the CPU that boots at its data, and turns RI in MSR on,
-/// whatever it was for the firmware. The first thing the kernel does.
+/// Points r13 and SPRG1 of the CPU that boots at its data. The first thing the kernel does.
 pub fn start_cpu() {
     let cpu = &raw const CPUS as u64;
     // SAFETY: r13 is reserved (ELFv2 2.2.1.1: thread pointer, and the kernel has
@@ -121,8 +120,6 @@ pub fn start_cpu() {
         );
     }
     CPUS[0].is_up.store(true, Ordering::Relaxed);
-    // They have never been on.
-    super::interrupts_off().for_good();
 }
 
 impl InterruptsOff {

@@ -44,10 +44,15 @@ pub struct InterruptsOff {
 }
 
 /// Turns interrupts off, until the guard is dropped.
+///
+/// Where they are off already it writes no MSR, nor does the guard: a write takes a processor far longer
+/// than the branch, and QEMU a lock that all CPUs share. RI is on in all Rust code: what calls it has seen to that.
 #[inline(always)]
 pub fn interrupts_off() -> InterruptsOff {
     let found = machine_state();
-    set_enable(msr::RI);
+    if found & msr::EE != 0 {
+        set_enable(msr::RI);
+    }
     InterruptsOff {
         found,
         _here: PhantomData,
@@ -75,11 +80,15 @@ impl Drop for InterruptsOff {
         unsafe {
             asm!(
                 "mfmsr {now}",
+                "cmpld {now}, {found}", // they were off, and are
+                "beq 2f",
                 "tdlgt {now}, {found}", // EE came on under this guard
                 "mtmsrd {found}, 1",
+                "2:",
                 now = out(reg) _,
                 found = in(reg) self.found,
-                options(nostack, preserves_flags),
+                out("cr0") _,
+                options(nostack),
             );
         }
     }
