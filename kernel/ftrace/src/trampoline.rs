@@ -17,7 +17,7 @@ use layout::{CallFrame, CpuEntry, FrameHeader};
 use machine::{
     mm::code::{self, CodeBlock, OutOfCodeMemory},
     symbols,
-    text::{self, Change, TextError},
+    text::Unverified,
 };
 use memmap::Range;
 use ppc64::insn::{self, BranchError};
@@ -34,8 +34,8 @@ macro_rules! place {
 pub enum TrampolineError {
     /// No memory for it.
     OutOfCodeMemory(OutOfCodeMemory),
-    /// It could not be written.
-    Text(TextError),
+    /// It does not read back as it was written.
+    Unverified(Unverified),
     /// A callback is out of reach.
     Branch(BranchError),
     /// An ops lies above 2 GiB, which its two instructions can't name.
@@ -49,7 +49,7 @@ impl fmt::Display for TrampolineError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::OutOfCodeMemory(error) => error.fmt(f),
-            Self::Text(error) => error.fmt(f),
+            Self::Unverified(error) => error.fmt(f),
             Self::Branch(error) => error.fmt(f),
             Self::FarOps { address } => {
                 write!(f, "the ops at {address:#x} does not lie below 2 GiB")
@@ -106,15 +106,8 @@ impl Trampoline {
             let branch = insn::branch(from, local_entry(callback), true);
             words[index] = branch.map_err(TrampolineError::Branch)?;
         }
-        let changes: Vec<Change> = (words.iter().enumerate())
-            .map(|(index, &new)| Change {
-                address: block.start() + 4 * index as u64,
-                expected: insn::TRAP,
-                new,
-            })
-            .collect();
         // SAFETY: nothing runs in a fresh block before a site branches there.
-        unsafe { text::apply(&changes) }.map_err(TrampolineError::Text)?;
+        unsafe { block.write(&words) }.map_err(TrampolineError::Unverified)?;
         Ok(Self { block })
     }
 
@@ -164,10 +157,8 @@ fn words_of(part: core::ops::Range<usize>, flags: Flags) -> impl Iterator<Item =
         flags.intersects(Flags::from_bits_retain(any)) == (wanted != 0)
     };
     let needed = steps.iter().zip(ends).filter(is_needed);
-    let places = needed.flat_map(move |(step, end)| start(step)..end);
-    places
-        .filter(move |place| part.contains(place))
-        .map(|place| (place, routine[place]))
+    let places = needed.flat_map(move |(step, end)| part.start.max(start(step))..part.end.min(end));
+    places.map(|place| (place, routine[place]))
 }
 
 /// A kernel function's local entry: the trampoline has loaded the TOC already.

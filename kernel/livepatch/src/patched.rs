@@ -18,7 +18,6 @@ use machine::{
     log,
     mm::code::CodeBlock,
     sync::IrqLock,
-    text::{self, Change},
 };
 use ppc64::insn;
 use thread::Thread;
@@ -266,23 +265,14 @@ fn stub(code: Code) -> Option<CodeBlock> {
         words.push(insn::mtctr(12));
     }
     words.extend_from_slice(hand_off);
-    let block = CodeBlock::new(words.len()).ok()?;
+    let mut block = CodeBlock::new(words.len()).ok()?;
     let from = block.start() + 4 * (words.len() as u64 - 1);
     if only_goes && let Some(last) = words.last_mut() {
         // Code memory is in reach of itself: no need for CTR.
         *last = insn::branch(from, u64::from(code), false).ok()?;
     }
-    let changes: Vec<Change> = (block.start()..)
-        .step_by(4)
-        .zip(&words)
-        .map(|(address, &new)| Change {
-            address,
-            expected: insn::TRAP,
-            new,
-        })
-        .collect();
     // SAFETY: nothing runs in a fresh block before a site leads there.
-    unsafe { text::apply(&changes) }.ok()?;
+    unsafe { block.write(&words) }.ok()?;
     Some(block)
 }
 

@@ -3,12 +3,7 @@
 
 use super::{controls, disturbance::text, functions, situation};
 use alloc::{format, string::String, vec::Vec};
-use machine::{
-    mm::code::CodeBlock,
-    symbols,
-    sync::IrqLock,
-    text::{self, Change},
-};
+use machine::{mm::code::CodeBlock, symbols, sync::IrqLock, text};
 use ppc64::{
     insn,
     opcode::{BC, primary},
@@ -84,22 +79,17 @@ static COPY: IrqLock<Option<(CodeBlock, u32)>> = IrqLock::new(None);
 pub fn settle_by_a_copy() -> Result<(), String> {
     let (start, end) = livepatch::way_of(functions::value as *const () as u64)
         .ok_or("calls don't take the short way")?;
-    let block = CodeBlock::new(((end - start) / 4) as usize).map_err(text)?;
+    let mut block = CodeBlock::new(((end - start) / 4) as usize).map_err(text)?;
     let copied = |from: u64| {
-        let address = block.start() + (from - start);
         let word = text::read(from);
+        let address = block.start() + (from - start);
         let moved = |to| insn::branch(address, to, false).map_err(text);
-        let new = insn::branch_target(from, word).map_or(Ok(word), |to| moved(to.target))?;
-        Ok(Change {
-            address,
-            expected: insn::TRAP,
-            new,
-        })
+        insn::branch_target(from, word).map_or(Ok(word), |to| moved(to.target))
     };
     let words = (start..end).step_by(4).map(copied);
-    let words: Vec<Change> = words.collect::<Result<_, String>>()?;
+    let words: Vec<u32> = words.collect::<Result<_, String>>()?;
     // SAFETY: nothing runs in a fresh block before a site leads there.
-    unsafe { text::apply(&words) }.map_err(text)?;
+    unsafe { block.write(&words) }.map_err(text)?;
     let site = situation::site()?.address;
     let there = insn::branch(site, block.start(), true).map_err(text)?;
     let word = text::read(site);

@@ -8,12 +8,12 @@ use alloc::{format, vec::Vec};
 use lab::targets;
 use machine::{
     arch, mm,
-    mm::code::CodeBlock,
+    mm::code::{CodeBlock, NO_CODE},
     text::{self, Change, PlanError, TextError},
 };
 use ppc64::insn;
 
-/// A block of traps to write to, and its words.
+/// A block to write to, and its words.
 fn block(words: usize) -> Result<CodeBlock, alloc::string::String> {
     CodeBlock::new(words).map_err(|error| format!("{error}"))
 }
@@ -26,7 +26,7 @@ fn words(block: &CodeBlock) -> Vec<u32> {
         .collect()
 }
 
-/// Applies changes to a block of traps that must be refused, and checks that
+/// Applies changes to a block that must be refused, and checks that
 /// nothing was written. Yields the refusal.
 fn refused(block: &CodeBlock, changes: &[Change]) -> Result<PlanError, alloc::string::String> {
     let before = words(block);
@@ -89,11 +89,11 @@ crate::selftest! {
         let block = block(2048)?;
         let page_end = (block.start() + 4096) & !4095;
         let places = [block.start() + 4, page_end - 4, page_end, page_end + 8];
-        let changes: Vec<_> = places.iter().map(|&place| change(place, insn::TRAP)).collect();
+        let changes: Vec<_> = places.iter().map(|&place| change(place, NO_CODE)).collect();
         // SAFETY: nothing runs in the block.
         unsafe { text::apply(&changes) }.map_err(|error| format!("{error}"))?;
         for address in (block.start()..block.range().end).step_by(4) {
-            let expected = if places.contains(&address) { insn::NOP } else { insn::TRAP };
+            let expected = if places.contains(&address) { insn::NOP } else { NO_CODE };
             let found = text::read(address);
             check!(found == expected, "{address:#x} holds {found:#010x} instead of {expected:#010x}");
         }
@@ -104,19 +104,19 @@ crate::selftest! {
     /// whichever change of the transaction it is.
     fn misfits_are_refused() {
         let block = block(16)?;
-        let good = change(block.start(), insn::TRAP);
+        let good = change(block.start(), NO_CODE);
         let second = block.start() + 4;
         let store = arch::store_instruction_words().as_ptr() as u64;
 
         let refusal = refused(&block, &[good, change(second, 0x1234_5678)])?;
         let expected =
-            PlanError::Mismatch { address: second, found: insn::TRAP, expected: 0x1234_5678 };
+            PlanError::Mismatch { address: second, found: NO_CODE, expected: 0x1234_5678 };
         check!(refusal == expected, "{refusal:?}");
-        let refusal = refused(&block, &[good, change(second + 2, insn::TRAP)])?;
+        let refusal = refused(&block, &[good, change(second + 2, NO_CODE)])?;
         check!(matches!(refusal, PlanError::Misaligned { .. }), "{refusal:?}");
         let refusal = refused(&block, &[good, good])?;
         check!(matches!(refusal, PlanError::Overlap { .. }), "{refusal:?}");
-        let refusal = refused(&block, &[change(second, insn::TRAP), good])?;
+        let refusal = refused(&block, &[change(second, NO_CODE), good])?;
         check!(matches!(refusal, PlanError::Unsorted { .. }), "{refusal:?}");
         let outside = mm::code::region().end;
         let refusal = refused(&block, &[good, change(outside, 0)])?;

@@ -6,12 +6,16 @@
 
 use super::{Area, area, outside::Outside};
 use crate::{
+    arch,
     mmu::{self, PAGE, Rights},
     sync::IrqLock,
-    text,
+    text::{self, Unverified},
 };
 use alloc::alloc::Layout;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::{
+    iter,
+    sync::atomic::{AtomicU64, Ordering},
+};
 use memmap::{Map, Range};
 
 /// Size of the region, in bytes.
@@ -28,6 +32,10 @@ const ALIGN: u64 = 128;
 const TOC_REACH: u64 = 1 << 31;
 /// Size of the far region, in bytes.
 const FAR_BYTES: u64 = 1 << 20;
+
+/// What memory for small blocks holds where there is no code: no instruction, so a thread that gets there
+/// traps, and does not execute what was there.
+pub const NO_CODE: u32 = 0;
 
 static REGION: spin::Once<Range> = spin::Once::new();
 static SMALL: IrqLock<Outside> = IrqLock::named("machine::CODE", Outside::empty());
@@ -134,16 +142,39 @@ impl core::fmt::Display for OutOfCodeMemory {
 }
 
 impl CodeBlock {
-    /// A small block for `words` instructions, filled with traps.
+    /// A small block for `words` instructions, each of which is [`NO_CODE`] until the block is
+    /// [written](Self::write).
     ///
     /// # Errors
     /// When no free block is large enough.
     pub fn new(words: usize) -> Result<Self, OutOfCodeMemory> {
         let size = words.saturating_mul(size_of::<u32>());
-        let block = Self::unwritten(Part::Small, size, ALIGN as usize)?;
-        // SAFETY: the block is ours and holds no code yet.
-        unsafe { text::fill(block.whole(), ppc64::insn::TRAP) };
-        Ok(block)
+        Self::unwritten(Part::Small, size, ALIGN as usize)
+    }
+
+    /// Writes the first words of a small block, and makes fetches see them.
+    ///
+    /// # Errors
+    /// With the first word that does not read back as it was written: memory is broken.
+    ///
+    /// # Safety
+    /// Nothing runs in the block yet.
+    pub unsafe fn write(&mut self, words: &[u32]) -> Result<(), Unverified> {
+        // SAFETY: the block is ours, and nothing runs in it, as the caller promises.
+        unsafe { text::fill(self.range(), words.iter().copied()) };
+        let places = (self.start..).step_by(size_of::<u32>());
+        for (address, &expected) in places.zip(words) {
+            // SAFETY: code of the block, aligned.
+            let found = unsafe { arch::load_instruction(address) };
+            if found != expected {
+                return Err(Unverified {
+                    address,
+                    found,
+                    expected,
+                });
+            }
+        }
+        Ok(())
     }
 
     /// Pages for a module of `size` bytes, with whatever is in them, to be [written](Self::bytes) and
@@ -237,7 +268,7 @@ impl CodeBlock {
         self.set(code, Rights::Code)?;
         self.set(constants, Rights::Constants)?;
         // SAFETY: the block is ours, and memory.
-        unsafe { crate::arch::flush_code(code.start, code.size()) };
+        unsafe { arch::flush_code(code.start, code.size()) };
         if self.part == Part::Modules {
             CODE_PAGES.set(code, true);
         }
@@ -271,10 +302,8 @@ impl Drop for CodeBlock {
             CODE_PAGES.set(whole, false);
         }
         if self.part == Part::Small || !mmu::is_on() {
-            // Zero is no instruction: a thread that still gets here traps, and does not
-            // execute what was there.
             // SAFETY: the block is ours, and nothing runs in it any more, says the owner.
-            unsafe { text::fill(whole, 0) };
+            unsafe { text::fill(whole, iter::repeat(NO_CODE)) };
         } else if mmu::set(whole, None).is_err() {
             // Pages that stay must not be another's.
             return;
@@ -374,7 +403,7 @@ impl CodeMemory {
             end: self.modules.end,
         });
         // SAFETY: as the caller promises; the pages are not translated yet.
-        unsafe { text::fill(self.small, 0) };
+        unsafe { text::fill(self.small, iter::repeat(NO_CODE)) };
         let small = Outside::new(self.small, ALIGN);
         *SMALL.lock() = small;
         let modules = Outside::new(self.modules, PAGE);

@@ -25,7 +25,7 @@ use crate::{
     cpus, mm,
     mmu::{Alias, PAGE},
     symbols::Place,
-    sync::{IrqGuard, IrqLock},
+    sync::IrqLock,
 };
 use core::fmt;
 use memmap::Range;
@@ -164,11 +164,13 @@ impl<'a> Pen<'a> {
     }
 }
 
-/// Writes the same word over a range of code that nothing runs in, and makes fetches see it.
+/// Writes a range of code that nothing runs in, word by word until there are no more, and makes
+/// fetches see it. A page at a time, not a word at a time as [`apply`]: no CPU fetches in between.
 ///
 /// # Safety
 /// The range is the caller's, and nothing runs in it.
-pub(crate) unsafe fn fill(range: Range, word: u32) {
+pub(crate) unsafe fn fill(range: Range, words: impl IntoIterator<Item = u32>) {
+    let mut words = words.into_iter();
     let mut address = range.start;
     while address < range.end {
         // One page at a time: interrupts are off meanwhile.
@@ -177,7 +179,7 @@ pub(crate) unsafe fn fill(range: Range, word: u32) {
         // SAFETY: the lock is held.
         let mut pen = unsafe { Pen::new(writer.off()) };
         let place = pen.place(address);
-        for offset in (0..end - address).step_by(size_of::<u32>()) {
+        for (offset, word) in (0..end - address).step_by(size_of::<u32>()).zip(&mut words) {
             // SAFETY: the alias is of the page that the range is in.
             unsafe { ((place + offset) as *mut u32).write_volatile(word) };
         }
@@ -194,13 +196,6 @@ pub(crate) unsafe fn fill(range: Range, word: u32) {
 /// safety rests on.
 pub unsafe fn write_unchecked(address: u64, word: u32) {
     let writer = WRITER.lock();
-    // SAFETY: as the caller promises.
-    unsafe { write_under(&writer, address, word) };
-}
-
-/// # Safety
-/// As [`write_unchecked`]. The lock is [`WRITER`]'s.
-unsafe fn write_under(writer: &IrqGuard<'_, ()>, address: u64, word: u32) {
     // SAFETY: the lock is held.
     let mut pen = unsafe { Pen::new(writer.off()) };
     let place = pen.place(address);
@@ -250,12 +245,15 @@ pub fn sync(words: &[u64]) {
     if words.is_empty() || cpus::count() == 1 {
         return;
     }
-    for &address in words {
+    // One page at a time: an alias for each word would take longer than its store.
+    for words in words.chunk_by(|one, next| one / PAGE == next / PAGE) {
         let writer = WRITER.lock();
-        // It may have been written once more, or have gone with its module.
-        if is_code(address) {
+        // SAFETY: the lock is held.
+        let mut pen = unsafe { Pen::new(writer.off()) };
+        // Each may have been written once more, or have gone with its module.
+        for &address in words.iter().filter(|&&address| is_code(address)) {
             // SAFETY: the word that is there.
-            unsafe { write_under(&writer, address, read(address)) };
+            unsafe { arch::store_instruction(address, pen.place(address), read(address)) };
         }
     }
     cpus::synchronise();

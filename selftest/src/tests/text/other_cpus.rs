@@ -52,17 +52,11 @@ fn is_mixed(result: u64) -> bool {
 
 impl Called {
     fn new() -> core::result::Result<Self, String> {
-        let block = CodeBlock::new(3).map_err(|error| format!("{error}"))?;
+        let mut block = CodeBlock::new(3).map_err(|error| format!("{error}"))?;
         let start = block.start();
         let [first, second] = words(0);
-        let changes = [(0, first), (1, second), (2, insn::BLR)];
-        let change = |(place, new): (u64, u32)| Change {
-            address: start + 4 * place,
-            expected: insn::TRAP,
-            new,
-        };
         // SAFETY: nothing runs in the block.
-        unsafe { text::apply(&changes.map(change)) }.map_err(|error| format!("{error}"))?;
+        unsafe { block.write(&[first, second, insn::BLR]) }.map_err(|error| format!("{error}"))?;
         let shared = Arc::new(Shared::default());
         let its_own = shared.clone();
         let caller = spawn("caller", move || call(start, &its_own))?;
