@@ -118,6 +118,25 @@ pub struct Unverified {
     pub expected: u32,
 }
 
+impl Unverified {
+    /// Compares a word that was written with what is there.
+    ///
+    /// # Errors
+    /// When they differ.
+    #[inline]
+    pub fn unless_kept(address: u64, expected: u32, found: u32) -> Result<(), Self> {
+        if found == expected {
+            Ok(())
+        } else {
+            Err(Self {
+                address,
+                found,
+                expected,
+            })
+        }
+    }
+}
+
 impl fmt::Display for Unverified {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {

@@ -144,14 +144,7 @@ pub fn carry_out(
     mut store: impl FnMut(u64, u32) -> u32,
 ) -> Result<(), Unverified> {
     for &Change { address, new, .. } in changes {
-        let found = store(address, new);
-        if found != new {
-            return Err(Unverified {
-                address,
-                found,
-                expected: new,
-            });
-        }
+        Unverified::unless_kept(address, new, store(address, new))?;
     }
     Ok(())
 }

@@ -157,24 +157,20 @@ impl CodeBlock {
     /// # Errors
     /// With the first word that does not read back as it was written: memory is broken.
     ///
+    /// # Panics
+    /// When there are more words than the block was made for.
+    ///
     /// # Safety
     /// Nothing runs in the block yet.
     pub unsafe fn write(&mut self, words: &[u32]) -> Result<(), Unverified> {
+        assert!(size_of_val(words) <= self.size, "the block is too small");
         // SAFETY: the block is ours, and nothing runs in it, as the caller promises.
         unsafe { text::fill(self.range(), words.iter().copied()) };
         let places = (self.start..).step_by(size_of::<u32>());
-        for (address, &expected) in places.zip(words) {
-            // SAFETY: code of the block, aligned.
-            let found = unsafe { arch::load_instruction(address) };
-            if found != expected {
-                return Err(Unverified {
-                    address,
-                    found,
-                    expected,
-                });
-            }
-        }
-        Ok(())
+        places.zip(words).try_for_each(|(address, &word)| {
+            // SAFETY: code of the block, for it holds all words; aligned.
+            Unverified::unless_kept(address, word, unsafe { arch::load_instruction(address) })
+        })
     }
 
     /// Pages for a module of `size` bytes, with whatever is in them, to be [written](Self::bytes) and

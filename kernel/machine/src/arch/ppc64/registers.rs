@@ -46,7 +46,8 @@ pub struct InterruptsOff {
 /// Turns interrupts off, until the guard is dropped.
 ///
 /// Where they are off already it writes no MSR, nor does the guard: a write takes a processor far longer
-/// than the branch, and QEMU a lock that all CPUs share. RI is on in all Rust code: what calls it has seen to that.
+/// than the branch, and QEMU a lock that all CPUs share. RI is on then: `enter_kernel_state` and `trap_entry`
+/// turn it on before any Rust code runs.
 #[inline(always)]
 pub fn interrupts_off() -> InterruptsOff {
     let found = machine_state();
@@ -80,7 +81,7 @@ impl Drop for InterruptsOff {
         unsafe {
             asm!(
                 "mfmsr {now}",
-                "cmpld {now}, {found}", // they were off, and are
+                "cmpld {now}, {found}", // equal: they were off already
                 "beq 2f",
                 "tdlgt {now}, {found}", // EE came on under this guard
                 "mtmsrd {found}, 1",
